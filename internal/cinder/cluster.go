@@ -1,0 +1,57 @@
+package cinder
+
+import "time"
+
+// Cluster is one row of the clusters table together with what follows from the
+// services that belong to it.
+type Cluster struct {
+	ID     int64
+	Name   string // cluster@backend
+	Binary string
+
+	Disabled          bool
+	DisabledReason    *string
+	Frozen            bool
+	ReplicationStatus ReplicationStatus
+	ActiveBackendID   *string
+
+	CreatedAt time.Time
+	UpdatedAt time.Time
+
+	// Hosts, DownHosts and LastHeartbeat are computed from the members.
+	Hosts         int
+	DownHosts     int
+	LastHeartbeat time.Time // zero when no member ever beat
+}
+
+// Up says whether at least one member is up.
+func (c *Cluster) Up() bool { return c.Hosts > c.DownHosts }
+
+// ClusterQuery selects clusters. Nil fields do not restrict.
+type ClusterQuery struct {
+	Name              *string
+	Binary            *string
+	Up                *bool
+	Disabled          *bool
+	Hosts             *int
+	DownHosts         *int
+	ReplicationStatus *string
+	Frozen            *bool
+	ActiveBackendID   *string
+}
+
+// Matches says whether the query selects the cluster, computed fields included.
+func (q ClusterQuery) Matches(c *Cluster) bool {
+	return is(q.Name, c.Name) && is(q.Binary, c.Binary) && is(q.Up, c.Up()) &&
+		is(q.Disabled, c.Disabled) && is(q.Hosts, c.Hosts) && is(q.DownHosts, c.DownHosts) &&
+		is(q.ReplicationStatus, string(c.ReplicationStatus)) && is(q.Frozen, c.Frozen) &&
+		(q.ActiveBackendID == nil || c.ActiveBackendID != nil && *c.ActiveBackendID == *q.ActiveBackendID)
+}
+
+func is[T comparable](want *T, got T) bool { return want == nil || *want == got }
+
+// Pool is what the scheduler knows of one pool of a backend.
+type Pool struct {
+	Name         string // host@backend#pool; the cluster's name in place of the host's when clustered
+	BackendState string // "up" or "down"; "" when the backend does not say
+}

@@ -1,0 +1,105 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// Store keeps services, clusters, causes and the journal.
+type Store interface {
+	// View reads the services that q selects and the operations that are open,
+	// in one snapshot that shows every change acknowledged before the call.
+	// The result is shared and must not be written to. Fails with KindUnavailable.
+	View(ctx context.Context, q cinder.ServiceQuery) (*View, error)
+	// Clusters reads clusters that are not deleted, by name and binary only, and
+	// the services that belong to any cluster, in one such snapshot.
+	Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder.Cluster, []cinder.Service, error)
+	// Update runs fn in one transaction: all of its writes happen or none.
+	// fn may be run more than once. Fails with fn's error, or KindUnavailable.
+	Update(ctx context.Context, fn func(Tx) error) error
+}
+
+// View is one consistent look at the services.
+type View struct {
+	Services []cinder.Service // by id
+	Open     []cinder.Operation
+	Now      time.Time // the clock that heartbeats are compared with
+}
+
+// Tx is the inside of one transaction. What it reads stays as read until the
+// transaction ends.
+type Tx interface {
+	Rows
+	Journal
+	// Now is the time of the transaction, UTC, in whole seconds.
+	Now() time.Time
+}
+
+// Rows are the services and clusters, and why services are disabled.
+type Rows interface {
+	// Services returns the services that q selects, by id.
+	Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error)
+	// Cluster returns the cluster; KindNotFound when there is none.
+	Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error)
+	// SaveService writes the columns in which now differs from was, provided the
+	// row still is as was says in them; KindConflict when it is not.
+	SaveService(ctx context.Context, was, now cinder.Service) error
+	// SaveCluster does the same for a cluster.
+	SaveCluster(ctx context.Context, was, now cinder.Cluster) error
+	// Causes returns why the service is disabled, as we recorded it.
+	Causes(ctx context.Context, binary, host string) ([]cinder.Cause, error)
+	// SaveCauses replaces what we recorded.
+	SaveCauses(ctx context.Context, binary, host string, causes []cinder.Cause) error
+}
+
+// Journal is the record of operations.
+type Journal interface {
+	// AddOperation records a new operation.
+	AddOperation(ctx context.Context, op cinder.Operation) error
+	// OpenOperations returns the operations that are not settled.
+	OpenOperations(ctx context.Context) ([]cinder.Operation, error)
+	// SaveOperation writes op over the entry with its id, provided that one is
+	// still open and owned by owner; KindConflict when it is not.
+	SaveOperation(ctx context.Context, op cinder.Operation, owner string) error
+}
+
+// Fleet sends commands to services over the bus. Every method takes the caller
+// from ctx, and fails with KindUndeliverable when nobody consumes the service's
+// queue, KindUnavailable when the bus is away, KindTimeout when no answer came,
+// KindRemote with the exception's message when the service raised one, and
+// KindNotSupported when the service is too old to know the command.
+type Fleet interface {
+	// Freeze asks the service (or any member of its cluster) to freeze its
+	// backend and waits for the answer. Refused by the backend: KindConflict
+	// with the backend's words.
+	Freeze(ctx context.Context, s cinder.Service) error
+	// Thaw is Freeze's opposite.
+	Thaw(ctx context.Context, s cinder.Service) error
+	// Failover sends the service to another site; nil lets it choose. It returns
+	// when the command is delivered, not when it is carried out.
+	Failover(ctx context.Context, s cinder.Service, target *string) error
+	// Targets are the sites the service announced that it can fail over to; nil
+	// when it announced none.
+	Targets(s cinder.Service) []string
+	// Pools are what a scheduler knows of the backends.
+	Pools(ctx context.Context) ([]cinder.Pool, error)
+}
+
+// Logs reads and sets the log levels of services over the bus. Its methods fail
+// as those of Fleet do.
+type Logs interface {
+	// LogLevels returns the level of every logger whose name starts with prefix.
+	LogLevels(ctx context.Context, s cinder.Service, prefix string) (map[string]cinder.LogLevel, error)
+	// SetLogLevel sets the level of those loggers. It returns when the command is delivered.
+	SetLogLevel(ctx context.Context, s cinder.Service, prefix string, level cinder.LogLevel) error
+}
+
+// Loggers are the loggers of this process.
+type Loggers interface {
+	// Levels returns the effective level of every logger whose name starts with prefix.
+	Levels(prefix string) map[string]cinder.LogLevel
+	// SetLevel sets the level of those loggers, of those there are now.
+	SetLevel(prefix string, level cinder.LogLevel)
+}
