@@ -1,0 +1,177 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"stoker/internal/cinder"
+)
+
+// service is a row inside a transaction, with why it is disabled.
+type service struct {
+	was    cinder.Service
+	row    cinder.Service
+	causes []cinder.Cause
+}
+
+// load takes a row into a change: its recorded causes, made to agree with what
+// the row says (G4). While one of our own freezes or thaws is open the row is
+// half-way and says nothing: then the record is taken as it is.
+func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []cinder.Operation) (*service, error) {
+	causes, err := tx.Causes(ctx, row.Binary, row.Host)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{was: row, row: row, causes: causes}
+	if touches(open, row.ID, cinder.OpFreeze, cinder.OpThaw) == nil {
+		s.reconcile()
+		if dropped := without(causes, s.causes); len(dropped) > 0 {
+			c.o.Log.InfoContext(ctx, "row was changed from elsewhere: causes that contradict it are dropped",
+				"binary", row.Binary, "host", row.Host, "dropped", dropped)
+		}
+	}
+	for i := range s.causes {
+		if s.causes[i].Since.IsZero() {
+			s.causes[i].Since = tx.Now()
+		}
+	}
+	return s, nil
+}
+
+// save writes row and causes.
+func (s *service) save(ctx context.Context, tx Tx) error {
+	for i := range s.causes {
+		if s.causes[i].Since.IsZero() {
+			s.causes[i].Since = tx.Now()
+		}
+	}
+	if err := tx.SaveService(ctx, s.was, s.row); err != nil {
+		return err
+	}
+	return tx.SaveCauses(ctx, s.row.Binary, s.row.Host, s.causes)
+}
+
+func (s *service) cause(kind cinder.CauseKind) *cinder.Cause {
+	if i := slices.IndexFunc(s.causes, func(c cinder.Cause) bool { return c.Kind == kind }); i >= 0 {
+		return &s.causes[i]
+	}
+	return nil
+}
+
+func (s *service) has(kind cinder.CauseKind) bool { return s.cause(kind) != nil }
+
+// add records a cause, or renews its reason.
+func (s *service) add(c cinder.Cause) {
+	if have := s.cause(c.Kind); have != nil {
+		have.Reason = c.Reason
+		return
+	}
+	s.causes = append(slices.Clip(s.causes), c)
+}
+
+func (s *service) drop(kind cinder.CauseKind) {
+	s.causes = slices.DeleteFunc(slices.Clone(s.causes), func(c cinder.Cause) bool { return c.Kind == kind })
+}
+
+// ownReason is the row's reason, unless a freeze or failover wrote it.
+func (s *service) ownReason() *string {
+	r := s.row.DisabledReason
+	if r != nil && (s.has(cinder.CauseFrozen) && *r == cinder.ReasonFrozen || s.has(cinder.CauseFailedOver) && *r == cinder.ReasonFailedOver) {
+		return nil
+	}
+	return r
+}
+
+// reconcile makes the record agree with a row that others may have written: the
+// row wins. One exception: when a freeze of ours was thawed by somebody else, a
+// disable by the administrator that it had covered is given back.
+func (s *service) reconcile() {
+	r := &s.row
+	if !r.Disabled {
+		if admin := s.cause(cinder.CauseAdmin); admin != nil && s.has(cinder.CauseFrozen) && !r.Frozen {
+			r.Disabled, r.DisabledReason = true, admin.Reason
+			s.drop(cinder.CauseFrozen)
+		} else {
+			s.causes = nil
+			return
+		}
+	}
+	over := isOver(r.ReplicationStatus)
+	reasonIs := func(words string) bool { return r.DisabledReason != nil && *r.DisabledReason == words }
+	switch {
+	case !r.Frozen:
+		s.drop(cinder.CauseFrozen)
+	case !s.has(cinder.CauseFrozen):
+		s.add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: words(cinder.ReasonFrozen)})
+	}
+	switch {
+	case !over:
+		s.drop(cinder.CauseFailedOver)
+	case !s.has(cinder.CauseFailedOver) && reasonIs(cinder.ReasonFailedOver):
+		s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: words(cinder.ReasonFailedOver)})
+	}
+	ours := reasonIs(cinder.ReasonFrozen) && r.Frozen || reasonIs(cinder.ReasonFailedOver) && over
+	admin := s.cause(cinder.CauseAdmin)
+	switch {
+	case admin != nil && !ours && r.DisabledReason != nil && *r.DisabledReason != "":
+		admin.Reason = r.DisabledReason // somebody gave another reason
+	case admin == nil && len(s.causes) == 0,
+		admin == nil && !ours && r.DisabledReason != nil && *r.DisabledReason != "":
+		s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: r.DisabledReason})
+	}
+}
+
+// isOver says whether a failover still disables a service in that state, if it
+// ever did.
+func isOver(st cinder.ReplicationStatus) bool {
+	return st == cinder.ReplicationFailedOver || st == cinder.ReplicationFailingOver || st == cinder.ReplicationFailoverError
+}
+
+// project makes the row say what the causes say, after one of them has ended:
+// the reason stays when it belongs to a cause that is left, else it is that of
+// the first that is left: frozen, failed-over, administrator (G4). With none
+// left the service is enabled and the reason empty, as a thawing service writes it.
+func (s *service) project() {
+	s.row.Disabled = len(s.causes) > 0
+	if !s.row.Disabled {
+		s.row.DisabledReason = words("")
+		return
+	}
+	for _, c := range s.causes {
+		if equal(c.Reason, s.row.DisabledReason) {
+			return
+		}
+	}
+	for _, kind := range []cinder.CauseKind{cinder.CauseFrozen, cinder.CauseFailedOver, cinder.CauseAdmin} {
+		if c := s.cause(kind); c != nil {
+			s.row.DisabledReason = c.Reason
+			return
+		}
+	}
+}
+
+// without lists the kinds of cause that were recorded and are no more.
+func without(before, after []cinder.Cause) []string {
+	var gone []string
+	for _, c := range before {
+		if !slices.ContainsFunc(after, func(a cinder.Cause) bool { return a.Kind == c.Kind }) {
+			gone = append(gone, string(c.Kind))
+		}
+	}
+	return gone
+}
+
+// touches finds an open operation of one of the kinds that has the service in hand.
+func touches(open []cinder.Operation, id int64, kinds ...cinder.OperationKind) *cinder.Operation {
+	for i := range open {
+		if slices.Contains(kinds, open[i].Kind) &&
+			slices.ContainsFunc(open[i].Before.Services, func(s cinder.ServiceState) bool { return s.ID == id }) {
+			return &open[i]
+		}
+	}
+	return nil
+}
+
+func words(s string) *string { return &s }
+
+func equal(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }

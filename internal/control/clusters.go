@@ -1,0 +1,120 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// Clusters lists the clusters that q selects, by id, with what follows from
+// their members: how many there are, how many are down, the last heartbeat.
+func (c *Control) Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder.Cluster, error) {
+	clusters, members, err := c.o.Store.Clusters(ctx, cinder.ClusterQuery{Name: q.Name, Binary: q.Binary})
+	if err != nil {
+		return nil, fmt.Errorf("list clusters: %w", err)
+	}
+	c.count(clusters, members, time.Now())
+	kept := clusters[:0]
+	for i := range clusters {
+		if q.Matches(&clusters[i]) {
+			kept = append(kept, clusters[i])
+		}
+	}
+	return kept, nil
+}
+
+// count fills in what is computed from the members.
+func (c *Control) count(clusters []cinder.Cluster, members []cinder.Service, now time.Time) {
+	type key struct{ name, binary string }
+	at := make(map[key]*cinder.Cluster, len(clusters))
+	for i := range clusters {
+		at[key{clusters[i].Name, clusters[i].Binary}] = &clusters[i]
+	}
+	for i := range members {
+		m := &members[i]
+		cl := at[key{m.Cluster, m.Binary}]
+		if cl == nil {
+			continue
+		}
+		cl.Hosts++
+		if !m.Up(now, c.o.DownTime) {
+			cl.DownHosts++
+		}
+		if hb := m.Heartbeat(); hb.After(cl.LastHeartbeat) {
+			cl.LastHeartbeat = hb
+		}
+	}
+}
+
+// Cluster returns one cluster. KindNotFound when there is none
+// (services.json, clusters/show-nope@3.26).
+func (c *Control) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
+	found, err := c.Clusters(ctx, cinder.ClusterQuery{Name: &name, Binary: &binary})
+	if err != nil {
+		return cinder.Cluster{}, err
+	}
+	if len(found) == 0 {
+		return cinder.Cluster{}, noCluster(name, binary)
+	}
+	return found[0], nil
+}
+
+func noCluster(name, binary string) error {
+	return cinder.Errorf(cinder.KindNotFound, "Cluster {'binary': '%s', 'name': '%s'} could not be found.", binary, name)
+}
+
+// EnableCluster enables a cluster and clears its reason. KindNotFound.
+func (c *Control) EnableCluster(ctx context.Context, name, binary string) (cinder.Cluster, cinder.Operation, error) {
+	return c.changeCluster(ctx, cinder.OpEnableCluster, name, binary, nil)
+}
+
+// DisableCluster disables a cluster and writes the reason, nil included. KindNotFound.
+func (c *Control) DisableCluster(ctx context.Context, name, binary string, reason *string) (cinder.Cluster, cinder.Operation, error) {
+	return c.changeCluster(ctx, cinder.OpDisableCluster, name, binary, reason)
+}
+
+func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, name, binary string, reason *string) (cinder.Cluster, cinder.Operation, error) {
+	var op cinder.Operation
+	err := c.o.Store.Update(ctx, func(tx Tx) error {
+		was, err := tx.Cluster(ctx, name, binary)
+		if cinder.KindOf(err) == cinder.KindNotFound {
+			return noCluster(name, binary)
+		}
+		if err != nil {
+			return err
+		}
+		now := was
+		now.Disabled, now.DisabledReason, now.UpdatedAt = kind == cinder.OpDisableCluster, reason, tx.Now()
+		if err := tx.SaveCluster(ctx, was, now); err != nil {
+			return err
+		}
+		s, err := clusterService(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if now.Disabled {
+			s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason, Since: tx.Now()})
+		} else {
+			s.causes = nil
+		}
+		if err := tx.SaveCauses(ctx, binary, name, s.causes); err != nil {
+			return err
+		}
+		op = c.operation(ctx, tx, kind)
+		op.Binary, op.Cluster = binary, name
+		if reason != nil {
+			op.Detail = *reason
+		}
+		op.Before.Clusters = []cinder.ClusterState{was.State()}
+		op.After.Clusters = []cinder.ClusterState{now.State()}
+		finish(&op, tx, cinder.OpDone, "")
+		return tx.AddOperation(ctx, op)
+	})
+	if err != nil {
+		return cinder.Cluster{}, cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, name, err)
+	}
+	cl, err := c.Cluster(ctx, name, binary)
+	return cl, op, err
+}

@@ -1,0 +1,111 @@
+package control
+
+import (
+	"context"
+	"fmt"
+
+	"stoker/internal/cinder"
+)
+
+// Enable ends the administrator's and the failover's cause, and clears the
+// reason. A frozen service is refused with KindInvalid: the freeze has to be
+// thawed (G4). KindNotFound when there is no such service.
+func (c *Control) Enable(ctx context.Context, host, binary string) (cinder.Operation, error) {
+	return c.change(ctx, cinder.OpEnable, host, binary, func(s *service) error {
+		if s.row.Frozen || s.has(cinder.CauseFrozen) {
+			return cinder.Errorf(cinder.KindInvalid,
+				"Invalid input received: Service %s on host %s is frozen: thaw it to enable it.", binary, s.row.Host)
+		}
+		s.causes = nil
+		s.row.Disabled, s.row.DisabledReason = false, nil
+		return nil
+	}, "")
+}
+
+// Disable disables a service on the administrator's behalf and keeps the reason
+// that the row has, as Cinder does (services.json, disable/frozen-one).
+// KindNotFound when there is no such service.
+func (c *Control) Disable(ctx context.Context, host, binary string) (cinder.Operation, error) {
+	return c.change(ctx, cinder.OpDisable, host, binary, func(s *service) error {
+		if !s.has(cinder.CauseAdmin) {
+			s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: s.ownReason()})
+		}
+		s.row.Disabled = true
+		return nil
+	}, "")
+}
+
+// DisableWithReason disables a service and writes the reason, nil included
+// (services.json, disable-log-reason/both2). KindNotFound when there is no such service.
+func (c *Control) DisableWithReason(ctx context.Context, host, binary string, reason *string) (cinder.Operation, error) {
+	detail := ""
+	if reason != nil {
+		detail = *reason
+	}
+	return c.change(ctx, cinder.OpDisable, host, binary, func(s *service) error {
+		s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason})
+		s.row.Disabled, s.row.DisabledReason = true, reason
+		return nil
+	}, detail)
+}
+
+// change is the one transaction of an enable or disable: causes, row and journal.
+func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, binary string, apply func(*service) error, detail string) (cinder.Operation, error) {
+	var op cinder.Operation
+	err := c.o.Store.Update(ctx, func(tx Tx) error {
+		rows, err := named(ctx, tx, host, binary)
+		if err != nil {
+			return err
+		}
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		op = c.operation(ctx, tx, kind)
+		op.Binary, op.Host, op.Detail = binary, rows[0].Host, detail
+		for _, row := range rows {
+			s, err := c.load(ctx, tx, row, open)
+			if err != nil {
+				return err
+			}
+			if err := apply(s); err != nil {
+				return err
+			}
+			s.row.ModifiedAt = tx.Now()
+			if err := s.save(ctx, tx); err != nil {
+				return err
+			}
+			op.Before.Services = append(op.Before.Services, row.State())
+			op.After.Services = append(op.After.Services, s.row.State())
+			if err := tell(ctx, tx, open, s.row.State()); err != nil {
+				return err
+			}
+		}
+		finish(&op, tx, cinder.OpDone, "")
+		return tx.AddOperation(ctx, op)
+	})
+	if err != nil {
+		return cinder.Operation{}, fmt.Errorf("%s %s on %s: %w", kind, binary, host, err)
+	}
+	return op, nil
+}
+
+// tell makes the open freezes and thaws of a service show what has just been
+// acknowledged: lists believe them while they are open (G1).
+func tell(ctx context.Context, tx Tx, open []cinder.Operation, st cinder.ServiceState) error {
+	for i := range open {
+		op := &open[i]
+		if op.Kind != cinder.OpFreeze && op.Kind != cinder.OpThaw {
+			continue
+		}
+		for j := range op.Shown.Services {
+			if sh := &op.Shown.Services[j]; sh.ID == st.ID {
+				sh.Disabled, sh.DisabledReason = st.Disabled, st.DisabledReason
+				if err := tx.SaveOperation(ctx, *op, op.Owner); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

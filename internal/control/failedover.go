@@ -1,0 +1,170 @@
+package control
+
+import (
+	"context"
+	"fmt"
+
+	"stoker/internal/cinder"
+)
+
+// settleFailover ends a failover once no row is failing over any more. Until
+// then it stays open, and is overdue after its deadline.
+func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) error {
+	var settled *cinder.Operation
+	err := c.o.Store.Update(ctx, func(tx Tx) error {
+		settled = nil
+		mine, rows, err := c.reopen(ctx, tx, op)
+		if err != nil {
+			return err
+		}
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		if rows.idle(open, cinder.OpFreeze, cinder.OpThaw) != nil {
+			return nil // half-way rows: look again when that is settled
+		}
+		if pending(rows) {
+			if tx.Now().After(mine.Deadline) && mine.Outcome == "" {
+				mine.Outcome = "overdue: no outcome by the deadline"
+				settled = &mine
+				return tx.SaveOperation(ctx, mine, mine.Owner)
+			}
+			return nil
+		}
+		state, outcome := verdict(mine, rows)
+		if err := c.applyFailover(ctx, tx, &rows); err != nil {
+			return err
+		}
+		mine.After = rows.before()
+		finish(&mine, tx, state, outcome)
+		settled = &mine
+		return tx.SaveOperation(ctx, mine, mine.Owner)
+	})
+	if err == nil && settled != nil {
+		c.o.Log.InfoContext(ctx, "failover looked at", "operation", op.ID, "state", settled.State, "outcome", settled.Outcome)
+	}
+	return err
+}
+
+// pending says whether any row is still failing over.
+func pending(rows target) bool {
+	for _, s := range rows.members {
+		if s.ReplicationStatus == cinder.ReplicationFailingOver {
+			return true
+		}
+	}
+	return rows.cluster != nil && rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver
+}
+
+// verdict reads from the rows how a failover ended.
+func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
+	if len(rows.members) == 0 {
+		return cinder.OpUndone, "the service was removed meanwhile"
+	}
+	status, active := rows.members[0].ReplicationStatus, rows.members[0].ActiveBackendID
+	if rows.cluster != nil {
+		status, active = rows.cluster.ReplicationStatus, rows.cluster.ActiveBackendID
+	}
+	before := op.Before.Services[0]
+	at := func(id *string) string {
+		if id == nil || *id == "" {
+			return cinder.FailbackTarget
+		}
+		return *id
+	}
+	moved := at(active) != at(before.ActiveBackendID) || status != before.ReplicationStatus
+	switch {
+	case status == cinder.ReplicationFailoverError:
+		return cinder.OpFailed, "the backend failed to fail over: see the log of the service"
+	case moved && (op.Detail == "" || at(active) == op.Detail), !moved && at(active) == op.Detail:
+		return cinder.OpDone, "active backend: " + at(active)
+	case !moved:
+		return cinder.OpUndone, fmt.Sprintf("the service refused the target and stays on %s: see its log", at(active))
+	default:
+		return cinder.OpUndone, fmt.Sprintf("status is %s on %s: changed from elsewhere", status, at(active))
+	}
+}
+
+// applyFailover records the causes that follow from where the rows have come to:
+// failed over disables, going back ends that cause and no other (G4).
+func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target) error {
+	for i, row := range rows.members {
+		s := &service{was: row, row: row}
+		var err error
+		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
+			return err
+		}
+		s.failedOver()
+		if s.row.Disabled != row.Disabled || !equal(s.row.DisabledReason, row.DisabledReason) {
+			s.row.ModifiedAt = tx.Now()
+		}
+		if err := s.save(ctx, tx); err != nil {
+			return err
+		}
+		rows.members[i] = s.row
+	}
+	if rows.cluster == nil {
+		return nil
+	}
+	return c.applyFailoverToCluster(ctx, tx, rows)
+}
+
+// failedOver makes the causes follow the replication status, and the row the causes.
+func (s *service) failedOver() {
+	switch s.row.ReplicationStatus {
+	case cinder.ReplicationFailedOver:
+		if s.row.Disabled {
+			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: words(cinder.ReasonFailedOver)})
+			s.project()
+		}
+	case cinder.ReplicationFailoverError:
+		// The service disables itself and leaves the reason as it was.
+		if s.row.Disabled && !s.has(cinder.CauseFailedOver) {
+			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: s.row.DisabledReason})
+		}
+	default:
+		if s.has(cinder.CauseFailedOver) || len(s.causes) > 0 && !s.row.Disabled {
+			s.drop(cinder.CauseFailedOver)
+			s.project()
+		}
+	}
+}
+
+// loadCluster brings what we recorded of a cluster's own disable in line with
+// its row, as load does for services.
+func (c *Control) loadCluster(ctx context.Context, tx Tx, row cinder.Cluster) error {
+	s, err := clusterService(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	s.reconcile()
+	return tx.SaveCauses(ctx, row.Binary, row.Name, s.causes)
+}
+
+// applyFailoverToCluster does for the cluster's row what applyFailover does for
+// its members': the rules are the same, a cluster is only never frozen by cause.
+func (c *Control) applyFailoverToCluster(ctx context.Context, tx Tx, rows *target) error {
+	s, err := clusterService(ctx, tx, *rows.cluster)
+	if err != nil {
+		return err
+	}
+	s.failedOver()
+	now := *rows.cluster
+	now.Disabled, now.DisabledReason = s.row.Disabled, s.row.DisabledReason
+	if err := tx.SaveCluster(ctx, *rows.cluster, now); err != nil {
+		return err
+	}
+	rows.cluster = &now
+	return tx.SaveCauses(ctx, now.Binary, now.Name, s.causes)
+}
+
+// clusterService sees a cluster's row as that of a service with the cluster's
+// name. Frozen is left out: it does not disable a cluster.
+func clusterService(ctx context.Context, tx Tx, row cinder.Cluster) (*service, error) {
+	causes, err := tx.Causes(ctx, row.Binary, row.Name)
+	return &service{causes: causes, row: cinder.Service{
+		Binary: row.Binary, Host: row.Name, Disabled: row.Disabled, DisabledReason: row.DisabledReason,
+		ReplicationStatus: row.ReplicationStatus, ActiveBackendID: row.ActiveBackendID,
+	}}, err
+}

@@ -1,0 +1,193 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"stoker/internal/cinder"
+)
+
+// Failover sends a host, or a whole cluster, to another site: nil lets the
+// backend choose, "default" goes back. It returns once the command is delivered;
+// the operation ends when the rows show the outcome. Fails, the rows being as
+// before, with KindInvalid when the target is none that was announced or the
+// precondition does not hold, KindConflict when a failover is under way, and as
+// Fleet.Failover does.
+func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cinder.Operation, error) {
+	op, first, err := c.markFailingOver(ctx, sel, site)
+	if err != nil {
+		return cinder.Operation{}, fmt.Errorf("failover %s: %w", sel, err)
+	}
+	defer c.waiting.remove(op.ID)
+	sctx, cancel := detached(ctx, c.o.ResponseTimeout)
+	defer cancel()
+	switch err := c.o.Fleet.Failover(sctx, first, site); cinder.KindOf(err) {
+	case cinder.KindTimeout:
+		c.lookSoon() // perhaps it was delivered: the rows will tell
+		return op, fmt.Errorf("failover %s: %w", sel, err)
+	default:
+		if err != nil {
+			return c.undoFailover(ctx, op, err)
+		}
+	}
+	c.lookSoon()
+	return op, nil
+}
+
+// lookSoon makes Run look at the open operations now.
+func (c *Control) lookSoon() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // it is told already
+	}
+}
+
+// mayFailOver are the states that a failover may start from. Cinder's own list
+// lacks failover-error, which leaves no way out of it; the message is Cinder's.
+func mayFailOver(st cinder.ReplicationStatus) bool {
+	return st == cinder.ReplicationEnabled || st == cinder.ReplicationFailedOver || st == cinder.ReplicationFailoverError
+}
+
+// markFailingOver is the transaction before the command.
+func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *string) (op cinder.Operation, first cinder.Service, err error) {
+	err = c.o.Store.Update(ctx, func(tx Tx) error {
+		t, err := find(ctx, tx, sel)
+		if err != nil {
+			return err
+		}
+		first = t.members[0]
+		if err := c.announced(first, t.name(), site); err != nil {
+			return err
+		}
+		now := tx.Now()
+		t, err = t.check(precondition{
+			says: "replication_status in %s must be ['enabled', 'failed-over'] and must be up to failover.",
+			cluster: func(cl *cinder.Cluster) bool {
+				up := slices.ContainsFunc(t.members, func(s cinder.Service) bool { return s.Up(now, c.o.DownTime) })
+				return up && mayFailOver(cl.ReplicationStatus)
+			},
+			member: func(s *cinder.Service) bool {
+				return s.Up(now, c.o.DownTime) && mayFailOver(s.ReplicationStatus)
+			},
+		})
+		if err != nil {
+			return err
+		}
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		if err := t.idle(open, cinder.OpFailover); err != nil {
+			return err
+		}
+		first = t.members[0]
+		op = c.operation(ctx, tx, cinder.OpFailover)
+		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
+		op.Deadline = op.StartedAt.Add(c.o.FailoverDeadline)
+		if site != nil {
+			op.Detail = *site
+		}
+		op.Before, op.Shown = t.before(), t.before()
+		for i := range op.Shown.Services {
+			op.Shown.Services[i].ReplicationStatus = cinder.ReplicationFailingOver
+		}
+		c.waiting.add(op.ID)
+		if err := c.writeFailingOver(ctx, tx, t, open); err != nil {
+			return err
+		}
+		return tx.AddOperation(ctx, op)
+	})
+	if err != nil {
+		c.waiting.remove(op.ID)
+	}
+	return op, first, err
+}
+
+func (c *Control) writeFailingOver(ctx context.Context, tx Tx, t target, open []cinder.Operation) error {
+	for _, row := range t.members {
+		s, err := c.load(ctx, tx, row, open)
+		if err != nil {
+			return err
+		}
+		s.row.ReplicationStatus = cinder.ReplicationFailingOver
+		if err := s.save(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if t.cluster == nil {
+		return nil
+	}
+	if err := c.loadCluster(ctx, tx, *t.cluster); err != nil {
+		return err
+	}
+	now := *t.cluster
+	now.ReplicationStatus, now.UpdatedAt = cinder.ReplicationFailingOver, tx.Now()
+	return tx.SaveCluster(ctx, *t.cluster, now)
+}
+
+// announced refuses a site that the service did not announce, when it has
+// announced any.
+func (c *Control) announced(s cinder.Service, name string, site *string) error {
+	if site == nil || *site == cinder.FailbackTarget {
+		return nil
+	}
+	targets := c.o.Fleet.Targets(s)
+	if len(targets) == 0 || slices.Contains(targets, *site) {
+		return nil
+	}
+	return cinder.Errorf(cinder.KindInvalid, "Invalid input received: %s is no replication target of %s: it has %s, and default to go back.",
+		*site, name, strings.Join(targets, ", "))
+}
+
+// undoFailover restores the rows when the command was never delivered.
+func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed error) (cinder.Operation, error) {
+	ctx, cancel := detached(ctx, settleTimeout)
+	defer cancel()
+	err := c.o.Store.Update(ctx, func(tx Tx) error {
+		mine, rows, err := c.reopen(ctx, tx, op)
+		if err != nil {
+			return err
+		}
+		if err := restoreStatus(ctx, tx, mine, &rows); err != nil {
+			return err
+		}
+		mine.After = rows.before()
+		finish(&mine, tx, cinder.OpUndone, failed.Error())
+		op = mine
+		return tx.SaveOperation(ctx, mine, mine.Owner)
+	})
+	if err != nil {
+		c.o.Log.ErrorContext(ctx, "failover could not be undone: left to recovery", "operation", op.ID, "error", err)
+		return op, cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
+	}
+	c.o.Log.InfoContext(ctx, "failover undone", "operation", op.ID, "outcome", op.Outcome)
+	return op, failed
+}
+
+// restoreStatus puts failing-over back to what was before, in rows and cluster.
+func restoreStatus(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error {
+	for i, row := range rows.members {
+		for _, st := range op.Before.Services {
+			if st.ID != row.ID || row.ReplicationStatus != cinder.ReplicationFailingOver {
+				continue
+			}
+			now := row
+			now.ReplicationStatus = st.ReplicationStatus
+			if err := tx.SaveService(ctx, row, now); err != nil {
+				return err
+			}
+			rows.members[i] = now
+		}
+	}
+	if cl := rows.cluster; cl != nil && cl.ReplicationStatus == cinder.ReplicationFailingOver {
+		now := *cl
+		now.ReplicationStatus = op.Before.Clusters[0].ReplicationStatus
+		if err := tx.SaveCluster(ctx, *cl, now); err != nil {
+			return err
+		}
+		rows.cluster = &now
+	}
+	return nil
+}

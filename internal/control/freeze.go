@@ -1,0 +1,221 @@
+package control
+
+import (
+	"context"
+	"fmt"
+
+	"stoker/internal/cinder"
+)
+
+// Freeze freezes the backend of a host, or of a cluster on all its members, and
+// waits for the answer. Fails, the rows being as before, with KindInvalid when
+// the precondition does not hold, KindConflict when another freeze or thaw is
+// under way, and as Fleet.Freeze does. With KindTimeout the outcome is looked up
+// later; the operation says how it ended.
+func (c *Control) Freeze(ctx context.Context, sel Selector) (cinder.Operation, error) {
+	return c.setFrozen(ctx, sel, cinder.OpFreeze)
+}
+
+// Thaw ends a freeze, and only that: another cause that disables the service
+// stays, with the reason it had (G4). A refused thaw stays frozen. Fails as Freeze does.
+func (c *Control) Thaw(ctx context.Context, sel Selector) (cinder.Operation, error) {
+	return c.setFrozen(ctx, sel, cinder.OpThaw)
+}
+
+func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.OperationKind) (cinder.Operation, error) {
+	op, service, err := c.markFrozen(ctx, sel, kind)
+	if err != nil {
+		c.waiting.remove(op.ID)
+		return cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, sel, err)
+	}
+	defer c.waiting.remove(op.ID)
+	failed := c.command(ctx, kind, service)
+	op, err = c.settleFrozen(ctx, op, failed)
+	if err != nil {
+		return op, fmt.Errorf("%s %s: %w", kind, sel, err)
+	}
+	return op, nil
+}
+
+// markFrozen is the transaction before the command: preconditions, the journal
+// entry, and the column that marks the intent. disabled and its reason are the
+// service's to write, and so tell whether it did.
+func (c *Control) markFrozen(ctx context.Context, sel Selector, kind cinder.OperationKind) (op cinder.Operation, first cinder.Service, err error) {
+	want := kind == cinder.OpFreeze
+	must := precondition{
+		says:    fmt.Sprintf("frozen in %%s must be %s to %s.", python(!want), kind),
+		cluster: func(cl *cinder.Cluster) bool { return cl.Frozen != want },
+		member:  func(s *cinder.Service) bool { return s.Frozen != want },
+	}
+	err = c.o.Store.Update(ctx, func(tx Tx) error {
+		t, err := find(ctx, tx, sel)
+		if err != nil {
+			return err
+		}
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		if err := t.idle(open, cinder.OpFreeze, cinder.OpThaw); err != nil {
+			return err
+		}
+		if t, err = t.check(must); err != nil {
+			return err
+		}
+		first = t.members[0]
+		op = c.operation(ctx, tx, kind)
+		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
+		op.Deadline = op.StartedAt.Add(c.o.ResponseTimeout)
+		c.waiting.add(op.ID)
+		for i := range t.members {
+			s, err := c.load(ctx, tx, t.members[i], open)
+			if err != nil {
+				return err
+			}
+			t.members[i].Disabled, t.members[i].DisabledReason = s.row.Disabled, s.row.DisabledReason
+			s.row.Frozen = want
+			if err := s.save(ctx, tx); err != nil {
+				return err
+			}
+		}
+		op.Before = t.before()
+		op.Shown = t.before() // a slice of its own: lists show it, and an enable may change it
+		if t.cluster != nil {
+			now := *t.cluster
+			now.Frozen, now.UpdatedAt = want, tx.Now()
+			if err := tx.SaveCluster(ctx, *t.cluster, now); err != nil {
+				return err
+			}
+		}
+		return tx.AddOperation(ctx, op)
+	})
+	return op, first, err
+}
+
+// command sends the freeze or thaw and waits, whether or not the client does.
+func (c *Control) command(ctx context.Context, kind cinder.OperationKind, s cinder.Service) error {
+	ctx, cancel := detached(ctx, c.o.ResponseTimeout)
+	defer cancel()
+	if kind == cinder.OpFreeze {
+		return c.o.Fleet.Freeze(ctx, s)
+	}
+	return c.o.Fleet.Thaw(ctx, s)
+}
+
+// settleFrozen is the transaction after the command: it ends the operation as
+// done or undone, on all members alike, and returns what the caller is told.
+func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed error) (cinder.Operation, error) {
+	ctx, cancel := detached(ctx, settleTimeout)
+	defer cancel()
+	told := failed
+	err := c.o.Store.Update(ctx, func(tx Tx) error {
+		told = failed
+		mine, rows, err := c.reopen(ctx, tx, op)
+		if err != nil {
+			return err
+		}
+		done := failed == nil
+		outcome := ""
+		if failed != nil {
+			outcome = failed.Error()
+		}
+		if cinder.KindOf(failed) == cinder.KindTimeout && carriedOut(mine, rows) {
+			done, told = true, nil
+			outcome = "no answer, but the row shows that it was carried out"
+		}
+		if err := c.applyFrozen(ctx, tx, &mine, rows, done); err != nil {
+			return err
+		}
+		state := cinder.OpUndone
+		if done {
+			state = cinder.OpDone
+		}
+		finish(&mine, tx, state, outcome)
+		op = mine
+		return tx.SaveOperation(ctx, mine, mine.Owner)
+	})
+	if err != nil {
+		c.o.Log.ErrorContext(ctx, "operation could not be settled: left to recovery", "operation", op.ID, "kind", op.Kind, "error", err)
+		return op, cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
+	}
+	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", op.State, "outcome", op.Outcome)
+	return op, told
+}
+
+// applyFrozen writes how a freeze or thaw ended into rows and causes.
+func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, rows target, done bool) error {
+	frozen := (op.Kind == cinder.OpFreeze) == done
+	for i, row := range rows.members {
+		s := &service{was: row, row: row}
+		var err error
+		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
+			return err
+		}
+		s.row.Frozen = frozen
+		switch {
+		case !done:
+			restore(&s.row, op.Shown.Services)
+		case frozen:
+			s.add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: words(cinder.ReasonFrozen)})
+			s.row.Disabled, s.row.DisabledReason = true, words(cinder.ReasonFrozen)
+		default:
+			s.drop(cinder.CauseFrozen)
+			s.project()
+		}
+		if s.row.Disabled != row.Disabled || !equal(s.row.DisabledReason, row.DisabledReason) {
+			s.row.ModifiedAt = tx.Now()
+		}
+		if err := s.save(ctx, tx); err != nil {
+			return err
+		}
+		rows.members[i] = s.row
+	}
+	if rows.cluster != nil {
+		now := *rows.cluster
+		now.Frozen = frozen
+		if err := tx.SaveCluster(ctx, *rows.cluster, now); err != nil {
+			return err
+		}
+		rows.cluster = &now
+	}
+	op.After = rows.before()
+	return nil
+}
+
+// restore puts back what an operation that came to nothing found, as changed by
+// what was acknowledged meanwhile.
+func restore(row *cinder.Service, states []cinder.ServiceState) {
+	for _, st := range states {
+		if st.ID == row.ID {
+			row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
+		}
+	}
+}
+
+// carriedOut says whether any row shows the service's own mark of a freeze or
+// thaw: disabled with the reason "frozen", or no longer so.
+func carriedOut(op cinder.Operation, rows target) bool {
+	mark := func(disabled bool, reason *string) bool {
+		return disabled && reason != nil && *reason == cinder.ReasonFrozen
+	}
+	for _, row := range rows.members {
+		for _, st := range op.Before.Services {
+			if st.ID != row.ID {
+				continue
+			}
+			before, now := mark(st.Disabled, st.DisabledReason), mark(row.Disabled, row.DisabledReason)
+			if before != now && now == (op.Kind == cinder.OpFreeze) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// python spells a truth value as Cinder's messages do.
+func python(b bool) string {
+	if b {
+		return "True"
+	}
+	return "False"
+}
