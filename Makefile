@@ -1,0 +1,50 @@
+# `make help` lists the targets.
+GO            ?= go
+GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME      ?= 60s
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test cover lint fmt generate verify fuzz bench load clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/stoker.
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/stoker ./cmd/stoker
+
+run: ## Run a whole control plane on 127.0.0.1:8776.
+	$(GO) run ./cmd/stoker standalone
+
+test: ## Run every test, with the race detector.
+	$(GO) vet ./...
+	$(GO) test -race -timeout 20m ./...
+
+cover: ## Test coverage by package.
+	$(GO) test -coverpkg=./internal/... -coverprofile=coverage.out ./...
+	$(GO) run ./test/cover coverage.out
+
+lint: ## Check style and the rules between packages.
+	$(GOLANGCI_LINT) run ./...
+
+fmt: ## Format as the linter wants it.
+	$(GOLANGCI_LINT) fmt ./...
+
+generate: ## Rewrite golden files and generated documents.
+	$(GO) test ./internal/... -run 'Golden|OpenAPI|Reference' -update
+
+verify: generate ## Fail when a golden file or generated document is not up to date.
+	git diff --exit-code
+
+fuzz: ## Run every fuzz target for FUZZTIME (60s) each.
+	./test/fuzz.sh $(FUZZTIME)
+
+bench: ## Go benchmarks, then the load runs that doc/performance.md quotes.
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	$(MAKE) load
+
+load: ## Load runs over loopback, beside a bare net/http handler.
+	$(GO) run ./test/bench
+
+clean: ## Remove what the targets above made.
+	rm -rf bin coverage.out

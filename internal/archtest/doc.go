@@ -1,0 +1,3 @@
+// Package archtest holds the rules between packages as tests: who may import
+// whom, and that ARCHITECTURE.md names every package there is.
+package archtest
