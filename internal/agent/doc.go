@@ -1,0 +1,14 @@
+// Package agent is a running service: a volume backend, a scheduler or a backup
+// service that registers its row, beats, obeys commands and says what it can do.
+//
+//	Start: register -> settle the row, set the backend up -> serve -> beat -> publish
+//	every report_interval:                 beat; register again when the row is gone
+//	every backend_stats_polling_interval:  publish capabilities
+//	Stop:  stop serving -> wait for every goroutine
+//
+// What a command does to the service's own row is decided here, as Cinder's
+// services do it (BEHAVIOUR.md); what it does to the rest of the fleet is
+// control's. Messages are decoded and answered elsewhere: a service is a value
+// with one method per command, and whoever starts it says how it is served
+// (the Serve options). Fleet stands in for many services that only beat.
+package agent

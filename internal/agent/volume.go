@@ -1,0 +1,196 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"stoker/internal/backend"
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+)
+
+// rpcVolume is the version of the volume service's commands (WIRE.md, section 5).
+const rpcVolume = "3.18"
+
+// VolumeOptions are what a volume service is made of.
+type VolumeOptions struct {
+	Options
+	Cluster string // cluster@backend; "" when not clustered
+	Backend backend.Backend
+
+	StatsInterval       time.Duration // backend_stats_polling_interval
+	ReplicationInterval time.Duration // between rounds of a backend.Replicator; 0 means never
+
+	// Serve starts to take the service's commands. Nil means that it takes none.
+	Serve func(ctx context.Context, v *Volume) (Server, error)
+}
+
+// Volume is a volume service: one backend, or one member of a cluster that
+// drives it. Its commands are safe to call at any time; they are carried out one
+// after another.
+type Volume struct {
+	*service
+	vo VolumeOptions
+
+	turn chan struct{} // holds a token while nobody works on the backend
+
+	mu     sync.Mutex // guards what follows
+	state  backend.State
+	broken error                   // why the backend is not set up; nil when it is
+	owed   *cinder.FailoverOutcome // what could not be written into the rows yet
+}
+
+// NewVolume makes a volume service.
+func NewVolume(o VolumeOptions) *Volume {
+	v := &Volume{vo: o, turn: make(chan struct{}, 1)}
+	v.turn <- struct{}{}
+	v.broken = cinder.Errorf(cinder.KindUnavailable, "The backend is not set up yet.")
+	v.service = newService(o.Options, cinder.BinaryVolume, rpcVolume, o.Cluster, v)
+	return v
+}
+
+// FreezeHost freezes the backend and notes it in the service's row. KindConflict,
+// with the backend's words, when it refuses; nothing has changed then, nor after
+// any other error.
+func (v *Volume) FreezeHost(ctx context.Context) error {
+	return v.setFrozen(ctx, true)
+}
+
+// ThawHost is FreezeHost's opposite. A service that is failed over as well stays
+// disabled for that.
+func (v *Volume) ThawHost(ctx context.Context) error {
+	return v.setFrozen(ctx, false)
+}
+
+func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
+	done, err := v.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := v.working(); err != nil {
+		return err
+	}
+	word := map[bool]string{true: "freeze", false: "thaw"}
+	if err := v.commandFrozen(ctx, frozen); err != nil {
+		v.log.Warn("The backend did not do as told.", "command", word[frozen], "error", err)
+		return fmt.Errorf("%s %s: %w", word[frozen], v.row.Host, err)
+	}
+	// From here on, the caller going away must not leave the row behind the backend.
+	ctx = context.WithoutCancel(ctx)
+	err = v.change(ctx, func(tx control.Tx, row *cinder.Service) error {
+		if frozen {
+			disable(row, cinder.ReasonFrozen, tx.Now())
+		} else {
+			release(row, tx.Now())
+		}
+		return nil
+	})
+	if err != nil {
+		v.log.Error("The row could not be written: the backend goes back.", "command", word[frozen], "error", err)
+		v.putBack(ctx)
+		return fmt.Errorf("%s %s: %w", word[frozen], v.row.Host, err)
+	}
+	v.remember(func(s *backend.State) { s.Frozen = frozen })
+	v.log.Info("Command carried out.", "command", word[frozen])
+	return nil
+}
+
+func (v *Volume) commandFrozen(ctx context.Context, frozen bool) error {
+	if frozen {
+		return v.vo.Backend.Freeze(ctx)
+	}
+	return v.vo.Backend.Thaw(ctx)
+}
+
+// putBack makes the backend as frozen as it was before a command that failed half-way.
+func (v *Volume) putBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
+	defer cancel()
+	if err := v.commandFrozen(ctx, v.known().Frozen); err != nil {
+		v.log.Error("The backend could not be put back.", "error", err)
+	}
+}
+
+// PublishCapabilities tells every scheduler what the backend can do.
+func (v *Volume) PublishCapabilities(ctx context.Context) error { return v.publish(ctx) }
+
+func (v *Volume) publish(ctx context.Context) error {
+	stats, err := v.vo.Backend.Stats(ctx)
+	if err != nil {
+		v.log.Error("The backend does not say what it can do: it is published as down.", "error", err)
+		name := backendName(v.row.Host)
+		stats = backend.Stats{Name: name, Pools: []backend.Pool{{Name: name}}}
+	}
+	if v.working() != nil {
+		for i := range stats.Pools {
+			stats.Pools[i].Up = false
+		}
+	}
+	return v.broadcast(ctx, "volume", v.vo.Cluster, stats.Capabilities())
+}
+
+// alone waits for its turn to work on the backend. done gives it to the next.
+func (v *Volume) alone(ctx context.Context) (done func(), err error) {
+	select {
+	case <-v.turn:
+		return func() { v.turn <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, cinder.Wrap(cinder.KindTimeout, context.Cause(ctx), "The service is busy with another command.")
+	}
+}
+
+// working says why the backend cannot be used; nil when it can.
+func (v *Volume) working() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.broken
+}
+
+// known is what the service remembers of its backend, without asking the rows.
+func (v *Volume) known() backend.State {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.state
+}
+
+func (v *Volume) remember(fn func(*backend.State)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fn(&v.state)
+}
+
+func (v *Volume) serve(ctx context.Context) (Server, error) {
+	if v.vo.Serve == nil {
+		return nil, nil //nolint:nilnil // Nothing to close.
+	}
+	return v.vo.Serve(ctx, v)
+}
+
+func (v *Volume) tasks() []task {
+	tasks := []task{{v.vo.StatsInterval, v.look}}
+	if r, ok := v.vo.Backend.(backend.Replicator); ok && v.vo.ReplicationInterval > 0 {
+		tasks = append(tasks, task{v.vo.ReplicationInterval, func(ctx context.Context) { v.replicate(ctx, r) }})
+	}
+	return tasks
+}
+
+// look is what comes every StatsInterval: a backend that could not be set up
+// gets another chance, and the schedulers hear how it is.
+func (v *Volume) look(ctx context.Context) {
+	if v.working() != nil {
+		v.setup(ctx)
+	}
+	v.tell(ctx)
+}
+
+func (v *Volume) replicate(ctx context.Context, r backend.Replicator) {
+	if v.working() != nil {
+		return
+	}
+	if err := r.Replicate(ctx); err != nil && ctx.Err() == nil {
+		v.log.Warn("Replication did not reach every site.", "error", err)
+	}
+}

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"context"
+
+	"stoker/internal/backend"
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+)
+
+// settle makes the row say what is: no failover is under way any more that died
+// with the process before, a member agrees with its cluster, and a row that was
+// made anew is as the one before it. Then the backend is told.
+func (v *Volume) settle(ctx context.Context, row cinder.Service, again bool) error {
+	done, err := v.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	stats, err := v.vo.Backend.Stats(ctx)
+	if err != nil {
+		v.log.Warn("The backend does not say whether it is replicated: it counts as not.", "error", err)
+	}
+	known := v.known()
+	var state backend.State
+	err = v.change(ctx, func(tx control.Tx, now *cinder.Service) error {
+		if again || row.UpdatedAt.IsZero() {
+			causes, err := tx.Causes(ctx, now.Binary, now.Host)
+			if err != nil {
+				return err
+			}
+			renew(now, known.Active, known.Frozen, causes, tx.Now())
+		}
+		if err := v.agree(ctx, tx, now, stats.Replicated()); err != nil {
+			return err
+		}
+		state = backend.State{Active: value(now.ActiveBackendID), Frozen: now.Frozen}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	v.remember(func(s *backend.State) { *s = state })
+	if !again || v.working() != nil {
+		v.ready(ctx, state)
+	}
+	return nil
+}
+
+// agree gives the row the replication status that is true at a start, by itself
+// or as its cluster has it.
+func (v *Volume) agree(ctx context.Context, tx control.Tx, now *cinder.Service, replicated bool) error {
+	if now.Cluster == "" {
+		v.settleStatus(&now.ReplicationStatus, now.ActiveBackendID, replicated)
+		return nil
+	}
+	cluster, err := tx.Cluster(ctx, now.Cluster, now.Binary)
+	if cinder.KindOf(err) == cinder.KindNotFound {
+		v.settleStatus(&now.ReplicationStatus, now.ActiveBackendID, replicated)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if unsettled(cluster.ReplicationStatus) {
+		others, err := v.othersUp(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if others && cluster.ReplicationStatus == cinder.ReplicationFailingOver {
+			// Whoever carries it out tells when it is over.
+			v.log.Info("The cluster is failing over: its outcome is awaited.", "cluster", cluster.Name)
+			return nil
+		}
+		if others {
+			join(now, &cluster, tx.Now())
+			return nil
+		}
+	}
+	was := cluster
+	v.settleStatus(&cluster.ReplicationStatus, cluster.ActiveBackendID, replicated)
+	join(now, &cluster, tx.Now())
+	return tx.SaveCluster(ctx, was, cluster)
+}
+
+// settleStatus ends a failover that the process before this one left open, or
+// failed at, and says so.
+func (v *Volume) settleStatus(status *cinder.ReplicationStatus, active *string, replicated bool) {
+	was := *status
+	*status = settled(was, active, replicated)
+	if unsettled(was) {
+		v.log.Warn("A failover had not ended well before the service started: its status is reset.",
+			"was", string(was), "now", string(*status), "active_backend_id", value(active))
+	}
+}
+
+// othersUp says whether another member of the cluster lives.
+func (v *Volume) othersUp(ctx context.Context, tx control.Tx) (bool, error) {
+	members, err := tx.Services(ctx, cinder.ServiceQuery{Cluster: &v.row.Cluster, Binary: &v.row.Binary})
+	if err != nil {
+		return false, err
+	}
+	for _, m := range members {
+		if m.Cluster == v.row.Cluster && m.Host != v.row.Host && m.Up(tx.Now(), v.o.DownTime) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// setup gives a backend that could not be set up another chance.
+func (v *Volume) setup(ctx context.Context) {
+	done, err := v.alone(ctx)
+	if err != nil {
+		return
+	}
+	defer done()
+	v.ready(ctx, v.known())
+}
+
+// ready sets the backend up and notes whether that went well. The caller has its turn.
+func (v *Volume) ready(ctx context.Context, state backend.State) {
+	err := v.vo.Backend.Setup(ctx, state)
+	if err != nil {
+		v.log.Error("The backend could not be set up: the service does not report itself alive.",
+			"active_backend_id", state.Active, "error", err)
+	} else {
+		v.log.Info("The backend is set up.", "active_backend_id", state.Active, "frozen", state.Frozen)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.broken = err
+}
