@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"stoker/internal/config"
+)
+
+// usageError is a command line that parses and still makes no sense.
+type usageError struct{ msg string }
+
+// Error says what makes no sense.
+func (e usageError) Error() string { return e.msg }
+
+// report says on w why a command failed and returns the exit status.
+func report(ctx context.Context, w io.Writer, err error, parsed *kong.Context) int {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "stoker: interrupted")
+		return exitInterrupted
+	}
+	if faults, ok := errors.AsType[config.Faults](err); ok {
+		for _, f := range faults {
+			fmt.Fprintln(w, "stoker:", oneLine(f.Error()))
+		}
+		return exitFailed
+	}
+	if e, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintf(w, "stoker: %s\nTry: %s --help\n", oneLine(e.Error()), parsed.Selected().FullPath())
+		return exitUsage
+	}
+	fmt.Fprintln(w, "stoker:", oneLine(explain(err)))
+	return exitFailed
+}
+
+// explain is the text of an error; in place of Go's words for the mistakes that
+// are made most, it has ones that say what to do.
+func explain(err error) string {
+	e, ok := errors.AsType[*net.OpError](err)
+	if ok && e.Op == "listen" && errors.Is(e, syscall.EADDRINUSE) {
+		return fmt.Sprintf("listen on %v: address already in use (another stoker or cinder-api?)", e.Addr)
+	}
+	return err.Error()
+}
+
+// oneLine keeps a message on one line, whoever wrote it, and control characters
+// away from the terminal.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, strings.TrimSpace(s))
+	return strings.Join(strings.Fields(s), " ")
+}

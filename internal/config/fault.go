@@ -1,0 +1,52 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is one thing that is wrong with a configuration.
+type Fault struct {
+	File    string // or the environment variable; "" for a default or a Config made in code
+	Line    int    // 0 when there is none
+	Section string // "" when the fault is the file's
+	Option  string // "" when the fault is the section's
+	Value   string // as written, secrets left out
+	Default bool   // the value is written nowhere
+	Problem string // what is wrong and what is allowed
+}
+
+// Error is the fault in one line.
+func (f Fault) Error() string {
+	var b strings.Builder
+	switch {
+	case f.Line > 0:
+		fmt.Fprintf(&b, "%s:%d: ", f.File, f.Line)
+	case f.File != "":
+		b.WriteString(f.File + ": ")
+	}
+	switch {
+	case f.Option != "":
+		fmt.Fprintf(&b, "[%s] %s = %s", f.Section, f.Option, f.Value)
+		if f.Default {
+			b.WriteString(" (the default)")
+		}
+		b.WriteString(": ")
+	case f.Section != "":
+		b.WriteString("[" + f.Section + "]: ")
+	}
+	b.WriteString(f.Problem)
+	return strings.ReplaceAll(b.String(), "\n", `\n`)
+}
+
+// Faults are all that is wrong with a configuration.
+type Faults []Fault
+
+// Error is the faults, a line each.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// option is one line of the table: an option of a T, which is the Config or the
+// Backend of a section.
+type option[T any] struct {
+	group string // the section; "" for the options of a backend
+	name  string
+	def   string // in the file's spelling; may refer to other options with $name
+	help  string // for doc/configuration.md: sentences
+	ours  bool   // Cinder has no such option
+
+	allowed string                // what values there are, after "must be"
+	multi   bool                  // repeated lines add up
+	redact  func(string) string   // how a value is printed; nil: as it is
+	set     func(*T, string) bool // false: not a value of the type. Called per value when multi
+	show    func(*T) string       // the value in the file's spelling, secrets left out
+	valid   func(*T) bool         // nil: whatever set took
+}
+
+// printed is the text as faults and logs may show it.
+func (o option[T]) printed(text string) string {
+	if o.redact == nil {
+		return text
+	}
+	return o.redact(text)
+}
+
+func text[T any](o option[T], allowed string, valid func(string) bool, at func(*T) *string) option[T] {
+	o.allowed = allowed
+	o.set = func(t *T, s string) bool { *at(t) = s; return true }
+	o.show = func(t *T) string { return *at(t) }
+	o.valid = func(t *T) bool { return valid(*at(t)) }
+	return o
+}
+
+func choice[T any](o option[T], at func(*T) *string, choices ...string) option[T] {
+	return text(o, "one of "+strings.Join(choices, ", "),
+		func(s string) bool { return slices.Contains(choices, s) }, at)
+}
+
+func boolean[T any](o option[T], at func(*T) *bool) option[T] {
+	o.allowed = "true or false (1, yes, on; 0, no, off)"
+	o.set = func(t *T, s string) bool {
+		switch strings.ToLower(s) {
+		case "true", "1", "yes", "on":
+			*at(t) = true
+		case "false", "0", "no", "off":
+			*at(t) = false
+		default:
+			return false
+		}
+		return true
+	}
+	o.show = func(t *T) string { return strconv.FormatBool(*at(t)) }
+	return o
+}
+
+func integer[T any](o option[T], low, high int, at func(*T) *int) option[T] {
+	o.allowed = fmt.Sprintf("an integer from %d to %d", low, high)
+	o.set = func(t *T, s string) (ok bool) {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		*at(t) = n
+		return err == nil
+	}
+	o.show = func(t *T) string { return strconv.Itoa(*at(t)) }
+	o.valid = func(t *T) bool { return *at(t) >= low && *at(t) <= high }
+	return o
+}
+
+// maxSeconds is a year: more is a slip of the finger, and far from overflowing.
+const maxSeconds = 365 * 24 * 3600
+
+// seconds is a whole number of seconds, as Cinder's times are.
+func seconds[T any](o option[T], at func(*T) *time.Duration) option[T] {
+	return duration(o, fmt.Sprintf("a whole number of seconds from 1 to %d", maxSeconds), time.Second, at)
+}
+
+// fraction is a number of seconds to the millisecond, for our own options.
+func fraction[T any](o option[T], at func(*T) *time.Duration) option[T] {
+	return duration(o, fmt.Sprintf("a number of seconds from 0.001 to %d", maxSeconds), time.Millisecond, at)
+}
+
+func duration[T any](o option[T], allowed string, unit time.Duration, at func(*T) *time.Duration) option[T] {
+	o.allowed = allowed
+	o.set = func(t *T, s string) bool {
+		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+		if err != nil || !(math.Abs(f) <= maxSeconds) { // NaN compares as false
+			return false
+		}
+		d := time.Duration(math.Round(f * float64(time.Second)))
+		*at(t) = d
+		return d%unit == 0
+	}
+	o.show = func(t *T) string { return strconv.FormatFloat(at(t).Seconds(), 'f', -1, 64) }
+	o.valid = func(t *T) bool { d := *at(t); return d >= unit && d <= maxSeconds*time.Second }
+	return o
+}
+
+func list[T any](o option[T], allowed string, valid func(string) bool, at func(*T) *[]string) option[T] {
+	o.allowed = allowed
+	o.set = func(t *T, s string) bool {
+		*at(t) = nil
+		s = strings.TrimRight(strings.TrimSpace(s), ",")
+		if s == "" {
+			return true
+		}
+		for item := range strings.SplitSeq(s, ",") {
+			*at(t) = append(*at(t), strings.TrimSpace(item))
+		}
+		return true
+	}
+	o.show = func(t *T) string { return strings.Join(*at(t), ",") }
+	o.valid = func(t *T) bool {
+		seen := map[string]bool{}
+		for _, item := range *at(t) {
+			if seen[item] || !valid(item) {
+				return false
+			}
+			seen[item] = true
+		}
+		return true
+	}
+	return o
+}
+
+func url[T any](o option[T], allowed string, valid func(URL) bool, at func(*T) *URL) option[T] {
+	o.allowed = allowed
+	o.redact = func(s string) string { return URL(s).String() }
+	o.set = func(t *T, s string) bool { *at(t) = URL(s); return true }
+	o.show = func(t *T) string { return at(t).String() }
+	o.valid = func(t *T) bool { return valid(*at(t)) }
+	return o
+}

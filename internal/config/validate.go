@@ -1,0 +1,103 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"stoker/internal/osloconf"
+)
+
+// Validate says everything that is wrong with c, also when it was made in code:
+// nil, or Faults.
+func (c Config) Validate() error {
+	if faults := c.validate(nil); len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+// validate finds the faults besides those known already: an option has one fault
+// at most.
+func (c Config) validate(known Faults) Faults {
+	v := validator{c: c, known: known}
+	for _, o := range options() {
+		checkOption(&v, o, &c, o.group)
+	}
+	v.rules()
+	for _, name := range c.EnabledBackends {
+		if !slices.ContainsFunc(c.Backends, func(b Backend) bool { return b.Section == name }) {
+			v.add(Fault{Section: name, Problem: "enabled_backends names this backend, but there is none"})
+		}
+	}
+	for _, b := range c.Backends {
+		for _, o := range backendOptions() {
+			checkOption(&v, o, &b, b.Section)
+		}
+	}
+	return v.found
+}
+
+type validator struct {
+	c     Config
+	known Faults
+	found Faults
+}
+
+// bad says whether an option has a fault already.
+func (v *validator) bad(section, name string) bool {
+	is := func(f Fault) bool { return f.Section == section && f.Option == name }
+	return slices.ContainsFunc(v.known, is) || slices.ContainsFunc(v.found, is)
+}
+
+func (v *validator) add(f Fault) {
+	if !v.bad(f.Section, f.Option) {
+		v.found = append(v.found, f)
+	}
+}
+
+// checkOption adds a fault when the value of o in t is out of its range.
+func checkOption[T any](v *validator, o option[T], t *T, section string) {
+	if o.valid != nil && !o.valid(t) {
+		v.option(o.name, section, "must be "+o.allowed, written(v.c.settings, o, section), o.printed, o.show(t))
+	}
+}
+
+// option adds a fault of an option, with the value that is written or else shown.
+func (v *validator) option(name, section, problem string, values []osloconf.Value, printed func(string) string, shown string) {
+	var at osloconf.Value
+	if len(values) > 0 {
+		at = values[len(values)-1]
+		shown = printed(at.Text)
+	}
+	v.add(v.c.fault(section, name, at, shown, problem))
+}
+
+// rules are those that concern more than one option.
+func (v *validator) rules() {
+	const def = osloconf.DefaultGroup
+	c := v.c
+	if c.AuthStrategy == AuthKeystone {
+		v.rule(def, "auth_strategy", "keystone is not supported yet: set it to %s or %s, which believe every caller",
+			AuthNoauth, AuthNoauthProject)
+	}
+	if c.Noauth() && !loopback(c.Listen) && !c.InsecureNoauth {
+		v.rule(def, "osapi_volume_listen", "with auth_strategy = %s it must be a loopback address (127.0.0.1, ::1, localhost), "+
+			"or [stoker] insecure_noauth = true: whoever reaches it is an administrator", c.AuthStrategy)
+	}
+	if c.ReportInterval >= c.DownTime && !v.bad(def, "service_down_time") {
+		v.rule(def, "report_interval", "must be below service_down_time (%v), or services are down between two heartbeats",
+			c.DownTime.Seconds())
+	}
+	if c.FailoverExpiry > c.FailoverDeadline && !v.bad("stoker", "failover_deadline") {
+		v.rule("stoker", "failover_expiry", "must be at most failover_deadline (%v)", c.FailoverDeadline.Seconds())
+	}
+}
+
+// rule adds a fault of one of options.
+func (v *validator) rule(group, name, format string, args ...any) {
+	for _, o := range options() {
+		if o.group == group && o.name == name && !v.bad(group, name) {
+			v.option(name, group, fmt.Sprintf(format, args...), written(v.c.settings, o, group), o.printed, o.show(&v.c))
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package osloconf
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ParseError says where a file breaks the dialect.
+type ParseError struct {
+	File string
+	Line int // from 1
+	Msg  string
+}
+
+// Error is file:line: message.
+func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg) }
+
+// parser is the state between two lines of a file.
+type parser struct {
+	file    string
+	line    int
+	assign  func(section, key string, v Value)
+	section string
+
+	key    string // of the assignment that may still be continued; "" when there is none
+	values []string
+	start  int // the line of key
+}
+
+// parse calls assign for every assignment of text, in order, and with no key
+// for every section header. It fails with a *ParseError at the first line that
+// is not of the dialect.
+func parse(file, text string, assign func(section, key string, v Value)) error {
+	p := parser{file: file, assign: assign}
+	// Python reads text files with universal newlines.
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	if !utf8.ValidString(text) {
+		before := text[:firstInvalid(text)]
+		return &ParseError{File: file, Line: strings.Count(before, "\n") + 1, Msg: "the file is not UTF-8"}
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		p.line++
+		if err := p.next(strings.TrimRightFunc(line, isSpace)); err != nil {
+			return err
+		}
+	}
+	p.flush()
+	return nil
+}
+
+// next takes one line that has lost its trailing white space.
+func (p *parser) next(line string) error {
+	if line != "" && (line[0] == ' ' || line[0] == '\t') {
+		if p.key == "" {
+			return p.errorf("an indented line continues the value above it, and there is none")
+		}
+		p.values = append(p.values, strings.TrimLeftFunc(line, isSpace))
+		return nil
+	}
+	p.flush()
+	switch {
+	case line == "" || line[0] == '#' || line[0] == ';':
+		return nil
+	case line[0] == '[':
+		return p.header(line)
+	default:
+		return p.assignment(line)
+	}
+}
+
+func (p *parser) header(line string) error {
+	if !strings.HasSuffix(line, "]") {
+		return p.errorf("a section header must end with ]")
+	}
+	if len(line) <= 2 {
+		return p.errorf("a section needs a name")
+	}
+	p.section = line[1 : len(line)-1]
+	p.assign(p.section, "", Value{File: p.file, Line: p.line})
+	return nil
+}
+
+func (p *parser) assignment(line string) error {
+	at := strings.IndexAny(line, ":=")
+	if at < 0 {
+		return p.errorf("neither a section, a comment nor an assignment: no = or : in the line")
+	}
+	key := strings.TrimFunc(line[:at], isSpace)
+	if key == "" {
+		return p.errorf("an assignment needs a name before the %c", line[at])
+	}
+	if p.section == "" {
+		return p.errorf("%s is set before any section: put [DEFAULT] above it", key)
+	}
+	p.key, p.values, p.start = key, []string{unquote(strings.TrimFunc(line[at+1:], isSpace))}, p.line
+	return nil
+}
+
+// flush ends the assignment that is under way.
+func (p *parser) flush() {
+	if p.key != "" {
+		p.assign(p.section, p.key, Value{Text: strings.Join(p.values, "\n"), File: p.file, Line: p.start})
+	}
+	p.key, p.values = "", nil
+}
+
+// errorf never quotes the line: it may hold a password.
+func (p *parser) errorf(format string, args ...any) error {
+	return &ParseError{File: p.file, Line: p.line, Msg: fmt.Sprintf(format, args...)}
+}
+
+// unquote strips one pair of equal quotes. A lone quote is its own pair, as in
+// the Python library.
+func unquote(s string) string {
+	if s == "" || s[0] != '"' && s[0] != '\'' || s[len(s)-1] != s[0] {
+		return s
+	}
+	return s[1:max(1, len(s)-1)]
+}
+
+// isSpace is Python's idea of white space: Unicode's and four control characters.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+
+func firstInvalid(s string) int {
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
+			return i
+		}
+	}
+	return len(s)
+}

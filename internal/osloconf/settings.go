@@ -1,0 +1,127 @@
+package osloconf
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// DefaultGroup is the section of options that belong to no other.
+const DefaultGroup = "DEFAULT"
+
+// Value is one value of an option, as it is written, and where that is.
+type Value struct {
+	Text string
+	File string // a path, or the name of the environment variable
+	Line int    // from 1; 0 for the environment
+}
+
+// Settings are the assignments of any number of files and of the environment.
+// A nil *Settings has none, and takes none.
+type Settings struct {
+	env    map[string]string
+	groups map[string]map[string][]Value // by folded section, then option
+}
+
+// New makes Settings that hold what env ("NAME=value", as os.Environ returns)
+// says of options and nothing else yet.
+func New(env []string) *Settings {
+	s := &Settings{env: map[string]string{}, groups: map[string]map[string][]Value{}}
+	for _, e := range env {
+		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, "OS_") {
+			s.env[name] = value
+		}
+	}
+	return s
+}
+
+// Add reads a file over those added before. It fails with a *ParseError, and
+// has then taken nothing of the file.
+func (s *Settings) Add(file, text string) error {
+	type assignment struct {
+		group, name string
+		v           Value
+	}
+	var all []assignment
+	err := parse(file, text, func(section, key string, v Value) {
+		all = append(all, assignment{Fold(section), key, v})
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if s.groups[a.group] == nil {
+			s.groups[a.group] = map[string][]Value{}
+		}
+		if a.name != "" {
+			s.groups[a.group][a.name] = append(s.groups[a.group][a.name], a.v)
+		}
+	}
+	return nil
+}
+
+// Fold is the name a section is known by: oslo.config ignores the case of all
+// sections but DEFAULT.
+func Fold(section string) string {
+	if section == DefaultGroup {
+		return section
+	}
+	return strings.ToLower(section)
+}
+
+// EnvName is the environment variable that overrides an option.
+func EnvName(group, name string) string {
+	return "OS_" + strings.ToUpper(group) + "__" + strings.ToUpper(name)
+}
+
+// Get returns the value of an option that takes one: the environment's or the
+// last of those in the files.
+func (s *Settings) Get(group, name string) (Value, bool) {
+	all := s.values(group, name)
+	if len(all) == 0 {
+		return Value{}, false
+	}
+	return all[len(all)-1], true
+}
+
+// All returns the values of an option that takes several, in the order of the
+// files and of the lines in them; the environment's alone when it has one.
+func (s *Settings) All(group, name string) []Value { return slices.Clone(s.values(group, name)) }
+
+func (s *Settings) values(group, name string) []Value {
+	if s == nil {
+		return nil
+	}
+	env := EnvName(group, name)
+	if text, ok := s.env[env]; ok {
+		return []Value{{Text: text, File: env}}
+	}
+	return s.groups[Fold(group)][name]
+}
+
+// HasGroup says whether any file has a section of that name, empty or not.
+func (s *Settings) HasGroup(group string) bool { return s.inFiles()[Fold(group)] != nil }
+
+// Groups returns the sections of the files, folded and sorted.
+func (s *Settings) Groups() []string { return slices.Sorted(maps.Keys(s.inFiles())) }
+
+// Names returns the options that the files set in a group, sorted.
+func (s *Settings) Names(group string) []string {
+	return slices.Sorted(maps.Keys(s.inFiles()[Fold(group)]))
+}
+
+// Last is where the files set an option last, whatever the environment says.
+func (s *Settings) Last(group, name string) Value {
+	all := s.inFiles()[Fold(group)][name]
+	if len(all) == 0 {
+		return Value{}
+	}
+	return all[len(all)-1]
+}
+
+func (s *Settings) inFiles() map[string]map[string][]Value {
+	if s == nil {
+		return nil
+	}
+	return s.groups
+}
