@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"stoker/internal/cinder"
@@ -11,6 +12,9 @@ import (
 
 // fleetTick is the time between two batches of a fleet's heartbeats.
 const fleetTick = 100 * time.Millisecond
+
+// fleetBatch is how many services beat at once at the start.
+const fleetBatch = 500
 
 // FleetStore keeps the rows of a fleet.
 type FleetStore interface {
@@ -38,8 +42,9 @@ type Fleet struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	next   int // the row that beats next
-	silent bool
+	// Of the heartbeat task alone, once it runs.
+	tick   int  // in the report interval
+	silent bool // the last batch failed
 }
 
 // NewFleet makes a fleet.
@@ -49,18 +54,16 @@ func NewFleet(o FleetOptions) *Fleet { return &Fleet{o: o} }
 func (f *Fleet) Start(ctx context.Context) error {
 	services := make([]cinder.Service, f.o.Size)
 	for i := range services {
-		services[i] = cinder.Service{
-			Host: fmt.Sprintf("sim-%05d@mirror", i+1), Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume,
-			Zone: f.o.Zone, ReplicationStatus: cinder.ReplicationDisabled,
-			RPCVersion: rpcVolume, ObjectVersion: objectVersion,
-		}
+		services[i] = f.service(fmt.Sprintf("sim-%05d@mirror", i+1))
 	}
 	rows, err := f.o.Store.RegisterMany(ctx, services)
 	if err != nil {
 		return fmt.Errorf("register %d simulated services: %w", f.o.Size, err)
 	}
 	f.rows = rows
-	f.beat(ctx, len(rows))
+	for batch := range slices.Chunk(f.rows, fleetBatch) {
+		f.beat(ctx, batch)
+	}
 
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.cancel, f.done = cancel, make(chan struct{})
@@ -86,27 +89,59 @@ func (f *Fleet) Stop(ctx context.Context) error {
 	}
 }
 
-// turn beats for as many services as are due in one tick.
+// turn beats for the services that are due in one tick: an even share of them all.
 func (f *Fleet) turn(ctx context.Context) {
 	ticks := max(1, int(f.o.ReportInterval/fleetTick))
-	f.beat(ctx, (len(f.rows)+ticks-1)/ticks)
+	f.beat(ctx, f.rows[f.tick*len(f.rows)/ticks:(f.tick+1)*len(f.rows)/ticks])
+	f.tick = (f.tick + 1) % ticks
 }
 
-// beat beats for the next n services.
-func (f *Fleet) beat(ctx context.Context, n int) {
-	batch := make([]cinder.Service, 0, n)
-	ids := make([]int64, 0, n)
-	for range n {
-		row := f.rows[f.next]
-		f.next = (f.next + 1) % len(f.rows)
-		batch, ids = append(batch, row), append(ids, row.ID)
-	}
-	if len(ids) == 0 {
+// beat beats for some of the services, and registers anew those whose row is gone.
+// A batch that fails is not tried again before it is due.
+func (f *Fleet) beat(ctx context.Context, rows []cinder.Service) {
+	if len(rows) == 0 {
 		return
 	}
 	within, cancel := context.WithTimeout(ctx, f.o.ReportInterval)
 	defer cancel()
+	ids := make([]int64, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+	}
 	missing, err := f.o.Store.Beat(within, ids...)
-	_, _ = missing, batch
-	_ = err
+	if err == nil && len(missing) > 0 {
+		err = f.renew(within, rows, missing)
+	}
+	if err != nil && ctx.Err() == nil && !f.silent {
+		f.o.Log.Warn("Heartbeats of simulated services failed; the next ones are not reported until all get through.", "error", err)
+	}
+	f.silent = err != nil
+}
+
+// renew registers those of the services anew whose ids are missing.
+func (f *Fleet) renew(ctx context.Context, rows []cinder.Service, missing []int64) error {
+	var gone []int
+	var services []cinder.Service
+	for i := range rows {
+		if slices.Contains(missing, rows[i].ID) {
+			gone = append(gone, i)
+			services = append(services, f.service(rows[i].Host))
+		}
+	}
+	fresh, err := f.o.Store.RegisterMany(ctx, services)
+	if err != nil {
+		return err
+	}
+	for i, at := range gone {
+		rows[at] = fresh[i]
+	}
+	return nil
+}
+
+// service is what a simulated service registers.
+func (f *Fleet) service(host string) cinder.Service {
+	return cinder.Service{
+		Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: f.o.Zone,
+		ReplicationStatus: cinder.ReplicationDisabled, RPCVersion: rpcVolume, ObjectVersion: objectVersion,
+	}
 }
