@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// change is an UPDATE of one row of Cinder's that writes only what differs, and
+// only while all of that is still as it was read.
+type change struct {
+	dialect dialect
+	table   string
+
+	set, where         []string
+	setArgs, whereArgs []any
+}
+
+func (c *change) add(column, condition string, was, now any) {
+	c.set = append(c.set, column+" = ?")
+	c.setArgs = append(c.setArgs, now)
+	c.where = append(c.where, condition)
+	c.whereArgs = append(c.whereArgs, was)
+}
+
+// flag takes NULL for false.
+func (c *change) flag(column string, was, now bool) {
+	if was != now {
+		c.add(column, "COALESCE("+column+", FALSE) = ?", was, now)
+	}
+}
+
+// text takes NULL for "", and writes "" as NULL.
+func (c *change) text(column, was, now string) {
+	if was != now {
+		c.add(column, "COALESCE("+column+", '') = ?", was, textValue(now))
+	}
+}
+
+func (c *change) pointer(column string, was, now *string) {
+	if before, after := pointerValue(was), pointerValue(now); before != after {
+		c.add(column, c.dialect.same(column), before, after)
+	}
+}
+
+func (c *change) time(column string, was, now time.Time) {
+	if before, after := secondsValue(was), secondsValue(now); before != after {
+		c.add(column, c.dialect.sameTime(column), before, after)
+	}
+}
+
+// run says whether the row was as expected. Nothing to write is as expected.
+func (c *change) run(ctx context.Context, q querier, id int64) (bool, error) {
+	if len(c.set) == 0 {
+		return true, nil
+	}
+	query := "UPDATE " + c.table + " SET " + strings.Join(c.set, ", ") +
+		" WHERE id = ? AND COALESCE(deleted, FALSE) = FALSE AND " + strings.Join(c.where, " AND ")
+	result, err := q.ExecContext(ctx, query, append(append(c.setArgs, id), c.whereArgs...)...)
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}

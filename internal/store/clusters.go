@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"stoker/internal/cinder"
+)
+
+const clusterColumns = `id, name, "binary", disabled, disabled_reason, frozen, replication_status, active_backend_id,
+	COALESCE(created_at, NULL), COALESCE(updated_at, NULL)`
+
+// neededClusterColumns are those without which a table is not Cinder's clusters.
+func neededClusterColumns() []string {
+	return []string{
+		"id", "name", "binary", "disabled", "disabled_reason", "frozen", "replication_status", "active_backend_id",
+		"race_preventer", "created_at", "updated_at", "deleted",
+	}
+}
+
+// Clusters reads the clusters that q selects by name and binary, by id, and the
+// services that belong to any cluster, in one snapshot. What is computed from
+// the members is left zero. Fails with KindUnavailable.
+func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder.Cluster, []cinder.Service, error) {
+	var clusters []cinder.Cluster
+	var members []cinder.Service
+	err := db.read(ctx, "read clusters", func(ctx context.Context, tx *sql.Tx) (err error) {
+		if clusters, err = selectClusters(ctx, tx, q); err != nil {
+			return err
+		}
+		members, err = readServices(ctx, tx, membersServices)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return clusters, members, nil
+}
+
+// Cluster returns the cluster; KindNotFound when there is none.
+func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
+	clusters, err := selectClusters(ctx, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary})
+	if err != nil {
+		return cinder.Cluster{}, tx.db.fail(ctx, "read cluster", err)
+	}
+	if len(clusters) == 0 {
+		return cinder.Cluster{}, cinder.Errorf(cinder.KindNotFound, "Cluster %s could not be found.", name)
+	}
+	return clusters[0], nil
+}
+
+// SaveCluster writes the columns in which now differs from was, provided that
+// the row is not deleted and still is as was says in them; KindConflict when
+// that is not so.
+func (tx *Tx) SaveCluster(ctx context.Context, was, now cinder.Cluster) error {
+	c := change{dialect: tx.db.dialect, table: "clusters"}
+	c.flag("disabled", was.Disabled, now.Disabled)
+	c.pointer("disabled_reason", was.DisabledReason, now.DisabledReason)
+	c.flag("frozen", was.Frozen, now.Frozen)
+	c.text("replication_status", string(was.ReplicationStatus), string(now.ReplicationStatus))
+	c.pointer("active_backend_id", was.ActiveBackendID, now.ActiveBackendID)
+	c.time("updated_at", was.UpdatedAt, now.UpdatedAt)
+	ok, err := c.run(ctx, tx.tx, was.ID)
+	if err != nil {
+		return tx.db.fail(ctx, "save cluster", err)
+	}
+	if !ok {
+		return cinder.Errorf(cinder.KindConflict, "Cluster %s was changed by someone else meanwhile.", was.Name)
+	}
+	return nil
+}
+
+func selectClusters(ctx context.Context, q querier, query cinder.ClusterQuery) (_ []cinder.Cluster, err error) {
+	text := `SELECT ` + clusterColumns + ` FROM clusters WHERE COALESCE(deleted, FALSE) = FALSE`
+	var args []any
+	if query.Name != nil {
+		text += ` AND name = ?`
+		args = append(args, *query.Name)
+	}
+	if query.Binary != nil {
+		text += ` AND "binary" = ?`
+		args = append(args, *query.Binary)
+	}
+	rows, err := q.QueryContext(ctx, text+` ORDER BY id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = firstError(err, rows.Close()) }()
+	exact := cinder.ClusterQuery{Name: query.Name, Binary: query.Binary}
+	var clusters []cinder.Cluster
+	c := newCells(10)
+	for rows.Next() {
+		if err := c.scan(rows); err != nil {
+			return nil, err
+		}
+		if cluster := c.cluster(); exact.Matches(&cluster) {
+			clusters = append(clusters, cluster)
+		}
+	}
+	return clusters, rows.Err()
+}
+
+// cluster reads clusterColumns.
+func (c *cells) cluster() cinder.Cluster {
+	return cinder.Cluster{
+		ID: c.number(), Name: c.text(), Binary: c.label(), Disabled: c.flag(), DisabledReason: c.textOrNil(), Frozen: c.flag(),
+		ReplicationStatus: cinder.ReplicationStatus(c.label()), ActiveBackendID: c.textOrNil(),
+		CreatedAt: c.time(), UpdatedAt: c.time(),
+	}
+}

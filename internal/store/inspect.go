@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"stoker/internal/cinder"
+)
+
+// inspect says, in one line, why the file cannot be our database: before
+// anything is written to it, since to open a file for writing marks it as ours.
+// A file that does not exist yet is fine where one can be made.
+func (d sqliteDialect) inspect(ctx context.Context) error {
+	info, err := os.Stat(d.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		folder := filepath.Dir(d.path)
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			return d.refuse("there is no folder %s", folder)
+		}
+		return nil
+	case err != nil:
+		return d.refuse("%v", reason(err))
+	case info.IsDir():
+		return d.refuse("is a folder")
+	case !info.Mode().IsRegular():
+		return d.refuse("is not a regular file")
+	}
+	if err := d.look(ctx); err != nil {
+		return d.explain(err)
+	}
+	return nil
+}
+
+func (d sqliteDialect) look(ctx context.Context) (err error) {
+	db, err := d.open(1, d.reading())
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, db.Close()) }()
+	tables, err := d.tables(ctx, db)
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	for _, table := range []struct {
+		name   string
+		needed []string
+	}{{"services", neededServiceColumns()}, {"clusters", neededClusterColumns()}} {
+		if !slices.Contains(tables, table.name) {
+			continue
+		}
+		have, err := d.columns(ctx, db, table.name)
+		if err != nil {
+			return err
+		}
+		for _, column := range table.needed {
+			if !slices.Contains(have, column) {
+				return d.refuse("belongs to another program, or to a Cinder that is too old: its table %s has no column %s", table.name, column)
+			}
+		}
+	}
+	if !slices.Contains(tables, "services") && !slices.Contains(tables, versionTable) {
+		return d.refuse("belongs to another program: it has tables (%s), but neither Cinder's nor ours", some(tables))
+	}
+	return nil
+}
+
+// explain turns what the driver says of the file into words.
+func (d sqliteDialect) explain(err error) error {
+	if _, ok := errors.AsType[*cinder.Error](err); ok {
+		return err
+	}
+	var code int
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		code = e.Code() & 0xff
+	}
+	switch code {
+	case sqlite3.SQLITE_NOTADB:
+		return d.refuse("is not an SQLite database")
+	case sqlite3.SQLITE_CORRUPT:
+		return d.refuse("is damaged")
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return cinder.Errorf(cinder.KindUnavailable, "database file %s: is locked by another program", d.path)
+	case sqlite3.SQLITE_READONLY:
+		return d.refuse("cannot be written to")
+	case sqlite3.SQLITE_CANTOPEN:
+		// SQLite does not say why; the system does. Nothing of ours has the
+		// file open here whose locks would go with the handle.
+		f, err := os.OpenFile(d.path, os.O_RDWR, 0)
+		if err != nil {
+			return d.refuse("cannot be opened: %v", reason(err))
+		}
+		_ = f.Close()
+		return d.refuse("cannot be opened")
+	default:
+		return cinder.Errorf(cinder.KindUnavailable, "database file %s: %v", d.path, reason(err))
+	}
+}
+
+func (d sqliteDialect) refuse(format string, args ...any) error {
+	return cinder.Errorf(cinder.KindInvalid, "database file %s: "+format, append([]any{d.path}, args...)...)
+}
+
+// reason is an error of the system without the path, on one line.
+func reason(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// some names the first few.
+func some(tables []string) string {
+	if len(tables) > 3 {
+		return strings.Join(tables[:3], ", ") + ", ..."
+	}
+	return strings.Join(tables, ", ")
+}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"stoker/internal/cinder"
+)
+
+const operationColumns = `id, kind, state,
+	user_id, project_id, roles, is_admin, request_id, global_request_id, address,
+	"binary", host, cluster_name, detail, rows_before, rows_shown, rows_after,
+	owner, COALESCE(lease_until, NULL), COALESCE(deadline, NULL), COALESCE(started_at, NULL), COALESCE(settled_at, NULL), outcome`
+
+const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state = 'open' ORDER BY started_at, id`
+
+// AddOperation records a new operation.
+func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
+	values, err := operationValues(op)
+	if err != nil {
+		return fmt.Errorf("add operation: %w", err)
+	}
+	_, err = tx.tx.ExecContext(ctx, `INSERT INTO stoker_operations (id, kind, state,
+		user_id, project_id, roles, is_admin, request_id, global_request_id, address,
+		"binary", host, cluster_name, detail, rows_before, rows_shown, rows_after,
+		owner, lease_until, deadline, started_at, settled_at, outcome)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
+	if err != nil {
+		return tx.db.fail(ctx, "add operation", err)
+	}
+	return nil
+}
+
+// OpenOperations returns the operations that are not settled, the oldest first.
+func (tx *Tx) OpenOperations(ctx context.Context) ([]cinder.Operation, error) {
+	open, err := readOperations(ctx, tx.tx, openOperations)
+	if err != nil {
+		return nil, tx.db.fail(ctx, "read open operations", err)
+	}
+	return open, nil
+}
+
+// SaveOperation writes op over the entry with its id, provided that one is
+// still open and owned by owner; KindConflict when it is not.
+func (tx *Tx) SaveOperation(ctx context.Context, op cinder.Operation, owner string) error {
+	values, err := operationValues(op)
+	if err != nil {
+		return fmt.Errorf("save operation: %w", err)
+	}
+	result, err := tx.tx.ExecContext(ctx, `UPDATE stoker_operations SET id = ?, kind = ?, state = ?,
+		user_id = ?, project_id = ?, roles = ?, is_admin = ?, request_id = ?, global_request_id = ?, address = ?,
+		"binary" = ?, host = ?, cluster_name = ?, detail = ?, rows_before = ?, rows_shown = ?, rows_after = ?,
+		owner = ?, lease_until = ?, deadline = ?, started_at = ?, settled_at = ?, outcome = ?
+		WHERE id = ? AND state = 'open' AND owner = ?`, append(values, op.ID, owner)...)
+	if err != nil {
+		return tx.db.fail(ctx, "save operation", err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return tx.db.fail(ctx, "save operation", err)
+	}
+	if n == 0 {
+		return cinder.Errorf(cinder.KindConflict, "Operation %s is settled, or another process has taken it over.", op.ID)
+	}
+	return nil
+}
+
+// operationValues are the values of all columns, in the order of operationColumns.
+func operationValues(op cinder.Operation) ([]any, error) {
+	roles, err := jsonValue(op.Caller.Roles)
+	if err != nil {
+		return nil, err
+	}
+	before, err := jsonValue(op.Before)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := jsonValue(op.Shown)
+	if err != nil {
+		return nil, err
+	}
+	after, err := jsonValue(op.After)
+	if err != nil {
+		return nil, err
+	}
+	return []any{
+		op.ID, string(op.Kind), string(op.State),
+		op.Caller.UserID, op.Caller.ProjectID, roles, op.Caller.IsAdmin, op.Caller.RequestID, op.Caller.GlobalRequestID, op.Caller.Address,
+		op.Binary, op.Host, op.Cluster, op.Detail, before, shown, after,
+		op.Owner, timeValue(op.LeaseUntil), timeValue(op.Deadline), timeValue(op.StartedAt), timeValue(op.SettledAt), op.Outcome,
+	}, nil
+}
+
+func readOperations(ctx context.Context, q querier, query string, args ...any) (_ []cinder.Operation, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = firstError(err, rows.Close()) }()
+	var ops []cinder.Operation
+	c := newCells(23)
+	for rows.Next() {
+		if err := c.scan(rows); err != nil {
+			return nil, err
+		}
+		op, err := c.operation()
+		if err != nil {
+			return nil, fmt.Errorf("operation %s: %w", op.ID, err)
+		}
+		ops = append(ops, op)
+	}
+	return ops, rows.Err()
+}
+
+// operation reads operationColumns.
+func (c *cells) operation() (op cinder.Operation, err error) {
+	op.ID, op.Kind, op.State = c.text(), cinder.OperationKind(c.text()), cinder.OperationState(c.text())
+	op.Caller.UserID, op.Caller.ProjectID = c.text(), c.text()
+	err = c.json(&op.Caller.Roles)
+	op.Caller.IsAdmin, op.Caller.RequestID, op.Caller.GlobalRequestID, op.Caller.Address = c.flag(), c.text(), c.text(), c.text()
+	op.Binary, op.Host, op.Cluster, op.Detail = c.text(), c.text(), c.text(), c.text()
+	for _, rows := range []*cinder.Rows{&op.Before, &op.Shown, &op.After} {
+		err = firstError(err, c.json(rows))
+	}
+	op.Owner, op.LeaseUntil, op.Deadline, op.StartedAt, op.SettledAt = c.text(), c.time(), c.time(), c.time(), c.time()
+	op.Outcome = c.text()
+	return op, err
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+const (
+	// beatTimeout bounds a heartbeat: a late one is worth less than the next.
+	beatTimeout = time.Second
+	// beatChunk is how many rows one statement of Beat writes.
+	beatChunk = 1000
+)
+
+// Register puts the row of a starting service in place and returns it. A new
+// row is enabled and has not beaten yet; one that is there keeps what
+// administrators and failovers made of it (disabled and its reason, frozen,
+// active backend), takes over the service's zone, cluster and versions, and its
+// replication status unless a failover stands (BEHAVIOUR.md, "Registration and
+// heartbeats"). The cluster's row is created with the first member, and a member
+// that is new to a cluster takes over that it is frozen or failed over. Nothing
+// of this looks like a heartbeat. Fails with KindUnavailable.
+func (db *DB) Register(ctx context.Context, s cinder.Service) (cinder.Service, error) {
+	var row cinder.Service
+	err := db.Update(ctx, func(tx *Tx) (err error) {
+		row, err = tx.register(ctx, s)
+		return err
+	})
+	if err != nil {
+		return cinder.Service{}, err
+	}
+	return row, nil
+}
+
+func (tx *Tx) register(ctx context.Context, s cinder.Service) (cinder.Service, error) {
+	was, found, err := tx.registered(ctx, s.Binary, s.Host)
+	if err != nil {
+		return cinder.Service{}, err
+	}
+	row := was
+	row.Zone, row.Cluster, row.RPCVersion, row.ObjectVersion = s.Zone, s.Cluster, s.RPCVersion, s.ObjectVersion
+	if !failoverStands(was.ReplicationStatus) {
+		row.ReplicationStatus = s.ReplicationStatus
+	}
+	if s.Cluster != "" {
+		cluster, err := tx.ensureCluster(ctx, s)
+		if err != nil {
+			return cinder.Service{}, err
+		}
+		if was.Cluster != s.Cluster {
+			join(&row, cluster)
+		}
+	}
+	if found {
+		return row, tx.refreshService(ctx, row)
+	}
+	row.Host, row.Binary, row.Topic = s.Host, s.Binary, s.Topic
+	return tx.insertService(ctx, row)
+}
+
+// registered finds the row of a service by its exact name, the oldest when
+// there are several: nothing in the schema forbids them.
+func (tx *Tx) registered(ctx context.Context, binary, host string) (cinder.Service, bool, error) {
+	rows, err := tx.Services(ctx, cinder.ServiceQuery{Binary: &binary, Host: &host})
+	if err != nil {
+		return cinder.Service{}, false, err
+	}
+	i := slices.IndexFunc(rows, func(s cinder.Service) bool { return s.Host == host })
+	if i < 0 {
+		return cinder.Service{}, false, nil
+	}
+	return rows[i], true, nil
+}
+
+// failoverStands says whether the row's word on replication outlives a restart.
+func failoverStands(status cinder.ReplicationStatus) bool {
+	return status == cinder.ReplicationFailedOver || status == cinder.ReplicationFailingOver || status == cinder.ReplicationFailoverError
+}
+
+// join makes a service that is new to a cluster like its other members.
+func join(row *cinder.Service, cluster cinder.Cluster) {
+	row.Frozen = row.Frozen || cluster.Frozen
+	if cluster.ReplicationStatus == cinder.ReplicationFailedOver {
+		row.ReplicationStatus, row.ActiveBackendID = cluster.ReplicationStatus, cluster.ActiveBackendID
+	}
+}
+
+// ensureCluster returns the cluster of a service, made with it when there is none.
+func (tx *Tx) ensureCluster(ctx context.Context, s cinder.Service) (cinder.Cluster, error) {
+	cluster, err := tx.Cluster(ctx, s.Cluster, s.Binary)
+	if cinder.KindOf(err) != cinder.KindNotFound {
+		return cluster, err
+	}
+	_, err = tx.tx.ExecContext(ctx, `INSERT INTO clusters
+		(created_at, deleted, name, "binary", disabled, race_preventer, replication_status, frozen)
+		VALUES (?, FALSE, ?, ?, FALSE, 0, ?, FALSE)`,
+		secondsValue(tx.now), s.Cluster, s.Binary, textValue(string(s.ReplicationStatus)))
+	if err != nil {
+		return cinder.Cluster{}, tx.db.fail(ctx, "create cluster", err)
+	}
+	return tx.Cluster(ctx, s.Cluster, s.Binary)
+}
+
+func (tx *Tx) insertService(ctx context.Context, s cinder.Service) (cinder.Service, error) {
+	s.UUID, s.CreatedAt = tx.db.newUUID(), tx.now
+	err := tx.tx.QueryRowContext(ctx, `INSERT INTO services
+		(created_at, deleted, host, "binary", topic, report_count, disabled, availability_zone, rpc_current_version,
+		object_current_version, replication_status, frozen, active_backend_id, cluster_name, uuid)
+		VALUES (?, FALSE, ?, ?, ?, 0, FALSE, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		secondsValue(s.CreatedAt), s.Host, s.Binary, s.Topic, textValue(s.Zone), textValue(s.RPCVersion),
+		textValue(s.ObjectVersion), textValue(string(s.ReplicationStatus)), s.Frozen, pointerValue(s.ActiveBackendID),
+		textValue(s.Cluster), s.UUID).Scan(&s.ID)
+	if err != nil {
+		return cinder.Service{}, tx.db.fail(ctx, "create service", err)
+	}
+	return s, nil
+}
+
+func (tx *Tx) refreshService(ctx context.Context, s cinder.Service) error {
+	_, err := tx.tx.ExecContext(ctx, `UPDATE services SET availability_zone = ?, cluster_name = ?, rpc_current_version = ?,
+		object_current_version = ?, replication_status = ?, frozen = ?, active_backend_id = ? WHERE id = ?`,
+		textValue(s.Zone), textValue(s.Cluster), textValue(s.RPCVersion), textValue(s.ObjectVersion),
+		textValue(string(s.ReplicationStatus)), s.Frozen, pointerValue(s.ActiveBackendID), s.ID)
+	if err != nil {
+		return tx.db.fail(ctx, "refresh service", err)
+	}
+	return nil
+}
+
+// Beat writes the heartbeat of the services, all or none: one more report, now.
+// It returns the ids without a row, deleted ones included: they have to register
+// again. It does not insist: KindUnavailable after a second at most.
+func (db *DB) Beat(ctx context.Context, ids ...int64) (missing []int64, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	err = db.transact(ctx, func(tx *Tx) error {
+		missing = nil
+		for chunk := range slices.Chunk(ids, beatChunk) {
+			gone, err := tx.beat(ctx, chunk)
+			if err != nil {
+				return db.fail(ctx, "beat", err)
+			}
+			missing = append(missing, gone...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return missing, nil
+}
+
+func (tx *Tx) beat(ctx context.Context, ids []int64) (missing []int64, err error) {
+	// Numbers of ours, so they may stand in the text: a thousand parameters cost more.
+	where := ` WHERE COALESCE(deleted, FALSE) = FALSE AND id IN (` + list(ids) + `)`
+	result, err := tx.tx.ExecContext(ctx, `UPDATE services SET report_count = report_count + 1, updated_at = ?`+where, secondsValue(tx.now))
+	if err != nil {
+		return nil, err
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == int64(len(ids)) {
+		return nil, err
+	}
+	rows, err := readServices(ctx, tx.tx, `SELECT `+serviceColumns+` FROM services`+where)
+	if err != nil {
+		return nil, err
+	}
+	alive := make(map[int64]bool, len(rows))
+	for _, s := range rows {
+		alive[s.ID] = true
+	}
+	for _, id := range ids {
+		if !alive[id] {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+func list(ids []int64) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatInt(id, 10))
+	}
+	return b.String()
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/pressly/goose/v3"
+
+	"stoker/internal/cinder"
+)
+
+const (
+	// versionTable is where goose keeps which of our migrations were applied.
+	versionTable = "stoker_migrations"
+	// alembicTable is where Cinder keeps its own: whoever has it is Cinder's.
+	alembicTable = "alembic_version"
+)
+
+// SyncReport says what Sync did.
+type SyncReport struct {
+	Created []string // tables, by name
+	Applied []string // migrations, by file name, in order
+}
+
+// Empty says whether there was nothing to do.
+func (r SyncReport) Empty() bool { return len(r.Created) == 0 && len(r.Applied) == 0 }
+
+// Sync creates what is missing: all or nothing, and only once, however many
+// processes try. Cinder's tables are made, one by one, where they do not exist
+// and Cinder has not made the database itself; one that exists is never altered.
+func (db *DB) Sync(ctx context.Context) (SyncReport, error) {
+	var report SyncReport
+	err := db.dialect.prepare(ctx, func(conn *sql.DB) (err error) {
+		report, err = db.sync(ctx, conn)
+		return err
+	})
+	if err != nil {
+		return SyncReport{}, db.fail(ctx, "prepare database "+db.name, err)
+	}
+	return report, nil
+}
+
+func (db *DB) sync(ctx context.Context, conn *sql.DB) (SyncReport, error) {
+	before, err := db.dialect.tables(ctx, conn)
+	if err != nil {
+		return SyncReport{}, err
+	}
+	dialect, files, err := db.dialect.migrations()
+	if err != nil {
+		return SyncReport{}, err
+	}
+	if !slices.Contains(before, alembicTable) {
+		if err := createMissing(ctx, conn, files, before); err != nil {
+			return SyncReport{}, err
+		}
+	}
+	applied, err := migrate(ctx, conn, dialect, files)
+	if err != nil {
+		return SyncReport{}, err
+	}
+	after, err := db.dialect.tables(ctx, conn)
+	if err != nil {
+		return SyncReport{}, err
+	}
+	created := slices.DeleteFunc(after, func(t string) bool { return slices.Contains(before, t) })
+	return SyncReport{Created: created, Applied: applied}, nil
+}
+
+// createMissing makes those of Cinder's tables that are not there.
+func createMissing(ctx context.Context, conn *sql.DB, files fs.FS, have []string) error {
+	for _, table := range []string{"services", "clusters", "workers"} { // workers refers to services
+		if slices.Contains(have, table) {
+			continue
+		}
+		ddl, err := fs.ReadFile(files, path.Join("cinder", table+".sql"))
+		if err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, string(ddl)); err != nil {
+			return fmt.Errorf("create table %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// migrate applies those of our migrations that were not applied before.
+func migrate(ctx context.Context, conn *sql.DB, dialect goose.Dialect, files fs.FS) ([]string, error) {
+	provider, err := goose.NewProvider(dialect, conn, files,
+		goose.WithTableName(versionTable),
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithIsolateDDL(true)) // no transactions of its own: it runs inside ours
+	if err != nil {
+		return nil, err
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var applied []string
+	for _, r := range results {
+		applied = append(applied, path.Base(r.Source.Path))
+	}
+	return applied, nil
+}
+
+// Ready says whether the database has all the tables we work with:
+// KindUnavailable with a line for the operator when Sync has yet to be run.
+func (db *DB) Ready(ctx context.Context) error {
+	err := db.read(ctx, "look at database "+db.name, func(ctx context.Context, tx *sql.Tx) error {
+		tables, err := db.dialect.tables(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, needed := range []string{"services", "clusters", "stoker_causes", "stoker_operations"} {
+			if !slices.Contains(tables, needed) {
+				return cinder.Errorf(cinder.KindUnavailable, "database %s has no table %s: run stoker db sync", db.name, needed)
+			}
+		}
+		return nil
+	})
+	if db.dialect.fault(err) == faultMissing {
+		return cinder.Errorf(cinder.KindUnavailable, "database %s does not exist: run stoker db sync", db.name)
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"stoker/internal/cinder"
+)
+
+const serviceColumns = `id, uuid, host, "binary", topic, availability_zone, cluster_name,
+	disabled, disabled_reason, frozen, replication_status, active_backend_id,
+	report_count, rpc_current_version, object_current_version,
+	COALESCE(created_at, NULL), COALESCE(updated_at, NULL), COALESCE(modified_at, NULL)`
+
+const (
+	allServices     = `SELECT ` + serviceColumns + ` FROM services WHERE COALESCE(deleted, FALSE) = FALSE ORDER BY id`
+	membersServices = `SELECT ` + serviceColumns + ` FROM services
+		WHERE COALESCE(deleted, FALSE) = FALSE AND COALESCE(cluster_name, '') <> '' ORDER BY id`
+)
+
+// neededServiceColumns are those without which a table is not Cinder's services.
+func neededServiceColumns() []string {
+	return []string{
+		"id", "uuid", "host", "binary", "topic", "availability_zone", "cluster_name",
+		"disabled", "disabled_reason", "frozen", "replication_status", "active_backend_id",
+		"report_count", "rpc_current_version", "object_current_version",
+		"created_at", "updated_at", "modified_at", "deleted",
+	}
+}
+
+// Services returns the services that q selects, by id.
+func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error) {
+	services, err := selectServices(ctx, tx.tx, q)
+	if err != nil {
+		return nil, tx.db.fail(ctx, "read services", err)
+	}
+	return services, nil
+}
+
+// SaveService writes the columns in which now differs from was, provided that
+// the row is not deleted and still is as was says in them; KindConflict when
+// that is not so. It never writes updated_at, which is the service's heartbeat.
+func (tx *Tx) SaveService(ctx context.Context, was, now cinder.Service) error {
+	c := change{dialect: tx.db.dialect, table: "services"}
+	c.flag("disabled", was.Disabled, now.Disabled)
+	c.pointer("disabled_reason", was.DisabledReason, now.DisabledReason)
+	c.flag("frozen", was.Frozen, now.Frozen)
+	c.text("replication_status", string(was.ReplicationStatus), string(now.ReplicationStatus))
+	c.pointer("active_backend_id", was.ActiveBackendID, now.ActiveBackendID)
+	c.text("cluster_name", was.Cluster, now.Cluster)
+	c.text("rpc_current_version", was.RPCVersion, now.RPCVersion)
+	c.text("object_current_version", was.ObjectVersion, now.ObjectVersion)
+	c.time("modified_at", was.ModifiedAt, now.ModifiedAt)
+	ok, err := c.run(ctx, tx.tx, was.ID)
+	if err != nil {
+		return tx.db.fail(ctx, "save service", err)
+	}
+	if !ok {
+		return cinder.Errorf(cinder.KindConflict, "Service %s on host %s was changed by someone else meanwhile.", was.Binary, was.Host)
+	}
+	return nil
+}
+
+// selectServices narrows in SQL, so that not every row has to travel, and
+// leaves the last word to the query itself: what counts as one name differs
+// between engines.
+func selectServices(ctx context.Context, q querier, query cinder.ServiceQuery) ([]cinder.Service, error) {
+	if query == (cinder.ServiceQuery{}) {
+		return readServices(ctx, q, allServices)
+	}
+	var text strings.Builder
+	var args []any
+	text.WriteString(`SELECT ` + serviceColumns + ` FROM services WHERE COALESCE(deleted, FALSE) = FALSE`)
+	if query.Binary != nil {
+		text.WriteString(` AND COALESCE("binary", '') = ?`)
+		args = append(args, *query.Binary)
+	}
+	for _, name := range []struct {
+		column string
+		value  *string
+	}{{"host", query.Host}, {"cluster_name", query.Cluster}} {
+		if name.value == nil {
+			continue
+		}
+		fmt.Fprintf(&text, ` AND (COALESCE(%[1]s, '') = ? OR SUBSTR(%[1]s, 1, ?) = ?)`, name.column)
+		args = append(args, *name.value, utf8.RuneCountInString(*name.value)+1, *name.value+"@")
+	}
+	text.WriteString(` ORDER BY id`)
+	services, err := readServices(ctx, q, text.String(), args...)
+	return slices.DeleteFunc(services, func(s cinder.Service) bool { return !query.Matches(&s) }), err
+}
+
+func readServices(ctx context.Context, q querier, query string, args ...any) (_ []cinder.Service, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = firstError(err, rows.Close()) }()
+	var services []cinder.Service
+	c := newCells(18)
+	for rows.Next() {
+		if err := c.scan(rows); err != nil {
+			return nil, err
+		}
+		services = append(services, c.service())
+	}
+	return services, rows.Err()
+}
+
+// service reads serviceColumns. Go evaluates the calls in the order they are written.
+func (c *cells) service() cinder.Service {
+	return cinder.Service{
+		ID: c.number(), UUID: c.text(), Host: c.text(), Binary: c.label(), Topic: c.label(), Zone: c.label(), Cluster: c.label(),
+		Disabled: c.flag(), DisabledReason: c.textOrNil(), Frozen: c.flag(),
+		ReplicationStatus: cinder.ReplicationStatus(c.label()), ActiveBackendID: c.textOrNil(),
+		ReportCount: c.number(), RPCVersion: c.label(), ObjectVersion: c.label(),
+		CreatedAt: c.time(), UpdatedAt: c.time(), ModifiedAt: c.time(),
+	}
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// Snapshot is one consistent look at the services. It is shared with other
+// callers and must not be written to.
+type Snapshot struct {
+	Services []cinder.Service   // by id
+	Open     []cinder.Operation // operations that are not settled, the oldest first
+	Now      time.Time          // the clock that heartbeats are compared with, UTC
+}
+
+// View reads the services that q selects and the operations that are open, in
+// one snapshot that shows every change acknowledged before the call, whoever
+// made it. Calls with the zero query between which nothing was committed return
+// the same slices. Fails with KindUnavailable.
+func (db *DB) View(ctx context.Context, q cinder.ServiceQuery) (*Snapshot, error) {
+	s := &Snapshot{}
+	if q == (cinder.ServiceQuery{}) {
+		rows, err := db.fleet.read(ctx)
+		if err != nil {
+			return nil, db.fail(ctx, "read the fleet", err)
+		}
+		s.Services, s.Open, s.Now = rows.services, rows.open, db.now().UTC()
+		return s, nil
+	}
+	err := db.read(ctx, "read services", func(ctx context.Context, tx *sql.Tx) (err error) {
+		if s.Services, err = selectServices(ctx, tx, q); err != nil {
+			return err
+		}
+		s.Open, err = readOperations(ctx, tx, openOperations)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Now = db.now().UTC()
+	return s, nil
+}
