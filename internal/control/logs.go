@@ -35,6 +35,11 @@ type SilentService struct {
 	Why    string
 }
 
+// silent says whether the service did not answer.
+func (a *LogAnswer) silent(s cinder.Service) bool {
+	return slices.ContainsFunc(a.Silent, func(x SilentService) bool { return x.Host == s.Host && x.Binary == s.Binary })
+}
+
 // own says whether the query means this process, as the API.
 func (c *Control) own(q LogQuery) bool {
 	return (q.Binary == "" || q.Binary == "*" || q.Binary == cinder.BinaryAPI) && (q.Server == "" || q.Server == c.o.Host)
@@ -70,8 +75,11 @@ func (c *Control) LogLevels(ctx context.Context, q LogQuery) (LogAnswer, error) 
 		return LogAnswer{}, fmt.Errorf("get-log: %w", err)
 	}
 	levels := make([]map[string]cinder.LogLevel, len(services))
-	silent, err := c.each(ctx, services, func(ctx context.Context, i int) (err error) {
-		levels[i], err = c.o.Logs.LogLevels(ctx, services[i], q.Prefix)
+	silent, err := c.each(ctx, services, func(ctx context.Context, i int) error {
+		got, err := c.o.Logs.LogLevels(ctx, services[i], q.Prefix)
+		if err == nil {
+			levels[i] = got
+		}
 		return err
 	})
 	if err != nil {
@@ -84,7 +92,7 @@ func (c *Control) LogLevels(ctx context.Context, q LogQuery) (LogAnswer, error) 
 		})
 	}
 	for i, s := range services {
-		if levels[i] != nil {
+		if !answer.silent(s) {
 			answer.Levels = append(answer.Levels, cinder.ServiceLogLevels{Host: s.Host, Binary: s.Binary, Levels: levels[i]})
 		}
 	}

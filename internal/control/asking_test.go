@@ -1,0 +1,222 @@
+package control_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+)
+
+// fleetOfLoggers is a site with services of every binary, two of them clustered.
+func fleetOfLoggers(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t)
+	for _, svc := range []cinder.Service{
+		{Host: "ctl1", Binary: cinder.BinaryScheduler},
+		{Host: "bak1", Binary: cinder.BinaryBackup},
+		{Host: "host1@alpha", Binary: cinder.BinaryVolume},
+		{Host: "host1@beta", Binary: cinder.BinaryVolume},
+		{Host: "nodea@alpha", Binary: cinder.BinaryVolume, Cluster: "mycl@alpha"},
+		{Host: "nodeb@alpha", Binary: cinder.BinaryVolume, Cluster: "mycl@alpha"},
+	} {
+		svc.Topic, svc.RPCVersion, svc.ObjectVersion = svc.Binary, "3.18", "1.39"
+		row, err := s.db.Register(t.Context(), svc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.beat(row)
+	}
+	s.fleet.levels = map[string]map[string]cinder.LogLevel{}
+	for _, h := range []string{"ctl1", "bak1", "host1@alpha", "host1@beta", "nodea@alpha", "nodeb@alpha"} {
+		s.fleet.levels[h] = map[string]cinder.LogLevel{"stoker.agent": cinder.LogInfo}
+	}
+	s.fleet.mute = map[string]error{}
+	return s
+}
+
+// What get-log's binary and server mean (BEHAVIOUR.md, "get-log's server").
+func TestWhoIsAskedForLogLevels(t *testing.T) {
+	tests := []struct {
+		name string
+		q    control.LogQuery
+		want []string
+	}{
+		{"everybody", control.LogQuery{}, []string{"cinder-api ctl1", "cinder-scheduler ctl1", "cinder-backup bak1", "cinder-volume host1@alpha", "cinder-volume host1@beta", "cinder-volume nodea@alpha", "cinder-volume nodeb@alpha"}},
+		{"a star too", control.LogQuery{Binary: "*", Server: "bak1"}, []string{"cinder-backup bak1"}},
+		{"the API alone", control.LogQuery{Binary: cinder.BinaryAPI}, []string{"cinder-api ctl1"}},
+		{"the API elsewhere", control.LogQuery{Binary: cinder.BinaryAPI, Server: "bak1"}, nil},
+		{"the API's host", control.LogQuery{Server: "ctl1"}, []string{"cinder-api ctl1", "cinder-scheduler ctl1"}},
+		{"all backends of a host", control.LogQuery{Server: "host1"}, []string{"cinder-volume host1@alpha", "cinder-volume host1@beta"}},
+		{"one backend", control.LogQuery{Server: "host1@alpha"}, []string{"cinder-volume host1@alpha"}},
+		{"part of a name", control.LogQuery{Server: "host"}, nil},
+		{"a cluster", control.LogQuery{Server: "mycl"}, []string{"cinder-volume nodea@alpha", "cinder-volume nodeb@alpha"}},
+		{"a cluster's backend", control.LogQuery{Server: "mycl@alpha"}, []string{"cinder-volume nodea@alpha", "cinder-volume nodeb@alpha"}},
+		{"one binary", control.LogQuery{Binary: cinder.BinaryScheduler}, []string{"cinder-scheduler ctl1"}},
+	}
+	s := fleetOfLoggers(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			answer, err := s.LogLevels(t.Context(), tt.q)
+			if err != nil || len(answer.Silent) > 0 {
+				t.Fatalf("silent %v, error %v", answer.Silent, err)
+			}
+			var got []string
+			for _, l := range answer.Levels {
+				got = append(got, l.Binary+" "+l.Host)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Services that do not answer are named, the others are shown, and all are
+// asked at once (G5).
+func TestSilentServicesHarmNobody(t *testing.T) {
+	s := fleetOfLoggers(t)
+	s.fleet.mute["host1@alpha"] = errLate
+	s.fleet.mute["host1@beta"] = errLate
+	s.fleet.mute["bak1"] = cinder.Errorf(cinder.KindUndeliverable, "Nobody listens.")
+	start := time.Now()
+	answer, err := s.LogLevels(t.Context(), control.LogQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(answer.Levels) != 4 {
+		t.Errorf("%d answered, want 4: %+v", len(answer.Levels), answer.Levels)
+	}
+	want := []control.SilentService{
+		{Host: "bak1", Binary: cinder.BinaryBackup, Why: "Nobody listens."},
+		{Host: "host1@alpha", Binary: cinder.BinaryVolume, Why: "no answer"},
+		{Host: "host1@beta", Binary: cinder.BinaryVolume, Why: "no answer"},
+	}
+	if diff := cmp.Diff(want, answer.Silent); diff != "" {
+		t.Error(diff)
+	}
+	if d := time.Since(start); d > 1900*time.Millisecond {
+		t.Errorf("took %v: two services that are silent for 1 s were not asked at once", d)
+	}
+}
+
+func TestSetLogLevels(t *testing.T) {
+	s := fleetOfLoggers(t)
+	op, err := s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1", Prefix: "stoker.b"}, cinder.LogDebug)
+	if err != nil || op.State != cinder.OpDone || op.Outcome != "" {
+		t.Fatalf("%+v, %v", op, err)
+	}
+	if want := []string{"set-log host1@alpha stoker.b=DEBUG", "set-log host1@beta stoker.b=DEBUG"}; !slices.Equal(s.fleet.sent, want) {
+		t.Errorf("sent %v, want %v", s.fleet.sent, want)
+	}
+	if _, err := s.SetLogLevels(t.Context(), control.LogQuery{Binary: cinder.BinaryAPI, Prefix: "x"}, cinder.LogError); err != nil || !slices.Equal(s.logs.set, []string{"x=ERROR"}) {
+		t.Errorf("own loggers: %v, %v", s.logs.set, err)
+	}
+	s.fleet.mute["host1@alpha"] = cinder.Errorf(cinder.KindUndeliverable, "Nobody listens.")
+	op, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1"}, cinder.LogDebug)
+	if want := "not delivered to cinder-volume on host1@alpha: Nobody listens."; err != nil || op.Outcome != want {
+		t.Errorf("outcome %q, %v, want %q", op.Outcome, err, want)
+	}
+	_, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1@alpha"}, cinder.LogDebug)
+	wantKind(t, err, cinder.KindUndeliverable)
+	s.fleet.mute["host1@beta"] = cinder.Errorf(cinder.KindNotSupported, "too old")
+	_, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1"}, cinder.LogDebug)
+	wantKind(t, err, cinder.KindNotSupported)
+}
+
+func TestBackendStates(t *testing.T) {
+	s := newSite(t)
+	s.fleet.pools = []cinder.Pool{
+		{Name: "host1@alpha#p1", BackendState: "up"}, {Name: "host1@alpha#p2", BackendState: "down"},
+		{Name: "host1@beta#p"}, {Name: "mycl@alpha#p", BackendState: "up"},
+	}
+	want := map[string]string{"host1@alpha": "down", "host1@beta": "up", "mycl@alpha": "up"}
+	if diff := cmp.Diff(want, s.BackendStates(t.Context())); diff != "" {
+		t.Error(diff)
+	}
+	s.fleet.poolErr = cinder.Errorf(cinder.KindUndeliverable, "no scheduler")
+	if got := s.BackendStates(t.Context()); got != nil {
+		t.Errorf("without a scheduler: %v, want none", got)
+	}
+}
+
+// A list never waits for the scheduler longer than the bound (G5).
+func TestAHungSchedulerIsNotWaitedFor(t *testing.T) {
+	s := newSite(t)
+	s.fleet.poolErr = errLate
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if got := s.BackendStates(t.Context()); got != nil {
+			t.Errorf("states %v, want none", got)
+		}
+		if d := time.Since(start); d != time.Second {
+			t.Errorf("waited %v, want 1s", d)
+		}
+	})
+}
+
+func TestClusters(t *testing.T) {
+	s := newSite(t)
+	s.volume("nodea@alpha", "mycl@alpha", cinder.ReplicationEnabled)
+	s.volume("nodeb@alpha", "mycl@alpha", cinder.ReplicationEnabled)
+	s.volume("nodea@beta", "mycl@beta", cinder.ReplicationDisabled)
+	all, err := s.Clusters(t.Context(), cinder.ClusterQuery{})
+	if err != nil || len(all) != 2 || all[0].Hosts != 2 || all[0].DownHosts != 0 || all[0].LastHeartbeat.IsZero() || !all[0].Up() {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	found, err := s.Clusters(t.Context(), cinder.ClusterQuery{Hosts: ptr(1), Up: ptr(true)})
+	if err != nil || len(found) != 1 || found[0].Name != "mycl@beta" {
+		t.Errorf("one host: %+v, %v", found, err)
+	}
+	cl, op, err := s.DisableCluster(t.Context(), "mycl@alpha", cinder.BinaryVolume, ptr("why"))
+	if err != nil || !cl.Disabled || *cl.DisabledReason != "why" || cl.Hosts != 2 || op.State != cinder.OpDone {
+		t.Errorf("disable: %+v, %+v, %v", cl, op, err)
+	}
+	cl, _, err = s.EnableCluster(t.Context(), "mycl@alpha", cinder.BinaryVolume)
+	if err != nil || cl.Disabled || cl.DisabledReason != nil {
+		t.Errorf("enable: %+v, %v", cl, err)
+	}
+	_, _, err = s.EnableCluster(t.Context(), "nope", cinder.BinaryVolume)
+	wantKind(t, err, cinder.KindNotFound)
+	if got, want := cinder.Message(err), "Cluster {'binary': 'cinder-volume', 'name': 'nope'} could not be found."; got != want {
+		t.Errorf("message %q, want %q", got, want)
+	}
+}
+
+func TestNamesOfServices(t *testing.T) {
+	s := newSite(t)
+	s.volume("host1@alpha", "", cinder.ReplicationEnabled)
+	s.volume("host1@beta", "", cinder.ReplicationEnabled)
+	s.volume("host2@alpha", "", cinder.ReplicationEnabled)
+	s.volume("host2", "", cinder.ReplicationEnabled)
+	s.volume("host3@x", "", cinder.ReplicationEnabled)
+	tests := []struct {
+		name, host string
+		kind       cinder.Kind
+		hit        string
+	}{
+		{"one backend", "host1@alpha", 0, "host1@alpha"},
+		{"several backends", "host1", cinder.KindInvalid, ""},
+		{"the host itself before its backends", "host2", 0, "host2"},
+		{"its only backend", "host3", 0, "host3@x"},
+		{"nobody", "host4", cinder.KindNotFound, ""},
+		{"another case", "HOST3@x", cinder.KindNotFound, ""},
+		{"a wildcard", "host%", cinder.KindNotFound, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			op, err := s.Disable(t.Context(), tt.host, cinder.BinaryVolume)
+			if tt.hit == "" {
+				wantKind(t, err, tt.kind)
+				return
+			}
+			if err != nil || op.Host != tt.hit {
+				t.Errorf("disabled %q, %v, want %q", op.Host, err, tt.hit)
+			}
+		})
+	}
+}

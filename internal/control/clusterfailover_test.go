@@ -1,0 +1,143 @@
+package control_test
+
+import (
+	"testing"
+
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+	"stoker/internal/store"
+)
+
+// clusterSays is the cluster's row in one line.
+func (s *site) clusterSays() string {
+	s.t.Helper()
+	cl, err := s.Cluster(s.t.Context(), "mycl@alpha", cinder.BinaryVolume)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return says(cinder.Service{
+		Disabled: cl.Disabled, DisabledReason: cl.DisabledReason, Frozen: cl.Frozen,
+		ReplicationStatus: cl.ReplicationStatus, ActiveBackendID: cl.ActiveBackendID,
+	})
+}
+
+// arrive makes the cluster's row and the rows of some members say what Python
+// services write when a failover has been carried out.
+func (s *site) arrive(site string, hosts ...string) {
+	s.t.Helper()
+	for _, h := range hosts {
+		s.edit(h, func(r *cinder.Service) {
+			r.ReplicationStatus, r.ActiveBackendID, r.Disabled, r.DisabledReason = outcome(site)
+		})
+	}
+	err := s.db.Update(s.t.Context(), func(tx *store.Tx) error {
+		was, err := tx.Cluster(s.t.Context(), "mycl@alpha", cinder.BinaryVolume)
+		if err != nil {
+			return err
+		}
+		now := was
+		now.ReplicationStatus, now.ActiveBackendID, now.Disabled, now.DisabledReason = outcome(site)
+		return tx.SaveCluster(s.t.Context(), was, now)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func outcome(site string) (status cinder.ReplicationStatus, active *string, disabled bool, reason *string) {
+	if site == "default" {
+		return cinder.ReplicationEnabled, ptr(""), false, ptr("")
+	}
+	return cinder.ReplicationFailedOver, &site, true, ptr("failed-over")
+}
+
+// A failover of a cluster is open until every member has heard of it; lists show
+// all members alike until then. Going back gives an administrator's disable of
+// the cluster, and of a member, back.
+func TestClusterFailover(t *testing.T) {
+	s := newSite(t)
+	members := []string{"nodea@alpha", "nodeb@alpha"}
+	for _, h := range members {
+		s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
+	}
+	if _, _, err := s.DisableCluster(t.Context(), "mycl@alpha", cinder.BinaryVolume, ptr("maint")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.DisableWithReason(t.Context(), "nodeb@alpha", cinder.BinaryVolume, ptr("swap")); err != nil {
+		t.Fatal(err)
+	}
+	// The command is delivered; nobody has carried it out yet.
+	s.fleet.answer["failover"], s.fleet.late = errLate, false
+	sel := control.Selector{Cluster: "mycl@alpha"}
+	_, err := s.Failover(t.Context(), sel, ptr("site-b"))
+	wantKind(t, err, cinder.KindTimeout)
+
+	s.arrive("site-b", "nodea@alpha")
+	for host, want := range map[string]string{
+		"nodea@alpha": "disabled 'failed-over' failing-over",
+		"nodeb@alpha": "disabled 'swap' failing-over",
+	} {
+		if got := says(s.row(host)); got != want {
+			t.Errorf("half-way, %s: %s, want %s", host, got, want)
+		}
+	}
+	s.arrive("site-b", "nodeb@alpha")
+	s.settle(s.Control)
+	for _, h := range members {
+		if got, want := says(s.row(h)), "disabled 'failed-over' failed-over on site-b"; got != want {
+			t.Errorf("%s: %s, want %s", h, got, want)
+		}
+	}
+	if got, want := s.clusterSays(), "disabled 'failed-over' failed-over on site-b"; got != want {
+		t.Errorf("cluster: %s, want %s", got, want)
+	}
+
+	_, err = s.Failover(t.Context(), sel, ptr("default"))
+	wantKind(t, err, cinder.KindTimeout)
+	s.arrive("default", members...)
+	s.settle(s.Control)
+	for host, want := range map[string]string{
+		"nodea@alpha": "enabled '' enabled",
+		"nodeb@alpha": "disabled 'swap' enabled",
+	} {
+		if got := says(s.row(host)); got != want {
+			t.Errorf("back, %s: %s, want %s", host, got, want)
+		}
+	}
+	if got, want := s.clusterSays(), "disabled 'maint' enabled"; got != want {
+		t.Errorf("cluster: %s, want %s", got, want)
+	}
+}
+
+func TestClusterFailoverUndelivered(t *testing.T) {
+	s := newSite(t)
+	s.volume("nodea@alpha", "mycl@alpha", cinder.ReplicationEnabled)
+	s.fleet.answer["failover"] = cinder.Errorf(cinder.KindUndeliverable, "nobody listens")
+	op, err := s.Failover(t.Context(), control.Selector{Host: "nodea"}, nil)
+	wantKind(t, err, cinder.KindUndeliverable)
+	if got, want := says(s.row("nodea@alpha"))+"; "+s.clusterSays(), "enabled - enabled; enabled - enabled"; got != want || op.State != cinder.OpUndone {
+		t.Errorf("%s, operation %s, want %s, undone", got, op.State, want)
+	}
+}
+
+// A failover whose deadline has passed is shown as overdue and stays open: what
+// became of it is not known.
+func TestOverdueFailover(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.fleet.answer["failover"] = errLate
+	op, err := s.Failover(t.Context(), control.Selector{Host: alpha}, nil)
+	wantKind(t, err, cinder.KindTimeout)
+	err = s.db.Update(t.Context(), func(tx *store.Tx) error {
+		o := s.openIn(t, tx)
+		o.Deadline = op.StartedAt.Add(-1)
+		return tx.SaveOperation(t.Context(), o, o.Owner)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.runUntil(s.Control, func() bool { return s.open()[0].Outcome != "" })
+	if got := s.open()[0]; got.State != cinder.OpOpen || got.Outcome != "overdue: no outcome by the deadline" {
+		t.Errorf("%+v", got)
+	}
+}

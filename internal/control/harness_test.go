@@ -1,0 +1,311 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"stoker/internal/app"
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+	"stoker/internal/store"
+)
+
+// site is a Control over a real SQLite database and a fleet that does to its
+// rows what a Python cinder-volume does (BEHAVIOUR.md, live.json).
+type site struct {
+	*control.Control
+	t     testing.TB
+	db    *store.DB
+	fleet *fleet
+	logs  *loggers
+}
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{
+		URL: "sqlite:///" + filepath.Join(t.TempDir(), "stoker.db"), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, db: db, logs: &loggers{}}
+	s.fleet = &fleet{db: db, answer: map[string]error{}}
+	s.Control = s.process("api-1")
+	return s
+}
+
+// process is one more API process on the same database.
+func (s *site) process(owner string) *control.Control {
+	return control.New(control.Options{
+		Store: app.Store(s.db), Fleet: s.fleet, Logs: s.fleet, Loggers: s.logs, Log: slog.New(slog.DiscardHandler),
+		Host: "ctl1", Owner: owner, DownTime: time.Minute, PoolsTimeout: time.Second, LogTimeout: time.Second,
+		ResponseTimeout: time.Second, FailoverDeadline: time.Hour, Lease: 20 * time.Second,
+	})
+}
+
+// volume registers a volume service that is up.
+func (s *site) volume(host, cluster string, status cinder.ReplicationStatus) cinder.Service {
+	s.t.Helper()
+	row, err := s.db.Register(s.t.Context(), cinder.Service{
+		Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova", Cluster: cluster,
+		ReplicationStatus: status, RPCVersion: "3.18", ObjectVersion: "1.39",
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.beat(row)
+	return row
+}
+
+func (s *site) beat(row cinder.Service) {
+	s.t.Helper()
+	if missing, err := s.db.Beat(s.t.Context(), row.ID); err != nil || len(missing) > 0 {
+		s.t.Fatalf("beat: %v, missing %v", err, missing)
+	}
+}
+
+// edit writes a row as somebody else would.
+func (s *site) edit(host string, f func(*cinder.Service)) { edit(s.t, s.db, host, f) }
+
+func edit(t testing.TB, db *store.DB, host string, f func(*cinder.Service)) {
+	t.Helper()
+	binary := cinder.BinaryVolume
+	err := db.Update(context.Background(), func(tx *store.Tx) error {
+		rows, err := tx.Services(context.Background(), cinder.ServiceQuery{Host: &host, Binary: &binary})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			now := row
+			f(&now)
+			if err := tx.SaveService(context.Background(), row, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// row is what a list shows of a host.
+func (s *site) row(host string) cinder.Service {
+	s.t.Helper()
+	l, err := s.Services(s.t.Context(), cinder.ServiceQuery{Host: &host})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(l.Services) != 1 {
+		s.t.Fatalf("%d services on %s, want 1", len(l.Services), host)
+	}
+	return l.Services[0]
+}
+
+// says is the part of a row that administrators care about, in one line.
+func says(r cinder.Service) string {
+	word := "enabled"
+	if r.Disabled {
+		word = "disabled"
+	}
+	reason := "-"
+	if r.DisabledReason != nil {
+		reason = "'" + *r.DisabledReason + "'"
+	}
+	parts := []string{word, reason}
+	if r.Frozen {
+		parts = append(parts, "frozen")
+	}
+	parts = append(parts, string(r.ReplicationStatus))
+	if r.ActiveBackendID != nil && *r.ActiveBackendID != "" {
+		parts = append(parts, "on "+*r.ActiveBackendID)
+	}
+	return strings.Join(parts, " ")
+}
+
+// open are the operations that are not settled.
+func (s *site) open() []cinder.Operation {
+	s.t.Helper()
+	var open []cinder.Operation
+	err := s.db.Update(s.t.Context(), func(tx *store.Tx) (err error) {
+		open, err = tx.OpenOperations(s.t.Context())
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return open
+}
+
+// settle runs one Control's recovery until nothing is open, or fails the test.
+func (s *site) settle(c *control.Control) {
+	s.t.Helper()
+	s.runUntil(c, func() bool { return len(s.open()) == 0 })
+}
+
+func (s *site) runUntil(c *control.Control, done func() bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.Run(ctx) }()
+	for !done() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if ctx.Err() != nil {
+		s.t.Errorf("not settled after 10 s: %+v", s.open())
+	}
+	cancel()
+	<-ended
+}
+
+func wantKind(t testing.TB, err error, want cinder.Kind) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want kind %v", want)
+	}
+	if got := cinder.KindOf(err); got != want {
+		t.Fatalf("kind %v, want %v: %v", got, want, err)
+	}
+}
+
+// fleet answers commands, and writes the rows that Python services write.
+type fleet struct {
+	db *store.DB
+
+	mu      sync.Mutex
+	answer  map[string]error // by command; nil carries it out
+	late    bool             // carried out, but the answer is lost
+	targets []string
+	pools   []cinder.Pool
+	poolErr error
+	sent    []string
+	hold    chan struct{} // a command waits here before it answers
+	entered chan struct{}
+	levels  map[string]map[string]cinder.LogLevel
+	mute    map[string]error // hosts that do not answer log questions
+}
+
+var errLate = cinder.Errorf(cinder.KindTimeout, "no answer")
+
+func (f *fleet) do(command string, s cinder.Service, carryOut func(*cinder.Service)) error {
+	f.mu.Lock()
+	f.sent = append(f.sent, command+" "+s.QueueHost())
+	err, late, hold, entered := f.answer[command], f.late, f.hold, f.entered
+	f.mu.Unlock()
+	if err == nil || late {
+		edit(failNow{}, f.db, s.Host, carryOut)
+	}
+	if entered != nil {
+		entered <- struct{}{}
+	}
+	if hold != nil {
+		<-hold
+	}
+	return err
+}
+
+// failNow lets edit be used where no test is at hand.
+type failNow struct{ testing.TB }
+
+func (failNow) Helper()        {}
+func (failNow) Error(a ...any) { panic(a) }
+
+func (f *fleet) Freeze(_ context.Context, s cinder.Service) error {
+	return f.do("freeze", s, func(r *cinder.Service) {
+		r.Disabled, r.DisabledReason, r.ModifiedAt = true, ptr("frozen"), time.Now()
+	})
+}
+
+func (f *fleet) Thaw(_ context.Context, s cinder.Service) error {
+	return f.do("thaw", s, func(r *cinder.Service) {
+		r.Disabled, r.DisabledReason, r.ModifiedAt = false, ptr(""), time.Now()
+	})
+}
+
+// Failover does at once what a Python service does a moment later. The target
+// "explode" fails, "nowhere" is refused.
+func (f *fleet) Failover(_ context.Context, s cinder.Service, target *string) error {
+	to := "site-b"
+	if target != nil {
+		to = *target
+	}
+	return f.do("failover", s, func(r *cinder.Service) {
+		active := r.ActiveBackendID != nil && *r.ActiveBackendID != ""
+		switch to {
+		case "explode":
+			r.ReplicationStatus, r.Disabled = cinder.ReplicationFailoverError, true
+		case "nowhere":
+			r.ReplicationStatus = cinder.ReplicationEnabled
+			if active {
+				r.ReplicationStatus = cinder.ReplicationFailedOver
+			}
+		case "default":
+			r.ReplicationStatus, r.ActiveBackendID = cinder.ReplicationEnabled, ptr("")
+			if !r.Frozen {
+				r.Disabled, r.DisabledReason = false, ptr("")
+			}
+		default:
+			r.ReplicationStatus, r.ActiveBackendID = cinder.ReplicationFailedOver, &to
+			r.Disabled, r.DisabledReason = true, ptr("failed-over")
+		}
+		r.ModifiedAt = time.Now()
+	})
+}
+
+func (f *fleet) Targets(cinder.Service) []string { return f.targets }
+
+func (f *fleet) Pools(ctx context.Context) ([]cinder.Pool, error) {
+	if errors.Is(f.poolErr, errLate) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return f.pools, f.poolErr
+}
+
+func (f *fleet) LogLevels(ctx context.Context, s cinder.Service, _ string) (map[string]cinder.LogLevel, error) {
+	f.mu.Lock()
+	err, levels := f.mute[s.Host], f.levels[s.Host]
+	f.mu.Unlock()
+	if errors.Is(err, errLate) {
+		<-ctx.Done()
+	}
+	return levels, err
+}
+
+func (f *fleet) SetLogLevel(_ context.Context, s cinder.Service, prefix string, level cinder.LogLevel) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.mute[s.Host]; err != nil {
+		return err
+	}
+	f.sent = append(f.sent, "set-log "+s.Host+" "+prefix+"="+string(level))
+	slices.Sort(f.sent)
+	return nil
+}
+
+type loggers struct{ set []string }
+
+func (l *loggers) Levels(prefix string) map[string]cinder.LogLevel {
+	return map[string]cinder.LogLevel{prefix + "x": cinder.LogInfo}
+}
+
+func (l *loggers) SetLevel(prefix string, level cinder.LogLevel) {
+	l.set = append(l.set, prefix+"="+string(level))
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,285 @@
+package control_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+	"stoker/internal/store"
+)
+
+// The table of outcomes (G2): a command that fails leaves the rows as they were
+// and says what failed.
+func TestOutcomes(t *testing.T) {
+	tests := []struct {
+		name    string
+		start   []string
+		command string
+		answer  error
+		late    bool
+		want    string
+		kind    cinder.Kind // of the error; KindInternal means none
+		state   cinder.OperationState
+	}{
+		{name: "freeze refused", command: "freeze", answer: cinder.Errorf(cinder.KindConflict, "busy"), want: "enabled - enabled", kind: cinder.KindConflict, state: cinder.OpUndone},
+		{name: "freeze undeliverable", command: "freeze", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
+		{name: "freeze raises", command: "freeze", answer: cinder.Errorf(cinder.KindRemote, "boom"), want: "enabled - enabled", kind: cinder.KindRemote, state: cinder.OpUndone},
+		{name: "bus away", command: "freeze", answer: cinder.Errorf(cinder.KindUnavailable, "no broker"), want: "enabled - enabled", kind: cinder.KindUnavailable, state: cinder.OpUndone},
+		{name: "no answer to a freeze", command: "freeze", answer: errLate, want: "enabled - enabled", kind: cinder.KindTimeout, state: cinder.OpUndone},
+		{name: "no answer, but done", command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
+		{name: "no answer to a freeze of a disabled one", start: []string{"reason maint"}, command: "freeze", answer: errLate, want: "disabled 'maint' enabled", kind: cinder.KindTimeout, state: cinder.OpUndone},
+		{name: "nor that, but done", start: []string{"reason maint"}, command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
+		{name: "thaw raises half-way", start: []string{"reason maint", "freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindRemote, "boom"), late: true, want: "disabled 'frozen' frozen enabled", kind: cinder.KindRemote, state: cinder.OpUndone},
+		{name: "thaw undeliverable", start: []string{"freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'frozen' frozen enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
+		{name: "no answer to a thaw", start: []string{"freeze"}, command: "thaw", answer: errLate, want: "disabled 'frozen' frozen enabled", kind: cinder.KindTimeout, state: cinder.OpUndone},
+		{name: "no answer to a thaw, but done", start: []string{"reason maint", "freeze"}, command: "thaw", answer: errLate, late: true, want: "disabled 'maint' enabled", state: cinder.OpDone},
+		{name: "failover undeliverable", command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
+		{name: "failback undeliverable", start: []string{"failover site-b"}, command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'failed-over' failed-over on site-b", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t)
+			s.volume(alpha, "", cinder.ReplicationEnabled)
+			for _, words := range tt.start {
+				if err := s.act(words); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.fleet.answer[tt.command], s.fleet.late = tt.answer, tt.late
+			sel := control.Selector{Host: alpha}
+			var op cinder.Operation
+			var err error
+			switch tt.command {
+			case "freeze":
+				op, err = s.Freeze(t.Context(), sel)
+			case "thaw":
+				op, err = s.Thaw(t.Context(), sel)
+			default:
+				op, err = s.Failover(t.Context(), sel, ptr("site-c"))
+			}
+			if tt.kind != cinder.KindInternal {
+				wantKind(t, err, tt.kind)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if got := says(s.row(alpha)); got != tt.want {
+				t.Errorf("row %s, want %s", got, tt.want)
+			}
+			if op.ID == "" || op.State != tt.state {
+				t.Errorf("operation %q is %s, want one that is %s", op.ID, op.State, tt.state)
+			}
+			if err != nil && op.Outcome == "" {
+				t.Error("the operation does not say why it came to nothing")
+			}
+			if open := s.open(); len(open) != 0 {
+				t.Errorf("left open: %+v", open)
+			}
+		})
+	}
+}
+
+func TestPreconditions(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.volume("host1@beta", "", cinder.ReplicationDisabled)
+	s.volume("node1@lvm", "mycl@lvm", cinder.ReplicationEnabled)
+	s.volume("node2@lvm", "mycl@lvm", cinder.ReplicationEnabled)
+	s.fleet.targets = []string{"site-b", "site-c"}
+	down := s.volume("dead@x", "", cinder.ReplicationEnabled)
+	s.edit(down.Host, func(*cinder.Service) {})
+	tests := []struct {
+		name    string
+		command string
+		sel     control.Selector
+		site    *string
+		says    string
+	}{
+		{"unknown host", "freeze", control.Selector{Host: "nope"}, nil, "No service found with host=nope"},
+		{"unknown cluster", "thaw", control.Selector{Cluster: "nope"}, nil, "No service found with cluster=nope"},
+		{"two backends", "freeze", control.Selector{Host: "host1"}, nil, "Services from different clusters found."},
+		{"cluster without its backend", "freeze", control.Selector{Cluster: "my"}, nil, "No service found with cluster=my"},
+		{"thaw of what is not frozen", "thaw", control.Selector{Host: alpha}, nil, "Invalid input received: No service could be changed: frozen in ['host1@alpha'] must be True to thaw."},
+		{"of a cluster", "thaw", control.Selector{Host: "node1"}, nil, "Invalid input received: frozen in mycl@lvm must be True to thaw."},
+		{"not replicated", "failover", control.Selector{Host: "host1@beta"}, ptr("default"), "Invalid input received: No service could be changed: replication_status in ['host1@beta'] must be ['enabled', 'failed-over'] and must be up to failover."},
+		{"unknown site", "failover", control.Selector{Host: alpha}, ptr("nowhere"), "Invalid input received: nowhere is no replication target of host1@alpha: it has site-b, site-c, and default to go back."},
+		{"unknown site of a cluster", "failover", control.Selector{Cluster: "mycl@lvm"}, ptr("x"), "Invalid input received: x is no replication target of mycl@lvm: it has site-b, site-c, and default to go back."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var err error
+			switch tt.command {
+			case "freeze":
+				_, err = s.Freeze(t.Context(), tt.sel)
+			case "thaw":
+				_, err = s.Thaw(t.Context(), tt.sel)
+			default:
+				_, err = s.Failover(t.Context(), tt.sel, tt.site)
+			}
+			wantKind(t, err, cinder.KindInvalid)
+			if got := cinder.Message(err); got != tt.says {
+				t.Errorf("message\n%s\nwant\n%s", got, tt.says)
+			}
+		})
+	}
+	if len(s.fleet.sent) != 0 {
+		t.Errorf("commands were sent: %v", s.fleet.sent)
+	}
+}
+
+// While a thaw of a service that the administrator disabled is half-way, its
+// row says enabled; lists say what the journal says (G1).
+func TestListShowsTheJournalWhileOpen(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	for _, words := range []string{"reason maint", "freeze"} {
+		if err := s.act(words); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.fleet.hold, s.fleet.entered = make(chan struct{}), make(chan struct{})
+	done := make(chan error)
+	go func() { done <- s.act("thaw") }()
+	<-s.fleet.entered
+	if got, want := says(s.row(alpha)), "disabled 'frozen' frozen enabled"; got != want {
+		t.Errorf("half-way: %s, want %s", got, want)
+	}
+	_, err := s.Freeze(t.Context(), control.Selector{Host: alpha})
+	wantKind(t, err, cinder.KindConflict)
+	if err := s.act("reason other"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := says(s.row(alpha)), "disabled 'other' frozen enabled"; got != want {
+		t.Errorf("after an acknowledged disable: %s, want %s", got, want)
+	}
+	close(s.fleet.hold)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got, want := says(s.row(alpha)), "disabled 'other' enabled"; got != want {
+		t.Errorf("settled: %s, want %s", got, want)
+	}
+}
+
+// Freeze, thaw and failover reach every member of a cluster, whoever took the
+// command, and the cluster's own row.
+func TestClusterMembersAlike(t *testing.T) {
+	s := newSite(t)
+	for _, h := range []string{"nodea@alpha", "nodeb@alpha", "nodec@alpha"} {
+		s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
+	}
+	check := func(want string, frozen bool) {
+		t.Helper()
+		for _, h := range []string{"nodea@alpha", "nodeb@alpha", "nodec@alpha"} {
+			if got := says(s.row(h)); got != want {
+				t.Errorf("%s: %s, want %s", h, got, want)
+			}
+		}
+		cl, err := s.Cluster(t.Context(), "mycl@alpha", cinder.BinaryVolume)
+		if err != nil || cl.Frozen != frozen {
+			t.Errorf("cluster frozen %v, %v, want %v", cl.Frozen, err, frozen)
+		}
+	}
+	if _, err := s.Freeze(t.Context(), control.Selector{Cluster: "mycl@alpha"}); err != nil {
+		t.Fatal(err)
+	}
+	check("disabled 'frozen' frozen enabled", true)
+	s.fleet.answer["thaw"] = cinder.Errorf(cinder.KindConflict, "no")
+	if _, err := s.Thaw(t.Context(), control.Selector{Host: "nodeb"}); cinder.KindOf(err) != cinder.KindConflict {
+		t.Fatalf("thaw refused: %v", err)
+	}
+	check("disabled 'frozen' frozen enabled", true)
+	delete(s.fleet.answer, "thaw")
+	if _, err := s.Thaw(t.Context(), control.Selector{Host: "nodeb"}); err != nil {
+		t.Fatal(err)
+	}
+	check("enabled '' enabled", false)
+	if got, want := strings.Join(s.fleet.sent, ", "), "freeze mycl@alpha, thaw mycl@alpha, thaw mycl@alpha"; got != want {
+		t.Errorf("sent %s, want %s", got, want)
+	}
+}
+
+// A failover is open until its rows say how it ended, and is taken over when the
+// process that began it is gone.
+func TestAnotherProcessSettlesAFailover(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	op, err := s.Failover(t.Context(), control.Selector{Host: alpha}, nil)
+	if err != nil || op.State != cinder.OpOpen {
+		t.Fatalf("failover: %+v, %v", op, err)
+	}
+	_, err = s.Failover(t.Context(), control.Selector{Host: alpha}, nil)
+	wantKind(t, err, cinder.KindConflict)
+	if got, want := says(s.row(alpha)), "disabled 'failed-over' failing-over"; got != want {
+		t.Errorf("while open: %s, want %s", got, want)
+	}
+	err = s.db.Update(t.Context(), func(tx *store.Tx) error {
+		gone := s.openIn(t, tx)
+		gone.LeaseUntil = time.Now().Add(-time.Minute)
+		return tx.SaveOperation(t.Context(), gone, gone.Owner)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.settle(s.process("api-2"))
+	if got, want := says(s.row(alpha)), "disabled 'failed-over' failed-over on site-b"; got != want {
+		t.Errorf("settled: %s, want %s", got, want)
+	}
+}
+
+func (s *site) openIn(t *testing.T, tx *store.Tx) cinder.Operation {
+	t.Helper()
+	open, err := tx.OpenOperations(t.Context())
+	if err != nil || len(open) != 1 {
+		t.Fatalf("%d open operations, %v, want 1", len(open), err)
+	}
+	return open[0]
+}
+
+// A freeze whose API process died is looked up in the rows: done when the
+// service did it, else undone.
+func TestAnotherProcessSettlesAFreeze(t *testing.T) {
+	for _, late := range []bool{true, false} {
+		s := newSite(t)
+		s.volume(alpha, "", cinder.ReplicationEnabled)
+		s.fleet.hold, s.fleet.entered = make(chan struct{}), make(chan struct{})
+		s.fleet.answer["freeze"], s.fleet.late = errLate, late
+		done := make(chan error, 1)
+		go func() { done <- s.act("freeze") }()
+		<-s.fleet.entered
+		err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+			gone := s.openIn(t, tx)
+			gone.LeaseUntil = time.Now().Add(-time.Minute)
+			return tx.SaveOperation(t.Context(), gone, gone.Owner)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.settle(s.process("api-2"))
+		close(s.fleet.hold)
+		wantKind(t, <-done, cinder.KindTimeout) // the first one is not dead after all: it settles nothing twice
+		want := "enabled - enabled"
+		if late {
+			want = "disabled 'frozen' frozen enabled"
+		}
+		if got := says(s.row(alpha)); got != want {
+			t.Errorf("carried out %v: %s, want %s", late, got, want)
+		}
+	}
+}
+
+// What we write never looks like a heartbeat (G5).
+func TestNoChangeLooksLikeAHeartbeat(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	before := s.row(alpha).UpdatedAt
+	for _, words := range []string{"disable", "enable", "freeze", "thaw", "failover site-b", "failover default"} {
+		if err := s.act(words); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.row(alpha).UpdatedAt; !got.Equal(before) {
+			t.Fatalf("%s moved updated_at from %v to %v", words, before, got)
+		}
+	}
+}
