@@ -1,0 +1,96 @@
+package oslo
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"stoker/internal/cinder"
+)
+
+const contextPrefix = "_context_"
+
+// TimeLayout is how times are written in messages: naive UTC (WIRE.md, section 5).
+const TimeLayout = "2006-01-02T15:04:05.000000"
+
+// contextOf flattens a caller into the keys that a request context has on the
+// wire. is_admin and the role admin are always there: whether the caller may was
+// decided before anything was sent, and services would refuse others in their
+// own database layer (WIRE.md, section 3). Tokens are never sent on.
+func contextOf(c cinder.Caller, now time.Time) map[string]any {
+	roles := c.Roles
+	if !slices.Contains(roles, "admin") {
+		roles = append([]string{"admin"}, roles...)
+	}
+	id := c.RequestID
+	if id == "" {
+		id = "req-" + uuid.NewString()
+	}
+	inner := map[string]any{}
+	for key, v := range map[string]any{
+		"user": null(c.UserID), "user_id": null(c.UserID),
+		"project": null(c.ProjectID), "project_id": null(c.ProjectID), "project_name": nil,
+		"domain": nil, "domain_id": nil, "user_domain": nil, "project_domain": nil, "system_scope": nil,
+		"is_admin": true, "is_admin_project": true, "roles": roles,
+		"read_only": false, "show_deleted": false, "read_deleted": "no",
+		"auth_token": nil, "service_catalog": []string{}, "quota_class": nil,
+		"request_id": id, "global_request_id": null(c.GlobalRequestID), "resource_uuid": nil,
+		"user_identity":  dash(c.UserID) + " " + dash(c.ProjectID) + " - - -",
+		"remote_address": null(c.Address), "timestamp": now.UTC().Format(TimeLayout),
+		"message_resource_id": nil, "message_resource_type": nil, "message_action": nil,
+	} {
+		inner[contextPrefix+key] = v
+	}
+	return inner
+}
+
+// callerOf reads the caller out of an inner object. Services run no command on
+// the strength of it, so what is missing or malformed is left empty.
+func callerOf(inner []byte) cinder.Caller {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(inner, &fields) != nil {
+		return cinder.Caller{}
+	}
+	get := func(key string, to any) bool {
+		raw, ok := fields[contextPrefix+key]
+		return ok && json.Unmarshal(raw, to) == nil
+	}
+	text := func(keys ...string) string {
+		for _, key := range keys {
+			var s string
+			if get(key, &s) && s != "" {
+				return s
+			}
+		}
+		return ""
+	}
+	c := cinder.Caller{
+		UserID: text("user_id", "user"), ProjectID: text("project_id", "project"),
+		RequestID: text("request_id"), GlobalRequestID: text("global_request_id"),
+		Address: text("remote_address"),
+	}
+	if !get("roles", &c.Roles) {
+		c.Roles = nil
+	}
+	if !get("is_admin", &c.IsAdmin) {
+		c.IsAdmin = false
+	}
+	return c
+}
+
+// null is s, or JSON's null for "".
+func null(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

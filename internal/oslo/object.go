@@ -1,0 +1,121 @@
+package oslo
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"stoker/internal/cinder"
+)
+
+// object is a versioned object (WIRE.md, section 6).
+type object[D any] struct {
+	Name      string   `json:"versioned_object.name"`
+	Namespace string   `json:"versioned_object.namespace"`
+	Version   string   `json:"versioned_object.version"`
+	Data      *D       `json:"versioned_object.data"`
+	Changes   []string `json:"versioned_object.changes,omitempty"`
+}
+
+type (
+	levelData struct {
+		Prefix *string `json:"prefix"`
+		Level  *string `json:"level"`
+	}
+	levelsData struct {
+		Objects []object[levelData] `json:"objects"`
+	}
+)
+
+// The one namespace and version of the objects that are spoken here.
+const (
+	objectNamespace = "cinder"
+	objectVersion   = "1.0"
+)
+
+func newObject[D any](name string, data D, changes ...string) object[D] {
+	return object[D]{Name: name, Namespace: objectNamespace, Version: objectVersion, Data: &data, Changes: changes}
+}
+
+// check says what is wrong with an object that should be a name.
+func (o *object[D]) check(name string) error {
+	switch {
+	case o.Name != name || o.Namespace != objectNamespace || o.Data == nil:
+		return &cinder.Error{Kind: cinder.KindInvalid, Msg: fmt.Sprintf("Unsupported object type %s", o.Name), Err: errObjectType}
+	case o.Version != objectVersion:
+		return &cinder.Error{
+			Kind: cinder.KindInvalid, Err: errObjectVersion,
+			Msg: fmt.Sprintf("Version %s of %s is not supported, supported version is %s", o.Version, name, objectVersion),
+		}
+	default:
+		return nil
+	}
+}
+
+// LogLevel is a log level or, in a question, the prefix that is asked for.
+type LogLevel struct {
+	Prefix string // of logger names; "" is null: all
+	Level  string // "" is null
+}
+
+// object is the versioned object.
+func (l LogLevel) object() object[levelData] {
+	text := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	return newObject("LogLevel", levelData{Prefix: text(l.Prefix), Level: text(l.Level)}, "prefix", "level")
+}
+
+// MarshalJSON writes the versioned object.
+func (l LogLevel) MarshalJSON() ([]byte, error) { return json.Marshal(l.object()) }
+
+// UnmarshalJSON reads the versioned object. A plain object, another namespace or
+// version is a KindInvalid error (WIRE.md, section 6).
+func (l *LogLevel) UnmarshalJSON(b []byte) error {
+	var o object[levelData]
+	if err := json.Unmarshal(b, &o); err != nil {
+		return err
+	}
+	if err := o.check("LogLevel"); err != nil {
+		return err
+	}
+	*l = LogLevel{Prefix: value(o.Data.Prefix), Level: value(o.Data.Level)}
+	return nil
+}
+
+// LogLevels are the levels of loggers by name: LogLevelList on the wire.
+type LogLevels map[string]cinder.LogLevel
+
+// MarshalJSON writes the versioned object, by name.
+func (l LogLevels) MarshalJSON() ([]byte, error) {
+	data := levelsData{Objects: []object[levelData]{}}
+	for _, name := range slices.Sorted(maps.Keys(l)) {
+		data.Objects = append(data.Objects, LogLevel{Prefix: name, Level: string(l[name])}.object())
+	}
+	return json.Marshal(newObject("LogLevelList", data, "objects"))
+}
+
+// UnmarshalJSON reads the versioned object, as strictly as LogLevel's does.
+func (l *LogLevels) UnmarshalJSON(b []byte) error {
+	var o object[levelsData]
+	if err := json.Unmarshal(b, &o); err != nil {
+		return err
+	}
+	if err := o.check("LogLevelList"); err != nil {
+		return err
+	}
+	levels := make(LogLevels, len(o.Data.Objects))
+	for i := range o.Data.Objects {
+		item := &o.Data.Objects[i]
+		if err := item.check("LogLevel"); err != nil {
+			return err
+		}
+		levels[value(item.Data.Prefix)] = cinder.LogLevel(value(item.Data.Level))
+	}
+	*l = levels
+	return nil
+}

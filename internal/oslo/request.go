@@ -1,0 +1,113 @@
+package oslo
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// Request is a call, cast or fanout (WIRE.md, section 3).
+type Request struct {
+	Method    string
+	Version   string          // of the service's interface: "3.12"
+	Namespace string          // "" as Cinder leaves it
+	Args      json.RawMessage // an object
+	Caller    cinder.Caller
+
+	MsgID     string        // of a call; "" in a cast
+	ReplyTo   string        // reply queue of a call
+	KeepAlive time.Duration // a call that asks for signs of life, in whole seconds; 0 when it does not
+	UniqueID  string        // tells duplicates
+}
+
+// Call says whether the sender waits for a reply.
+func (r *Request) Call() bool { return r.MsgID != "" }
+
+// EncodeRequest writes a request, context and envelope included, as sent at now.
+func EncodeRequest(r Request, now time.Time) ([]byte, error) {
+	args := r.Args
+	if len(args) == 0 {
+		args = json.RawMessage("{}")
+	}
+	inner := contextOf(r.Caller, now)
+	maps.Copy(inner, map[string]any{
+		"method": r.Method, "args": args, "version": r.Version, "_unique_id": r.UniqueID,
+	})
+	if r.Namespace != "" {
+		inner["namespace"] = r.Namespace
+	}
+	if r.Call() {
+		inner["_msg_id"], inner["_reply_q"], inner["_timeout"] = r.MsgID, r.ReplyTo, nil
+		if r.KeepAlive > 0 {
+			inner["_timeout"] = int(r.KeepAlive / time.Second)
+		}
+	}
+	body, err := seal(inner)
+	if err != nil {
+		return nil, fmt.Errorf("encode request %s: %w", r.Method, err)
+	}
+	return body, nil
+}
+
+// DecodeRequest reads a request, in an envelope or bare. What it does not know,
+// it ignores.
+func DecodeRequest(body []byte) (Request, error) {
+	text, err := open(body)
+	if err != nil {
+		return Request{}, fmt.Errorf("decode request: %w", err)
+	}
+	var inner struct {
+		Method    *string         `json:"method"`
+		Args      json.RawMessage `json:"args"`
+		Version   *string         `json:"version"`
+		Namespace *string         `json:"namespace"`
+		MsgID     *string         `json:"_msg_id"`
+		ReplyTo   *string         `json:"_reply_q"`
+		Timeout   *float64        `json:"_timeout"`
+		UniqueID  *string         `json:"_unique_id"`
+	}
+	if err := json.Unmarshal(text, &inner); err != nil {
+		return Request{}, fmt.Errorf("decode request: %w", err)
+	}
+	if inner.Method == nil {
+		return Request{}, errors.New("decode request: it names no method")
+	}
+	r := Request{
+		Method: *inner.Method, Version: "1.0", Namespace: value(inner.Namespace), Args: inner.Args,
+		MsgID: value(inner.MsgID), ReplyTo: value(inner.ReplyTo), UniqueID: value(inner.UniqueID),
+	}
+	if inner.Version != nil {
+		r.Version = *inner.Version
+	}
+	if len(r.Args) == 0 || bytes.Equal(r.Args, []byte("null")) {
+		r.Args = json.RawMessage("{}")
+	}
+	if r.Args[0] != '{' {
+		return Request{}, fmt.Errorf("decode request %q: args are no object", r.Method)
+	}
+	if r.Call() && r.ReplyTo == "" {
+		return Request{}, fmt.Errorf("decode request %q: a call without a reply queue", r.Method)
+	}
+	if t := inner.Timeout; t != nil && *t >= 1 && *t <= maxKeepAlive.Seconds() {
+		r.KeepAlive = time.Duration(*t) * time.Second
+	}
+	r.Caller = callerOf(text)
+	return r, nil
+}
+
+// maxKeepAlive bounds what a caller may ask for: what is longer is no number to
+// reckon with.
+const maxKeepAlive = 24 * time.Hour
+
+// value is what p points to; "" for nil.
+func value(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}

@@ -1,0 +1,83 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"stoker/internal/cinder"
+	"stoker/internal/oslo"
+)
+
+// announcements are the failover targets that volume services announce in their
+// capabilities.
+type announcements struct {
+	mu     sync.Mutex // guards latest
+	latest map[string]announcement
+}
+
+// announcement is the latest of one host or cluster.
+type announcement struct {
+	targets []string
+	at      time.Time
+}
+
+// Follow starts to learn from the capabilities that volume services tell the
+// schedulers, and asks them to tell. It listens to what all schedulers hear and
+// takes no work away from them. It fails with KindUnavailable when the bus is
+// away; that the services could not be asked is no failure, as they tell by
+// themselves before long.
+func (c *Client) Follow(ctx context.Context, t oslo.Transport) (*oslo.Server, error) {
+	s, err := oslo.Serve(ctx, oslo.ServerOptions{
+		Transport: t, Log: c.o.Log, Targets: []oslo.Target{{Topic: topicScheduler}},
+		Endpoint: oslo.Endpoint{Version: SchedulerVersion, Methods: map[string]oslo.Handler{
+			methodUpdate: oslo.Method(func(_ context.Context, args updateArgs) (any, error) {
+				c.known.add(args.capabilities())
+				return nil, nil
+			}),
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.PublishServiceCapabilities(ctx); err != nil {
+		c.o.Log.WarnContext(ctx, "services could not be asked for their capabilities", "error", err)
+	}
+	return s, nil
+}
+
+// Targets are the sites the service announced that it can fail over to; nil when
+// it announced none, or Follow was not called.
+func (c *Client) Targets(s cinder.Service) []string {
+	c.known.mu.Lock()
+	defer c.known.mu.Unlock()
+	return c.known.latest[s.QueueHost()].targets
+}
+
+// add takes in capabilities, unless newer ones are known.
+func (a *announcements) add(c cinder.Capabilities) {
+	if c.Service != "volume" {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known, ok := a.latest[c.QueueHost()]; ok && c.Time.Before(known.at) {
+		return
+	}
+	a.latest[c.QueueHost()] = announcement{targets: targets(c.Values["replication_targets"]), at: c.Time}
+}
+
+// targets reads replication_targets: names, or objects that have them as backend_id.
+func targets(v any) []string {
+	list, _ := v.([]any)
+	var names []string
+	for _, item := range list {
+		if object, ok := item.(map[string]any); ok {
+			item = object["backend_id"]
+		}
+		if name, ok := item.(string); ok && name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}

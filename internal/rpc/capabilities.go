@@ -1,0 +1,45 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"stoker/internal/cinder"
+	"stoker/internal/oslo"
+)
+
+// UpdateServiceCapabilities tells every scheduler what a service can do. That
+// there is none is no failure, here and in what follows.
+func (c *Client) UpdateServiceCapabilities(ctx context.Context, caps cinder.Capabilities) error {
+	at := timestamp(caps.Time)
+	args := updateArgs{Service: caps.Service, Host: caps.Host, Capabilities: caps.Values, Timestamp: &at}
+	if caps.Cluster != "" {
+		args.Cluster = &caps.Cluster
+	}
+	return c.bus.Fanout(ctx, topicScheduler, methodUpdate, "3.3", args)
+}
+
+// NotifyServiceCapabilities tells one scheduler.
+func (c *Client) NotifyServiceCapabilities(ctx context.Context, caps cinder.Capabilities) error {
+	at := timestamp(caps.Time)
+	args := notifyArgs{Service: caps.Service, Backend: caps.QueueHost(), Capabilities: caps.Values, Timestamp: &at}
+	err := c.bus.Cast(ctx, oslo.ToAny(topicScheduler), methodNotify, "3.5", args, 0)
+	if cinder.KindOf(err) == cinder.KindUndeliverable {
+		return nil
+	}
+	return err
+}
+
+// PublishServiceCapabilities asks every volume and backup service to tell what
+// it can do.
+func (c *Client) PublishServiceCapabilities(ctx context.Context) error {
+	return errors.Join(
+		c.bus.Fanout(ctx, topicVolume, methodPublish, "3.0", noArgs{}),
+		c.bus.Fanout(ctx, topicBackup, methodPublish, "2.2", noArgs{}),
+	)
+}
+
+// FailoverCompleted tells every member of a cluster how a failover ended.
+func (c *Client) FailoverCompleted(ctx context.Context, cluster string, o cinder.FailoverOutcome) error {
+	return c.bus.Fanout(ctx, topicVolume+"."+cluster, methodFailoverCompleted, "3.8", completedArgs{updates(o)})
+}

@@ -1,0 +1,13 @@
+// Package rpc is what Cinder's services say to one another: each command with
+// its method, version, arguments and queue (WIRE.md, sections 1, 5 and 7), typed
+// on both sides.
+//
+//	Client         freeze, thaw, failover, log levels, pools; capabilities, failover outcomes
+//	ServeVolume    commands of a volume service, on its own queues and its cluster's
+//	ServeScheduler pools, and capabilities as they come in
+//	ServeBackup    log levels and the request to publish
+//
+// Package oslo knows how messages look, this one which there are. Neither
+// decides anything: what a command does is the service's concern, and what an
+// outcome means that of package control.
+package rpc

@@ -1,0 +1,191 @@
+package rpc
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"stoker/internal/cinder"
+	"stoker/internal/oslo"
+)
+
+// LogService has log levels.
+type LogService interface {
+	// LogLevels returns the level of every logger whose name starts with prefix.
+	LogLevels(prefix string) map[string]cinder.LogLevel
+	// SetLogLevel sets the level of those loggers.
+	SetLogLevel(prefix string, level cinder.LogLevel)
+}
+
+// VolumeService is a volume service, as its commands are. Its methods take the
+// caller from the context.
+type VolumeService interface {
+	LogService
+	// FreezeHost freezes the backend. KindConflict is a refusal by the backend,
+	// whose words reach whoever asked.
+	FreezeHost(ctx context.Context) error
+	// ThawHost is FreezeHost's opposite.
+	ThawHost(ctx context.Context) error
+	// Failover sends the backend to another site; nil lets it choose. Nobody is
+	// told of an error.
+	Failover(ctx context.Context, target *string) error
+	// FailoverCompleted is told how a failover by any member of the cluster ended.
+	// Nobody is told of an error.
+	FailoverCompleted(ctx context.Context, o cinder.FailoverOutcome) error
+	// PublishCapabilities tells the schedulers what the backend can do.
+	PublishCapabilities(ctx context.Context) error
+}
+
+// SchedulerService is a scheduler, as far as os-services needs one.
+type SchedulerService interface {
+	LogService
+	// GetPools returns the pools of the backends that serve.
+	GetPools(ctx context.Context) ([]Pool, error)
+	// UpdateServiceCapabilities takes in what a service tells all schedulers.
+	UpdateServiceCapabilities(ctx context.Context, c cinder.Capabilities) error
+	// NotifyServiceCapabilities takes in what a service tells one of them: its
+	// host is that of the service or the name of its cluster.
+	NotifyServiceCapabilities(ctx context.Context, c cinder.Capabilities) error
+}
+
+// BackupService is a backup service, as far as os-services needs one.
+type BackupService interface {
+	LogService
+	// PublishCapabilities tells the schedulers what the service can do.
+	PublishCapabilities(ctx context.Context) error
+}
+
+// Pool is a pool of a backend as a scheduler tells it.
+type Pool struct {
+	Name   string         // host@backend#pool; the cluster's name in place of the host's when clustered
+	Values map[string]any // its capabilities; backend_state among them is read by the API
+}
+
+// ServeVolume serves the commands of the volume service on host (host@backend),
+// a member of cluster (cluster@backend) unless that is "". It fails with
+// KindUnavailable when the bus is away. The server is closed by its caller.
+func ServeVolume(ctx context.Context, t oslo.Transport, host, cluster string, s VolumeService, log *slog.Logger) (*oslo.Server, error) {
+	targets := []oslo.Target{
+		{Topic: topicVolume, Server: host},
+		{Topic: topicVolume + "." + host, Server: server(host)},
+	}
+	if cluster != "" {
+		targets = append(targets, oslo.Target{Topic: topicVolume + "." + cluster, Server: server(cluster)})
+	}
+	methods := logMethods(s)
+	methods[methodFreeze] = refusable(s.FreezeHost)
+	methods[methodThaw] = refusable(s.ThawHost)
+	methods[methodFailover] = oslo.Method(func(ctx context.Context, args failoverArgs) (any, error) {
+		return nil, s.Failover(ctx, args.Target)
+	})
+	methods[methodFailoverHost] = methods[methodFailover]
+	methods[methodFailoverCompleted] = oslo.Method(func(ctx context.Context, args completedArgs) (any, error) {
+		return nil, s.FailoverCompleted(ctx, cinder.FailoverOutcome(args.Updates))
+	})
+	methods[methodPublish] = plain(s.PublishCapabilities)
+	return oslo.Serve(ctx, oslo.ServerOptions{
+		Transport: t, Targets: targets, Log: log,
+		Endpoint: oslo.Endpoint{Version: VolumeVersion, Methods: methods},
+	})
+}
+
+// ServeScheduler serves the commands of the scheduler on host. It fails with
+// KindUnavailable when the bus is away. The server is closed by its caller.
+func ServeScheduler(ctx context.Context, t oslo.Transport, host string, s SchedulerService, log *slog.Logger) (*oslo.Server, error) {
+	methods := logMethods(s)
+	methods[methodGetPools] = oslo.Method(func(ctx context.Context, args poolsArgs) (any, error) {
+		pools, err := s.GetPools(ctx)
+		return wirePools(pools, args.Filters), err
+	})
+	methods[methodUpdate] = oslo.Method(func(ctx context.Context, args updateArgs) (any, error) {
+		return nil, s.UpdateServiceCapabilities(ctx, args.capabilities())
+	})
+	methods[methodNotify] = oslo.Method(func(ctx context.Context, args notifyArgs) (any, error) {
+		return nil, s.NotifyServiceCapabilities(ctx, cinder.Capabilities{
+			Service: args.Service, Host: args.Backend, Values: args.Capabilities, Time: args.Timestamp.or(time.Now()),
+		})
+	})
+	return oslo.Serve(ctx, oslo.ServerOptions{
+		Transport: t, Targets: []oslo.Target{{Topic: topicScheduler, Server: host}}, Log: log,
+		Endpoint: oslo.Endpoint{Version: SchedulerVersion, Methods: methods},
+	})
+}
+
+// ServeBackup serves the commands of the backup service on host. It fails with
+// KindUnavailable when the bus is away. The server is closed by its caller.
+func ServeBackup(ctx context.Context, t oslo.Transport, host string, s BackupService, log *slog.Logger) (*oslo.Server, error) {
+	methods := logMethods(s)
+	methods[methodPublish] = plain(s.PublishCapabilities)
+	return oslo.Serve(ctx, oslo.ServerOptions{
+		Transport: t, Targets: []oslo.Target{{Topic: topicBackup, Server: host}}, Log: log,
+		Endpoint: oslo.Endpoint{Version: BackupVersion, Methods: methods},
+	})
+}
+
+// logMethods are what every service has. A level that is none is refused, a
+// question may come without one (WIRE.md, section 6).
+func logMethods(s LogService) map[string]oslo.Handler {
+	return map[string]oslo.Handler{
+		methodGetLogLevels: oslo.Method(func(_ context.Context, args logArgs) (any, error) {
+			if args.Request == nil {
+				return nil, cinder.Errorf(cinder.KindInvalid, "Invalid input received: log_request is missing.")
+			}
+			return oslo.LogLevels(s.LogLevels(args.Request.Prefix)), nil
+		}),
+		methodSetLogLevels: oslo.Method(func(_ context.Context, args logArgs) (any, error) {
+			if args.Request == nil {
+				return nil, cinder.Errorf(cinder.KindInvalid, "Invalid input received: log_request is missing.")
+			}
+			level, err := cinder.ParseLogLevel(args.Request.Level)
+			if err == nil {
+				s.SetLogLevel(args.Request.Prefix, level)
+			}
+			return nil, err
+		}),
+	}
+}
+
+// plain is a method without arguments and result.
+func plain(fn func(context.Context) error) oslo.Handler {
+	return oslo.Method(func(ctx context.Context, _ noArgs) (any, error) { return nil, fn(ctx) })
+}
+
+// refusable is a method that answers true, or false when the backend refuses.
+func refusable(fn func(context.Context) error) oslo.Handler {
+	return oslo.Method(func(ctx context.Context, _ noArgs) (any, error) {
+		err := fn(ctx)
+		if cinder.KindOf(err) == cinder.KindConflict {
+			return oslo.Refusal(cinder.Message(err)), nil
+		}
+		return err == nil, err
+	})
+}
+
+// wirePools are the pools that have all that the filters ask for.
+func wirePools(pools []Pool, filters map[string]any) []pool {
+	found := []pool{}
+	for _, p := range pools {
+		matches := true
+		for key, want := range filters {
+			got := p.Values[key]
+			if key == "name" {
+				got = p.Name
+			}
+			matches = matches && reflect.DeepEqual(got, want)
+		}
+		if matches {
+			found = append(found, pool{Name: p.Name, Capabilities: p.Values})
+		}
+	}
+	return found
+}
+
+// capabilities are the arguments in the domain's words.
+func (a updateArgs) capabilities() cinder.Capabilities {
+	c := cinder.Capabilities{Service: a.Service, Host: a.Host, Values: a.Capabilities, Time: a.Timestamp.or(time.Now())}
+	if a.Cluster != nil {
+		c.Cluster = *a.Cluster
+	}
+	return c
+}

@@ -1,0 +1,61 @@
+package rpc
+
+import (
+	"strconv"
+	"strings"
+
+	"stoker/internal/cinder"
+)
+
+// What services of ours serve, and must write into their rows: with less, every
+// API of the deployment falls back to an older language (WIRE.md, section 5).
+const (
+	VolumeVersion    = "3.18" // rpc_current_version of cinder-volume
+	SchedulerVersion = "3.12" // of cinder-scheduler
+	BackupVersion    = "2.3"  // of cinder-backup
+	ObjectVersion    = "1.39" // object_current_version of all
+)
+
+// Topics, which are the names of the binaries.
+const (
+	topicVolume    = cinder.BinaryVolume
+	topicScheduler = cinder.BinaryScheduler
+	topicBackup    = cinder.BinaryBackup
+)
+
+// Methods.
+const (
+	methodFreeze            = "freeze_host"
+	methodThaw              = "thaw_host"
+	methodFailover          = "failover"
+	methodFailoverHost      = "failover_host" // failover's name before 3.8
+	methodFailoverCompleted = "failover_completed"
+	methodGetLogLevels      = "get_log_levels"
+	methodSetLogLevels      = "set_log_levels"
+	methodGetPools          = "get_pools"
+	methodUpdate            = "update_service_capabilities"
+	methodNotify            = "notify_service_capabilities"
+	methodPublish           = "publish_service_capabilities"
+)
+
+// server is the name under which a host or cluster listens: what comes before
+// the backend (WIRE.md, section 1).
+func server(host string) string {
+	name, _, _ := strings.Cut(host, "@")
+	return name
+}
+
+// older says whether a service whose row has the version is older than want. A
+// row without a version is that of a current one.
+func older(version, want string) bool {
+	major, minor, ok := parse(version)
+	wantMajor, wantMinor, _ := parse(want)
+	return ok && (major < wantMajor || major == wantMajor && minor < wantMinor)
+}
+
+func parse(version string) (major, minor int, ok bool) {
+	before, after, _ := strings.Cut(version, ".")
+	major, err1 := strconv.Atoi(before)
+	minor, err2 := strconv.Atoi(after)
+	return major, minor, err1 == nil && err2 == nil
+}
