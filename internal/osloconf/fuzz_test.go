@@ -16,6 +16,7 @@ func FuzzFile(f *testing.F) {
 	for _, c := range osloCases(f) {
 		f.Add(strings.Join(c.Files, ""))
 	}
+	f.Add("[0]\n\f#=") // an option called #
 	f.Fuzz(func(t *testing.T, text string) {
 		s := osloconf.New(nil)
 		if err := s.Add("f.conf", text); err != nil {
@@ -33,7 +34,8 @@ func FuzzFile(f *testing.F) {
 					key := group + "\n" + name
 					want[key] = append(want[key], v.Text)
 					first, more, _ := strings.Cut(v.Text, "\n")
-					out.WriteString(name + " = \"" + first + "\"\n")
+					// The form feed keeps a name that starts with # or [ from being something else.
+					out.WriteString("\f" + name + " = \"" + first + "\"\n")
 					if more != "" {
 						out.WriteString("\t" + strings.ReplaceAll(more, "\n", "\n\t") + "\n")
 					}
