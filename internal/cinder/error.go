@@ -25,26 +25,33 @@ const (
 	KindNotSupported                // the service does not know the command, or is too old for it
 )
 
-var kindNames = [...]string{
-	KindInternal:        "internal",
-	KindInvalid:         "invalid",
-	KindUnauthenticated: "unauthenticated",
-	KindForbidden:       "forbidden",
-	KindNotFound:        "not found",
-	KindConflict:        "conflict",
-	KindUndeliverable:   "undeliverable",
-	KindUnavailable:     "unavailable",
-	KindTimeout:         "timeout",
-	KindRemote:          "remote",
-	KindNotSupported:    "not supported",
-}
-
 // String names the kind.
 func (k Kind) String() string {
-	if k < 0 || int(k) >= len(kindNames) {
-		return fmt.Sprintf("kind %d", int(k))
+	switch k {
+	case KindInternal:
+		return "internal"
+	case KindInvalid:
+		return "invalid"
+	case KindUnauthenticated:
+		return "unauthenticated"
+	case KindForbidden:
+		return "forbidden"
+	case KindNotFound:
+		return "not found"
+	case KindConflict:
+		return "conflict"
+	case KindUndeliverable:
+		return "undeliverable"
+	case KindUnavailable:
+		return "unavailable"
+	case KindTimeout:
+		return "timeout"
+	case KindRemote:
+		return "remote"
+	case KindNotSupported:
+		return "not supported"
 	}
-	return kindNames[k]
+	return fmt.Sprintf("kind %d", int(k))
 }
 
 // Error is the one error type of the domain. Msg is written for the caller and

@@ -131,8 +131,10 @@ func TestSetLogLevels(t *testing.T) {
 func TestBackendStates(t *testing.T) {
 	s := newSite(t)
 	s.fleet.pools = []cinder.Pool{
-		{Name: "host1@alpha#p1", BackendState: "up"}, {Name: "host1@alpha#p2", BackendState: "down"},
-		{Name: "host1@beta#p"}, {Name: "mycl@alpha#p", BackendState: "up"},
+		{Name: "host1@alpha#p1", BackendState: "up"},
+		{Name: "host1@alpha#p2", BackendState: "down"},
+		{Name: "host1@beta#p"},
+		{Name: "mycl@alpha#p", BackendState: "up"},
 	}
 	want := map[string]string{"host1@alpha": "down", "host1@beta": "up", "mycl@alpha": "up"}
 	if diff := cmp.Diff(want, s.BackendStates(t.Context())); diff != "" {
@@ -168,11 +170,11 @@ func TestClusters(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].Hosts != 2 || all[0].DownHosts != 0 || all[0].LastHeartbeat.IsZero() || !all[0].Up() {
 		t.Fatalf("%+v, %v", all, err)
 	}
-	found, err := s.Clusters(t.Context(), cinder.ClusterQuery{Hosts: ptr(1), Up: ptr(true)})
+	found, err := s.Clusters(t.Context(), cinder.ClusterQuery{Hosts: new(1), Up: new(true)})
 	if err != nil || len(found) != 1 || found[0].Name != "mycl@beta" {
 		t.Errorf("one host: %+v, %v", found, err)
 	}
-	cl, op, err := s.DisableCluster(t.Context(), "mycl@alpha", cinder.BinaryVolume, ptr("why"))
+	cl, op, err := s.DisableCluster(t.Context(), "mycl@alpha", cinder.BinaryVolume, new("why"))
 	if err != nil || !cl.Disabled || *cl.DisabledReason != "why" || cl.Hosts != 2 || op.State != cinder.OpDone {
 		t.Errorf("disable: %+v, %+v, %v", cl, op, err)
 	}

@@ -30,23 +30,23 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 				"binary", row.Binary, "host", row.Host, "dropped", dropped)
 		}
 	}
-	for i := range s.causes {
-		if s.causes[i].Since.IsZero() {
-			s.causes[i].Since = tx.Now()
-		}
-	}
 	return s, nil
 }
 
 // save writes row and causes.
 func (s *service) save(ctx context.Context, tx Tx) error {
+	if err := tx.SaveService(ctx, s.was, s.row); err != nil {
+		return err
+	}
+	return s.record(ctx, tx)
+}
+
+// record writes the causes; those that are new hold from now on.
+func (s *service) record(ctx context.Context, tx Tx) error {
 	for i := range s.causes {
 		if s.causes[i].Since.IsZero() {
 			s.causes[i].Since = tx.Now()
 		}
-	}
-	if err := tx.SaveService(ctx, s.was, s.row); err != nil {
-		return err
 	}
 	return tx.SaveCauses(ctx, s.row.Binary, s.row.Host, s.causes)
 }
@@ -88,13 +88,13 @@ func (s *service) ownReason() *string {
 func (s *service) reconcile() {
 	r := &s.row
 	if !r.Disabled {
-		if admin := s.cause(cinder.CauseAdmin); admin != nil && s.has(cinder.CauseFrozen) && !r.Frozen {
-			r.Disabled, r.DisabledReason = true, admin.Reason
-			s.drop(cinder.CauseFrozen)
-		} else {
+		admin := s.cause(cinder.CauseAdmin)
+		if admin == nil || !s.has(cinder.CauseFrozen) || r.Frozen {
 			s.causes = nil
 			return
 		}
+		r.Disabled, r.DisabledReason = true, admin.Reason
+		s.drop(cinder.CauseFrozen)
 	}
 	over := isOver(r.ReplicationStatus)
 	reasonIs := func(words string) bool { return r.DisabledReason != nil && *r.DisabledReason == words }
@@ -102,13 +102,13 @@ func (s *service) reconcile() {
 	case !r.Frozen:
 		s.drop(cinder.CauseFrozen)
 	case !s.has(cinder.CauseFrozen):
-		s.add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: words(cinder.ReasonFrozen)})
+		s.add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: new(cinder.ReasonFrozen)})
 	}
 	switch {
 	case !over:
 		s.drop(cinder.CauseFailedOver)
 	case !s.has(cinder.CauseFailedOver) && reasonIs(cinder.ReasonFailedOver):
-		s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: words(cinder.ReasonFailedOver)})
+		s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: new(cinder.ReasonFailedOver)})
 	}
 	ours := reasonIs(cinder.ReasonFrozen) && r.Frozen || reasonIs(cinder.ReasonFailedOver) && over
 	admin := s.cause(cinder.CauseAdmin)
@@ -134,7 +134,7 @@ func isOver(st cinder.ReplicationStatus) bool {
 func (s *service) project() {
 	s.row.Disabled = len(s.causes) > 0
 	if !s.row.Disabled {
-		s.row.DisabledReason = words("")
+		s.row.DisabledReason = new("")
 		return
 	}
 	for _, c := range s.causes {
@@ -171,7 +171,5 @@ func touches(open []cinder.Operation, id int64, kinds ...cinder.OperationKind) *
 	}
 	return nil
 }
-
-func words(s string) *string { return &s }
 
 func equal(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -35,13 +35,13 @@ func (s *site) act(words string) error {
 			s.settle(s.Control)
 		}
 	case "their-thaw":
-		s.edit(alpha, func(r *cinder.Service) { r.Frozen, r.Disabled, r.DisabledReason = false, false, ptr("") })
+		s.edit(alpha, func(r *cinder.Service) { r.Frozen, r.Disabled, r.DisabledReason = false, false, new("") })
 	case "their-enable":
 		s.edit(alpha, func(r *cinder.Service) { r.Disabled = false })
 	case "their-disable":
 		s.edit(alpha, func(r *cinder.Service) { r.Disabled, r.DisabledReason = true, &arg })
 	case "their-freeze":
-		s.edit(alpha, func(r *cinder.Service) { r.Frozen, r.Disabled, r.DisabledReason = true, true, ptr("frozen") })
+		s.edit(alpha, func(r *cinder.Service) { r.Frozen, r.Disabled, r.DisabledReason = true, true, new("frozen") })
 	case "refuse-thaw":
 		s.fleet.answer["thaw"] = cinder.Errorf(cinder.KindConflict, "the array is rebuilding")
 	default:

@@ -46,9 +46,9 @@ func (s *site) arrive(site string, hosts ...string) {
 
 func outcome(site string) (status cinder.ReplicationStatus, active *string, disabled bool, reason *string) {
 	if site == "default" {
-		return cinder.ReplicationEnabled, ptr(""), false, ptr("")
+		return cinder.ReplicationEnabled, new(""), false, new("")
 	}
-	return cinder.ReplicationFailedOver, &site, true, ptr("failed-over")
+	return cinder.ReplicationFailedOver, &site, true, new("failed-over")
 }
 
 // A failover of a cluster is open until every member has heard of it; lists show
@@ -60,16 +60,16 @@ func TestClusterFailover(t *testing.T) {
 	for _, h := range members {
 		s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
 	}
-	if _, _, err := s.DisableCluster(t.Context(), "mycl@alpha", cinder.BinaryVolume, ptr("maint")); err != nil {
+	if _, _, err := s.DisableCluster(t.Context(), "mycl@alpha", cinder.BinaryVolume, new("maint")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.DisableWithReason(t.Context(), "nodeb@alpha", cinder.BinaryVolume, ptr("swap")); err != nil {
+	if _, err := s.DisableWithReason(t.Context(), "nodeb@alpha", cinder.BinaryVolume, new("swap")); err != nil {
 		t.Fatal(err)
 	}
 	// The command is delivered; nobody has carried it out yet.
 	s.fleet.answer["failover"], s.fleet.late = errLate, false
 	sel := control.Selector{Cluster: "mycl@alpha"}
-	_, err := s.Failover(t.Context(), sel, ptr("site-b"))
+	_, err := s.Failover(t.Context(), sel, new("site-b"))
 	wantKind(t, err, cinder.KindTimeout)
 
 	s.arrive("site-b", "nodea@alpha")
@@ -92,7 +92,7 @@ func TestClusterFailover(t *testing.T) {
 		t.Errorf("cluster: %s, want %s", got, want)
 	}
 
-	_, err = s.Failover(t.Context(), sel, ptr("default"))
+	_, err = s.Failover(t.Context(), sel, new("default"))
 	wantKind(t, err, cinder.KindTimeout)
 	s.arrive("default", members...)
 	s.settle(s.Control)

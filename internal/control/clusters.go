@@ -95,11 +95,11 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 			return err
 		}
 		if now.Disabled {
-			s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason, Since: tx.Now()})
+			s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason})
 		} else {
 			s.causes = nil
 		}
-		if err := tx.SaveCauses(ctx, binary, name, s.causes); err != nil {
+		if err := s.record(ctx, tx); err != nil {
 			return err
 		}
 		op = c.operation(ctx, tx, kind)

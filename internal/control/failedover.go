@@ -21,7 +21,7 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) error
 		if err != nil {
 			return err
 		}
-		if rows.idle(open, cinder.OpFreeze, cinder.OpThaw) != nil {
+		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw) {
 			return nil // half-way rows: look again when that is settled
 		}
 		if pending(rows) {
@@ -115,7 +115,7 @@ func (s *service) failedOver() {
 	switch s.row.ReplicationStatus {
 	case cinder.ReplicationFailedOver:
 		if s.row.Disabled {
-			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: words(cinder.ReasonFailedOver)})
+			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: new(cinder.ReasonFailedOver)})
 			s.project()
 		}
 	case cinder.ReplicationFailoverError:
@@ -139,7 +139,7 @@ func (c *Control) loadCluster(ctx context.Context, tx Tx, row cinder.Cluster) er
 		return err
 	}
 	s.reconcile()
-	return tx.SaveCauses(ctx, row.Binary, row.Name, s.causes)
+	return s.record(ctx, tx)
 }
 
 // applyFailoverToCluster does for the cluster's row what applyFailover does for
@@ -156,7 +156,7 @@ func (c *Control) applyFailoverToCluster(ctx context.Context, tx Tx, rows *targe
 		return err
 	}
 	rows.cluster = &now
-	return tx.SaveCauses(ctx, now.Binary, now.Name, s.causes)
+	return s.record(ctx, tx)
 }
 
 // clusterService sees a cluster's row as that of a service with the cluster's

@@ -79,7 +79,7 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if err != nil {
 			return err
 		}
-		if err := t.idle(open, cinder.OpFailover); err != nil {
+		if err := t.busy(open, cinder.OpFailover); err != nil {
 			return err
 		}
 		first = t.members[0]

@@ -56,7 +56,7 @@ func (c *Control) markFrozen(ctx context.Context, sel Selector, kind cinder.Oper
 		if err != nil {
 			return err
 		}
-		if err := t.idle(open, cinder.OpFreeze, cinder.OpThaw); err != nil {
+		if err := t.busy(open, cinder.OpFreeze, cinder.OpThaw); err != nil {
 			return err
 		}
 		if t, err = t.check(must); err != nil {
@@ -156,8 +156,8 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 		case !done:
 			restore(&s.row, op.Shown.Services)
 		case frozen:
-			s.add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: words(cinder.ReasonFrozen)})
-			s.row.Disabled, s.row.DisabledReason = true, words(cinder.ReasonFrozen)
+			s.add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: new(cinder.ReasonFrozen)})
+			s.row.Disabled, s.row.DisabledReason = true, new(cinder.ReasonFrozen)
 		default:
 			s.drop(cinder.CauseFrozen)
 			s.project()

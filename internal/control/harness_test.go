@@ -27,19 +27,19 @@ type site struct {
 	logs  *loggers
 }
 
-func newSite(t testing.TB) *site {
-	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{
-		URL: "sqlite:///" + filepath.Join(t.TempDir(), "stoker.db"), Log: slog.New(slog.DiscardHandler),
+func newSite(tb testing.TB) *site {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), store.Options{
+		URL: "sqlite:///" + filepath.Join(tb.TempDir(), "stoker.db"), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	if _, err := db.Sync(t.Context()); err != nil {
-		t.Fatal(err)
+	tb.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Sync(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
-	s := &site{t: t, db: db, logs: &loggers{}}
+	s := &site{t: tb, db: db, logs: &loggers{}}
 	s.fleet = &fleet{db: db, answer: map[string]error{}}
 	s.Control = s.process("api-1")
 	return s
@@ -48,7 +48,7 @@ func newSite(t testing.TB) *site {
 // process is one more API process on the same database.
 func (s *site) process(owner string) *control.Control {
 	return control.New(control.Options{
-		Store: app.Store(s.db), Fleet: s.fleet, Logs: s.fleet, Loggers: s.logs, Log: slog.New(slog.DiscardHandler),
+		Store: app.Store(s.db), Fleet: s.fleet, Logs: s.fleet, Loggers: s.logs, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
 		Host: "ctl1", Owner: owner, DownTime: time.Minute, PoolsTimeout: time.Second, LogTimeout: time.Second,
 		ResponseTimeout: time.Second, FailoverDeadline: time.Hour, Lease: 20 * time.Second,
 	})
@@ -78,8 +78,8 @@ func (s *site) beat(row cinder.Service) {
 // edit writes a row as somebody else would.
 func (s *site) edit(host string, f func(*cinder.Service)) { edit(s.t, s.db, host, f) }
 
-func edit(t testing.TB, db *store.DB, host string, f func(*cinder.Service)) {
-	t.Helper()
+func edit(tb testing.TB, db *store.DB, host string, f func(*cinder.Service)) {
+	tb.Helper()
 	binary := cinder.BinaryVolume
 	err := db.Update(context.Background(), func(tx *store.Tx) error {
 		rows, err := tx.Services(context.Background(), cinder.ServiceQuery{Host: &host, Binary: &binary})
@@ -96,7 +96,7 @@ func edit(t testing.TB, db *store.DB, host string, f func(*cinder.Service)) {
 		return nil
 	})
 	if err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 }
 
@@ -173,13 +173,13 @@ func (s *site) runUntil(c *control.Control, done func() bool) {
 	<-ended
 }
 
-func wantKind(t testing.TB, err error, want cinder.Kind) {
-	t.Helper()
+func wantKind(tb testing.TB, err error, want cinder.Kind) {
+	tb.Helper()
 	if err == nil {
-		t.Fatalf("no error, want kind %v", want)
+		tb.Fatalf("no error, want kind %v", want)
 	}
 	if got := cinder.KindOf(err); got != want {
-		t.Fatalf("kind %v, want %v: %v", got, want, err)
+		tb.Fatalf("kind %v, want %v: %v", got, want, err)
 	}
 }
 
@@ -227,13 +227,13 @@ func (failNow) Error(a ...any) { panic(a) }
 
 func (f *fleet) Freeze(_ context.Context, s cinder.Service) error {
 	return f.do("freeze", s, func(r *cinder.Service) {
-		r.Disabled, r.DisabledReason, r.ModifiedAt = true, ptr("frozen"), time.Now()
+		r.Disabled, r.DisabledReason, r.ModifiedAt = true, new("frozen"), time.Now()
 	})
 }
 
 func (f *fleet) Thaw(_ context.Context, s cinder.Service) error {
 	return f.do("thaw", s, func(r *cinder.Service) {
-		r.Disabled, r.DisabledReason, r.ModifiedAt = false, ptr(""), time.Now()
+		r.Disabled, r.DisabledReason, r.ModifiedAt = false, new(""), time.Now()
 	})
 }
 
@@ -255,13 +255,13 @@ func (f *fleet) Failover(_ context.Context, s cinder.Service, target *string) er
 				r.ReplicationStatus = cinder.ReplicationFailedOver
 			}
 		case "default":
-			r.ReplicationStatus, r.ActiveBackendID = cinder.ReplicationEnabled, ptr("")
+			r.ReplicationStatus, r.ActiveBackendID = cinder.ReplicationEnabled, new("")
 			if !r.Frozen {
-				r.Disabled, r.DisabledReason = false, ptr("")
+				r.Disabled, r.DisabledReason = false, new("")
 			}
 		default:
 			r.ReplicationStatus, r.ActiveBackendID = cinder.ReplicationFailedOver, &to
-			r.Disabled, r.DisabledReason = true, ptr("failed-over")
+			r.Disabled, r.DisabledReason = true, new("failed-over")
 		}
 		r.ModifiedAt = time.Now()
 	})
@@ -307,5 +307,3 @@ func (l *loggers) Levels(prefix string) map[string]cinder.LogLevel {
 func (l *loggers) SetLevel(prefix string, level cinder.LogLevel) {
 	l.set = append(l.set, prefix+"="+string(level))
 }
-
-func ptr[T any](v T) *T { return &v }

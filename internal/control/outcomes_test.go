@@ -57,7 +57,7 @@ func TestOutcomes(t *testing.T) {
 			case "thaw":
 				op, err = s.Thaw(t.Context(), sel)
 			default:
-				op, err = s.Failover(t.Context(), sel, ptr("site-c"))
+				op, err = s.Failover(t.Context(), sel, new("site-c"))
 			}
 			if tt.kind != cinder.KindInternal {
 				wantKind(t, err, tt.kind)
@@ -102,9 +102,9 @@ func TestPreconditions(t *testing.T) {
 		{"cluster without its backend", "freeze", control.Selector{Cluster: "my"}, nil, "No service found with cluster=my"},
 		{"thaw of what is not frozen", "thaw", control.Selector{Host: alpha}, nil, "Invalid input received: No service could be changed: frozen in ['host1@alpha'] must be True to thaw."},
 		{"of a cluster", "thaw", control.Selector{Host: "node1"}, nil, "Invalid input received: frozen in mycl@lvm must be True to thaw."},
-		{"not replicated", "failover", control.Selector{Host: "host1@beta"}, ptr("default"), "Invalid input received: No service could be changed: replication_status in ['host1@beta'] must be ['enabled', 'failed-over'] and must be up to failover."},
-		{"unknown site", "failover", control.Selector{Host: alpha}, ptr("nowhere"), "Invalid input received: nowhere is no replication target of host1@alpha: it has site-b, site-c, and default to go back."},
-		{"unknown site of a cluster", "failover", control.Selector{Cluster: "mycl@lvm"}, ptr("x"), "Invalid input received: x is no replication target of mycl@lvm: it has site-b, site-c, and default to go back."},
+		{"not replicated", "failover", control.Selector{Host: "host1@beta"}, new("default"), "Invalid input received: No service could be changed: replication_status in ['host1@beta'] must be ['enabled', 'failed-over'] and must be up to failover."},
+		{"unknown site", "failover", control.Selector{Host: alpha}, new("nowhere"), "Invalid input received: nowhere is no replication target of host1@alpha: it has site-b, site-c, and default to go back."},
+		{"unknown site of a cluster", "failover", control.Selector{Cluster: "mycl@lvm"}, new("x"), "Invalid input received: x is no replication target of mycl@lvm: it has site-b, site-c, and default to go back."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -98,9 +98,14 @@ func (t target) check(p precondition) (target, error) {
 	return target{cluster: t.cluster, members: fit}, nil
 }
 
-// idle fails with KindConflict when an open operation of one of the kinds has
+// idle says whether no open operation of the kinds has any of the members in hand.
+func (t target) idle(open []cinder.Operation, kinds ...cinder.OperationKind) bool {
+	return t.busy(open, kinds...) == nil
+}
+
+// busy fails with KindConflict when an open operation of one of the kinds has
 // any of the members in hand: a second one could not tell its effects from the first's.
-func (t target) idle(open []cinder.Operation, kinds ...cinder.OperationKind) error {
+func (t target) busy(open []cinder.Operation, kinds ...cinder.OperationKind) error {
 	for _, s := range t.members {
 		if op := touches(open, s.ID, kinds...); op != nil {
 			return cinder.Errorf(cinder.KindConflict, "A %s of %s is under way: operation %s.", op.Kind, s.Host, op.ID)
