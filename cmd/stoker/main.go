@@ -17,5 +17,5 @@ func main() {
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 		Version: cli.Version(version),
-	}, cli.Deps{}))
+	}, cli.Servers()))
 }

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// beatTimeout bounds a heartbeat: a late one is worth less than the next.
+	// beatTimeout bounds a heartbeat, and beatPerRow what each row adds: a late
+	// one is worth less than the next.
 	beatTimeout = time.Second
+	beatPerRow  = 200 * time.Microsecond
 	// beatChunk is how many rows one statement of Beat writes.
 	beatChunk = 1000
 )
@@ -37,11 +39,45 @@ func (db *DB) Register(ctx context.Context, s cinder.Service) (cinder.Service, e
 	return row, nil
 }
 
+// RegisterMany registers services as Register does, all or none, and returns
+// their rows in the same order. It reads the table once, whatever their number:
+// Cinder's schema has no index that would find them one by one.
+func (db *DB) RegisterMany(ctx context.Context, services []cinder.Service) ([]cinder.Service, error) {
+	type name struct{ binary, host string }
+	rows := make([]cinder.Service, len(services))
+	err := db.Update(ctx, func(tx *Tx) error {
+		all, err := tx.Services(ctx, cinder.ServiceQuery{})
+		if err != nil {
+			return err
+		}
+		known := make(map[name]cinder.Service, len(all))
+		for _, row := range slices.Backward(all) { // the oldest of several stays
+			known[name{row.Binary, row.Host}] = row
+		}
+		for i, s := range services {
+			was, found := known[name{s.Binary, s.Host}]
+			if rows[i], err = tx.put(ctx, s, was, found); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
 func (tx *Tx) register(ctx context.Context, s cinder.Service) (cinder.Service, error) {
 	was, found, err := tx.registered(ctx, s.Binary, s.Host)
 	if err != nil {
 		return cinder.Service{}, err
 	}
+	return tx.put(ctx, s, was, found)
+}
+
+// put writes the row of a starting service over the one it has, if any.
+func (tx *Tx) put(ctx context.Context, s, was cinder.Service, found bool) (cinder.Service, error) {
 	row := was
 	row.Zone, row.Cluster, row.RPCVersion, row.ObjectVersion = s.Zone, s.Cluster, s.RPCVersion, s.ObjectVersion
 	if !failoverStands(was.ReplicationStatus) {
@@ -134,12 +170,13 @@ func (tx *Tx) refreshService(ctx context.Context, s cinder.Service) error {
 
 // Beat writes the heartbeat of the services, all or none: one more report, now.
 // It returns the ids without a row, deleted ones included: they have to register
-// again. It does not insist: KindUnavailable after a second at most.
+// again. It does not insist: KindUnavailable when the database lets it wait for
+// a second.
 func (db *DB) Beat(ctx context.Context, ids ...int64) (missing []int64, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout+time.Duration(len(ids))*beatPerRow)
 	defer cancel()
 	err = db.transact(ctx, func(tx *Tx) error {
 		missing = nil

@@ -1,0 +1,190 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+	"stoker/internal/oslo"
+	"stoker/internal/oslo/memory"
+	"stoker/internal/rpc"
+	"stoker/internal/store"
+	"stoker/internal/telemetry"
+)
+
+// App is a process: what New wired, Start runs and Stop ends.
+type App struct {
+	o       Options
+	output  slog.Handler       // what every logger of the process writes to
+	loggers *telemetry.Loggers // of the process itself, as the API
+	log     *slog.Logger
+
+	db      *store.DB
+	bus     *memory.Transport
+	client  *oslo.Client
+	rpc     *rpc.Client
+	control *control.Control
+	web     *web // nil without an API
+
+	failed chan error // what ended the process, if anything did
+
+	mu       sync.Mutex
+	cleanups []cleanup // the newest last
+}
+
+type cleanup struct {
+	name string
+	end  func(context.Context) error
+}
+
+// New opens the database and the bus and wires what o asks for. Nothing answers
+// or beats before Start. It fails with one line that says what is wrong, and
+// leaves nothing open then.
+func New(ctx context.Context, o Options) (*App, error) {
+	o = o.withDefaults()
+	format := telemetry.Text
+	if o.Config.UseJSON {
+		format = telemetry.JSON
+	}
+	output := telemetry.NewHandler(o.Log, format)
+	loggers := telemetry.NewLoggers(output.WithAttrs(who(cinder.BinaryAPI, o.Config.Host)), o.LogLevel)
+	a := &App{o: o, output: output, loggers: loggers, log: loggers.Logger("stoker.app"), failed: make(chan error, 1)}
+	if err := a.wire(ctx); err != nil {
+		return nil, errors.Join(err, a.Stop(ctx))
+	}
+	return a, nil
+}
+
+// who are the attributes that tell the records of one service from another's.
+func who(binary, host string) []slog.Attr {
+	return []slog.Attr{slog.String("binary", binary), slog.String("host", host)}
+}
+
+// wire makes everything that does not run by itself.
+func (a *App) wire(ctx context.Context) error {
+	c := a.o.Config
+	db, err := store.Open(ctx, store.Options{URL: string(c.Database), Log: a.loggers.Logger("stoker.store")})
+	if err != nil {
+		return err
+	}
+	a.db = db
+	a.onStop("database", func(context.Context) error { return db.Close() })
+	if a.o.Sync {
+		if _, err := db.Sync(ctx); err != nil {
+			return err
+		}
+	}
+	a.bus = memory.New()
+	a.onStop("bus", a.bus.Close)
+	a.client = oslo.NewClient(oslo.ClientOptions{
+		Transport: a.bus, ResponseTimeout: c.ResponseTimeout, Log: a.loggers.Logger("stoker.oslo"),
+	})
+	a.onStop("bus client", a.client.Close)
+	a.rpc = rpc.New(a.client, rpc.Options{FailoverExpiry: c.FailoverExpiry, Log: a.loggers.Logger("stoker.rpc")})
+	a.control = control.New(control.Options{
+		Store: Store(db), Fleet: a.rpc, Logs: a.rpc, Loggers: a.loggers, Log: a.loggers.Logger("stoker.control"),
+		Host: c.Host, Owner: c.Host + ":" + uuid.NewString(),
+		DownTime: c.DownTime, PoolsTimeout: c.PoolsTimeout, LogTimeout: c.LogTimeout,
+		ResponseTimeout: c.ResponseTimeout, FailoverDeadline: c.FailoverDeadline, Lease: a.o.Lease,
+	})
+	if !a.o.API {
+		return nil
+	}
+	a.web, err = a.newWeb(ctx)
+	return err
+}
+
+// Start runs what was wired: the services first, the API last, so that its first
+// answer shows them all. When it fails, everything it started has been stopped.
+func (a *App) Start(ctx context.Context) error {
+	if err := a.start(ctx); err != nil {
+		return errors.Join(err, a.Stop(ctx))
+	}
+	return nil
+}
+
+func (a *App) start(ctx context.Context) error {
+	if a.o.API {
+		server, err := a.rpc.Follow(ctx, a.bus)
+		if err != nil {
+			return fmt.Errorf("listen for capabilities: %w", err)
+		}
+		a.onStop("capabilities", server.Close)
+	}
+	if err := a.startServices(ctx); err != nil {
+		return err
+	}
+	if !a.o.API {
+		return nil
+	}
+	a.run("recovery", a.control.Run)
+	a.web.start(a)
+	return nil
+}
+
+// run keeps fn going until the process stops.
+func (a *App) run(name string, fn func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); fn(ctx) }()
+	a.onStop(name, func(ctx context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+}
+
+// onStop remembers what has to be ended, after all that comes later.
+func (a *App) onStop(name string, end func(context.Context) error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cleanups = append(a.cleanups, cleanup{name, end})
+}
+
+// stopTimeout bounds the end of each part. Requests that wait for a service are
+// given less than that by their own deadlines, or are left to recovery.
+const stopTimeout = 10 * time.Second
+
+// Stop ends everything, the newest first, and waits for it. It may be called
+// more than once, and does not hurry when ctx has ended: that is why it is called.
+func (a *App) Stop(ctx context.Context) error {
+	a.mu.Lock()
+	cleanups := a.cleanups
+	a.cleanups = nil
+	a.mu.Unlock()
+	var errs []error
+	for i := len(cleanups) - 1; i >= 0; i-- {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		if err := cleanups[i].end(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", cleanups[i].name, err))
+		}
+		cancel()
+	}
+	return errors.Join(errs...)
+}
+
+// Addr is where the API listens; nil without one.
+func (a *App) Addr() net.Addr {
+	if a.web == nil {
+		return nil
+	}
+	return a.web.listener.Addr()
+}
+
+// Failed tells, once, why the process cannot go on.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Loggers are the loggers of the process itself, as the API.
+func (a *App) Loggers() *telemetry.Loggers { return a.loggers }

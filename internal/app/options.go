@@ -1,0 +1,68 @@
+package app
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"stoker/internal/cinder"
+	"stoker/internal/config"
+)
+
+// Options say what runs in the process.
+type Options struct {
+	Config  config.Config // valid
+	Version string
+
+	Sync      bool // make the schema first, where it is missing
+	API       bool
+	Scheduler bool
+	Backup    bool
+	Volumes   []Volume
+	Fleet     int // simulated volume services
+
+	Log      io.Writer
+	LogLevel cinder.LogLevel
+
+	// Lease is how long an operation may go without a sign of life from its
+	// process before another takes it over; 0 means the default.
+	Lease time.Duration
+	// ReplicationInterval is the time between two rounds of the mirror backends;
+	// 0 means the default.
+	ReplicationInterval time.Duration
+}
+
+// Volume is a volume service with a mirror backend.
+type Volume struct {
+	Host    string // host@backend
+	Cluster string // cluster@backend; "" when not clustered
+	Name    string // volume_backend_name
+	Root    string // the directory of its sites
+	Targets []string
+
+	// RefuseThaw are the words with which the backend refuses to thaw, from its
+	// first start until the file of that name is removed; "" for one that does not.
+	RefuseThaw string
+}
+
+// The defaults of what no configuration file decides.
+const (
+	defaultLease       = 20 * time.Second
+	defaultReplication = 10 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	if o.Lease == 0 {
+		o.Lease = defaultLease
+	}
+	if o.ReplicationInterval == 0 {
+		o.ReplicationInterval = defaultReplication
+	}
+	if o.Log == nil {
+		o.Log = os.Stderr
+	}
+	if o.LogLevel == "" {
+		o.LogLevel = cinder.LogInfo
+	}
+	return o
+}

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// Bounds on what a client may take of the server.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// web is the API's server. Its port is taken by New, so that a port in use is
+// found out before anything runs.
+type web struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+func (a *App) newWeb(ctx context.Context) (*web, error) {
+	c := a.o.Config
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.ListenAddress())
+	if err != nil {
+		return nil, listenError(c.ListenAddress(), err)
+	}
+	a.onStop("listener", func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return &web{listener: l, server: &http.Server{
+		Handler:           http.NotFoundHandler(),
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		// A freeze may take the response timeout; what follows it is our own work.
+		WriteTimeout: c.ResponseTimeout + readTimeout,
+	}}, nil
+}
+
+// listenError says in words for the operator why the port cannot be had.
+func listenError(address string, err error) error {
+	why := err.Error()
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
+		why = op.Err.Error()
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		why = "the port is in use (by another stoker or a cinder-api?)"
+	}
+	return cinder.Wrap(cinder.KindUnavailable, err, "listen on %s: %s", address, why)
+}
+
+// start serves until the process stops.
+func (w *web) start(a *App) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := w.server.Serve(w.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve the API: %w", err)
+		}
+	}()
+	a.onStop("API", func(ctx context.Context) error {
+		err := w.server.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(err, w.server.Close())
+		}
+		<-done
+		return err
+	})
+}
