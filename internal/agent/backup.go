@@ -24,6 +24,7 @@ type BackupOptions struct {
 // log levels and says what it can do.
 type Backup struct {
 	*service
+	notCapable
 	bo BackupOptions
 }
 
@@ -43,8 +44,8 @@ func (b *Backup) publish(ctx context.Context) error {
 	})
 }
 
-func (b *Backup) settle(ctx context.Context, row cinder.Service, again bool) error {
-	return b.revive(ctx, row, again)
+func (b *Backup) settle(ctx context.Context, r registration) error {
+	return b.revive(ctx, r)
 }
 
 func (b *Backup) serve(ctx context.Context) (Server, error) {

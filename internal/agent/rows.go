@@ -71,7 +71,7 @@ func complete(o cinder.FailoverOutcome, status cinder.ReplicationStatus, active 
 // leaves it disabled, for being frozen (services.json, failback while frozen).
 func apply(s *cinder.Service, o cinder.FailoverOutcome, at time.Time) {
 	s.ReplicationStatus = o.ReplicationStatus
-	if o.ActiveBackendID != nil {
+	if o.ActiveBackendID != nil && *o.ActiveBackendID != value(s.ActiveBackendID) {
 		s.ActiveBackendID = o.ActiveBackendID
 	}
 	if o.Disabled == nil {
@@ -89,8 +89,8 @@ func apply(s *cinder.Service, o cinder.FailoverOutcome, at time.Time) {
 }
 
 // applyCluster writes an outcome into a cluster's row, which a freeze never disables.
-func applyCluster(c *cinder.Cluster, o cinder.FailoverOutcome) {
-	c.ReplicationStatus = o.ReplicationStatus
+func applyCluster(c *cinder.Cluster, o cinder.FailoverOutcome, at time.Time) {
+	c.ReplicationStatus, c.UpdatedAt = o.ReplicationStatus, at
 	if o.ActiveBackendID != nil {
 		c.ActiveBackendID = o.ActiveBackendID
 	}
@@ -126,26 +126,24 @@ func unsettled(status cinder.ReplicationStatus) bool {
 }
 
 // join makes a member agree with its cluster, whose row is the truth: a member
-// that was away missed what became of the others. What an administrator did to
-// the member since it last agreed stays.
-func join(s *cinder.Service, c *cinder.Cluster, at time.Time) {
-	if s.Frozen != c.Frozen {
-		s.Frozen = c.Frozen
-		if c.Frozen {
-			disable(s, cinder.ReasonFrozen, at)
-		} else if s.Disabled && value(s.DisabledReason) == cinder.ReasonFrozen {
-			release(s, at)
+// that was away missed what became of the others, and one that is new takes part
+// in it. What an administrator did to a member that agreed already stays.
+func join(s *cinder.Service, c *cinder.Cluster, isNew bool, at time.Time) {
+	was, reason, frozen := s.ReplicationStatus, value(s.DisabledReason), s.Frozen
+	s.Frozen = c.Frozen
+	if isNew || was != c.ReplicationStatus || value(s.ActiveBackendID) != value(c.ActiveBackendID) {
+		apply(s, stateOf(c), at)
+		missedFailback := c.ReplicationStatus == cinder.ReplicationEnabled && (reason == cinder.ReasonFailedOver ||
+			reason == "" && was != cinder.ReplicationFailingOver && unsettled(was))
+		if s.Disabled && missedFailback {
+			apply(s, outcomeOf("", nil), at)
 		}
 	}
-	was, reason := s.ReplicationStatus, value(s.DisabledReason)
-	if was == c.ReplicationStatus && value(s.ActiveBackendID) == value(c.ActiveBackendID) {
-		return
-	}
-	apply(s, stateOf(c), at)
-	missedFailback := c.ReplicationStatus == cinder.ReplicationEnabled && (reason == cinder.ReasonFailedOver ||
-		reason == "" && was != cinder.ReplicationFailingOver && unsettled(was))
-	if s.Disabled && missedFailback {
-		apply(s, outcomeOf("", nil), at)
+	switch {
+	case c.Frozen && (isNew || !frozen):
+		disable(s, cinder.ReasonFrozen, at)
+	case !c.Frozen && frozen && s.Disabled && reason == cinder.ReasonFrozen:
+		release(s, at)
 	}
 }
 

@@ -32,6 +32,7 @@ type SchedulerOptions struct {
 // volume services say of themselves and tells the pools of those that serve.
 type Scheduler struct {
 	*service
+	notCapable
 	so SchedulerOptions
 
 	mu    sync.Mutex                     // guards known
@@ -81,14 +82,16 @@ func (s *Scheduler) keep(c cinder.Capabilities) {
 // GetPools returns the pools of the services that are enabled, not frozen and up,
 // by name (WIRE.md, section 7). Fails with KindUnavailable.
 func (s *Scheduler) GetPools(ctx context.Context) ([]PoolCapabilities, error) {
-	binary := cinder.BinaryVolume
-	view, err := s.so.View.View(ctx, cinder.ServiceQuery{Binary: &binary})
+	view, err := s.so.View.View(ctx, cinder.ServiceQuery{})
 	if err != nil {
 		return nil, err
 	}
 	serving := map[string]bool{} // by QueueHost: whether it serves; absent when there is no row
 	for i := range view.Services {
 		row := &view.Services[i]
+		if row.Binary != cinder.BinaryVolume {
+			continue
+		}
 		serves := !row.Disabled && !row.Frozen && row.Up(view.Now, s.o.DownTime)
 		serving[row.QueueHost()] = serving[row.QueueHost()] || serves
 	}
@@ -141,8 +144,8 @@ func poolsOf(c *cinder.Capabilities) []PoolCapabilities {
 	return pools
 }
 
-func (s *Scheduler) settle(ctx context.Context, row cinder.Service, again bool) error {
-	return s.revive(ctx, row, again)
+func (s *Scheduler) settle(ctx context.Context, r registration) error {
+	return s.revive(ctx, r)
 }
 
 func (s *Scheduler) serve(ctx context.Context) (Server, error) {

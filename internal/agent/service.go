@@ -57,9 +57,10 @@ type service struct {
 
 // role is what tells one kind of service from another.
 type role interface {
-	// settle makes the row and the service agree after it was registered: again
-	// is false at the start.
-	settle(ctx context.Context, row cinder.Service, again bool) error
+	// status is the replication status of a service that nothing has happened to.
+	status(ctx context.Context) cinder.ReplicationStatus
+	// settle makes the row and the service agree after it was registered.
+	settle(ctx context.Context, r registration) error
 	// serve starts to take commands.
 	serve(ctx context.Context) (Server, error)
 	// working says why the service must not beat; nil when it is well.
@@ -72,6 +73,16 @@ type role interface {
 	tasks() []task
 }
 
+// registration is what happened when a service registered its row.
+type registration struct {
+	before cinder.Service           // the row that was there; zero when there was none
+	status cinder.ReplicationStatus // role.status
+	again  bool                     // not at a start: the row of the running service was gone
+}
+
+// revived says whether the row is new to a service that may have had one before.
+func (r registration) revived() bool { return r.again || r.before.UpdatedAt.IsZero() }
+
 // task is something done again and again.
 type task struct {
 	every time.Duration
@@ -83,8 +94,7 @@ func newService(o Options, binary, rpcVersion, cluster string, r role) *service 
 		o: o, role: r, log: o.Loggers.Logger("stoker.agent"),
 		row: cinder.Service{
 			Host: o.Host, Binary: binary, Topic: binary, Zone: o.Zone, Cluster: cluster,
-			ReplicationStatus: cinder.ReplicationNotCapable,
-			RPCVersion:        rpcVersion, ObjectVersion: objectVersion,
+			RPCVersion: rpcVersion, ObjectVersion: objectVersion,
 		},
 	}
 }
@@ -180,11 +190,23 @@ func (t task) run(ctx context.Context) {
 func (s *service) register(ctx context.Context, again bool) error {
 	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 	defer cancel()
-	row, err := s.o.Store.Register(ctx, s.row)
+	r := registration{status: s.role.status(ctx), again: again}
+	err := s.update(ctx, func(ctx context.Context, tx control.Tx) (err error) {
+		if r.before, err = s.own(ctx, tx); cinder.KindOf(err) == cinder.KindNotFound {
+			err = nil
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
-	if err := s.role.settle(ctx, row, again); err != nil {
+	want := s.row
+	want.ReplicationStatus = r.status
+	row, err := s.o.Store.Register(ctx, want)
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	if err := s.role.settle(ctx, r); err != nil {
 		return fmt.Errorf("settle the row: %w", err)
 	}
 	// Not before: a row that does not agree yet must look gone to the next heartbeat.
@@ -262,8 +284,11 @@ func (s *service) update(ctx context.Context, fn func(context.Context, control.T
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		err := s.o.Store.Update(ctx, func(tx control.Tx) error { return fn(ctx, tx) })
-		if cinder.KindOf(err) != cinder.KindConflict || attempt == saveAttempts {
+		if cinder.KindOf(err) != cinder.KindConflict {
 			return err
+		}
+		if attempt == saveAttempts { // Not a conflict to the caller: that would be a refusal by the backend.
+			return cinder.Wrap(cinder.KindUnavailable, err, "The rows are being changed by others all the time.")
 		}
 		select {
 		case <-ctx.Done():
@@ -275,8 +300,8 @@ func (s *service) update(ctx context.Context, fn func(context.Context, control.T
 
 // revive gives a row that was made anew the causes for which its service is
 // disabled: they outlive the row (BEHAVIOUR.md, "Registration and heartbeats").
-func (s *service) revive(ctx context.Context, row cinder.Service, again bool) error {
-	if !again && !row.UpdatedAt.IsZero() {
+func (s *service) revive(ctx context.Context, r registration) error {
+	if !r.revived() {
 		return nil
 	}
 	return s.change(ctx, func(tx control.Tx, now *cinder.Service) error {
@@ -287,6 +312,13 @@ func (s *service) revive(ctx context.Context, row cinder.Service, again bool) er
 		renew(now, "", false, causes, tx.Now())
 		return nil
 	})
+}
+
+// notCapable is what services without a backend say of replication.
+type notCapable struct{}
+
+func (notCapable) status(context.Context) cinder.ReplicationStatus {
+	return cinder.ReplicationNotCapable
 }
 
 // own is the service's row.

@@ -111,7 +111,7 @@ func (v *Volume) conclude(ctx context.Context, o cinder.FailoverOutcome) error {
 		}
 		now := was
 		told = complete(o, was.ReplicationStatus, was.ActiveBackendID)
-		applyCluster(&now, told)
+		applyCluster(&now, told, tx.Now())
 		return tx.SaveCluster(ctx, was, now)
 	})
 	if err == nil {

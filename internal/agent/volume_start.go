@@ -8,30 +8,35 @@ import (
 	"stoker/internal/control"
 )
 
+// status looks at whether the backend is replicated.
+func (v *Volume) status(ctx context.Context) cinder.ReplicationStatus {
+	stats, err := v.vo.Backend.Stats(ctx)
+	if err != nil {
+		v.log.Error("The backend does not say whether it is replicated: it counts as not.", "error", err)
+	}
+	return settled("", nil, stats.Replicated())
+}
+
 // settle makes the row say what is: no failover is under way any more that died
 // with the process before, a member agrees with its cluster, and a row that was
 // made anew is as the one before it. Then the backend is told.
-func (v *Volume) settle(ctx context.Context, row cinder.Service, again bool) error {
+func (v *Volume) settle(ctx context.Context, r registration) error {
 	done, err := v.alone(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	stats, err := v.vo.Backend.Stats(ctx)
-	if err != nil {
-		v.log.Warn("The backend does not say whether it is replicated: it counts as not.", "error", err)
-	}
 	known := v.known()
 	var state backend.State
 	err = v.change(ctx, func(tx control.Tx, now *cinder.Service) error {
-		if again || row.UpdatedAt.IsZero() {
+		if r.revived() {
 			causes, err := tx.Causes(ctx, now.Binary, now.Host)
 			if err != nil {
 				return err
 			}
 			renew(now, known.Active, known.Frozen, causes, tx.Now())
 		}
-		if err := v.agree(ctx, tx, now, stats.Replicated()); err != nil {
+		if err := v.agree(ctx, tx, now, r); err != nil {
 			return err
 		}
 		state = backend.State{Active: value(now.ActiveBackendID), Frozen: now.Frozen}
@@ -41,7 +46,7 @@ func (v *Volume) settle(ctx context.Context, row cinder.Service, again bool) err
 		return err
 	}
 	v.remember(func(s *backend.State) { *s = state })
-	if !again || v.working() != nil {
+	if !r.again || v.working() != nil {
 		v.ready(ctx, state)
 	}
 	return nil
@@ -49,7 +54,8 @@ func (v *Volume) settle(ctx context.Context, row cinder.Service, again bool) err
 
 // agree gives the row the replication status that is true at a start, by itself
 // or as its cluster has it.
-func (v *Volume) agree(ctx context.Context, tx control.Tx, now *cinder.Service, replicated bool) error {
+func (v *Volume) agree(ctx context.Context, tx control.Tx, now *cinder.Service, r registration) error {
+	joins, replicated := r.before.Cluster != now.Cluster, r.status == cinder.ReplicationEnabled
 	if now.Cluster == "" {
 		v.settleStatus(&now.ReplicationStatus, now.ActiveBackendID, replicated)
 		return nil
@@ -73,13 +79,16 @@ func (v *Volume) agree(ctx context.Context, tx control.Tx, now *cinder.Service, 
 			return nil
 		}
 		if others {
-			join(now, &cluster, tx.Now())
+			join(now, &cluster, joins, tx.Now())
 			return nil
 		}
 	}
 	was := cluster
 	v.settleStatus(&cluster.ReplicationStatus, cluster.ActiveBackendID, replicated)
-	join(now, &cluster, tx.Now())
+	if cluster.ReplicationStatus != was.ReplicationStatus {
+		cluster.UpdatedAt = tx.Now()
+	}
+	join(now, &cluster, joins, tx.Now())
 	return tx.SaveCluster(ctx, was, cluster)
 }
 

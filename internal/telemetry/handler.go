@@ -18,9 +18,9 @@ const (
 )
 
 // NewHandler makes a handler that writes records of every level to w, one line
-// each whatever they hold: line breaks and control characters in messages and
-// values are escaped, so that nobody's input can forge a record. Levels are
-// Loggers' to decide.
+// each whatever they hold, so that nobody's input can forge a record: messages
+// and values that hold more than printable characters are quoted as Go quotes
+// them, or as JSON does. Levels are Loggers' to decide.
 func NewHandler(w io.Writer, f Format) slog.Handler {
 	o := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: nameLevel}
 	if f == JSON {

@@ -147,7 +147,7 @@ func (b *Backend) refusal() (string, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	if text := strings.TrimSpace(string(words[:n])); text != "" {
+	if text := strings.TrimSpace(strings.ToValidUTF8(string(words[:n]), "")); text != "" {
 		return text, nil
 	}
 	return "The backend refuses to thaw.", nil

@@ -1,0 +1,302 @@
+package agent
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/internal/backend"
+	"stoker/internal/cinder"
+	"stoker/internal/telemetry"
+)
+
+func options(r *rows, b *bus, host string) Options {
+	return Options{
+		Host: host, Zone: "nova", Store: r, Bus: b,
+		Loggers:        telemetry.NewLoggers(telemetry.NewHandler(&buffer{}, telemetry.Text), cinder.LogInfo),
+		ReportInterval: 10 * time.Second, DownTime: time.Minute,
+	}
+}
+
+func newScheduler(r *rows, b *bus) *Scheduler {
+	return NewScheduler(SchedulerOptions{Options: options(r, b, "host1"), View: r})
+}
+
+func TestSchedulerAsksAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, b := newRows(), &bus{}
+		s := newScheduler(r, b)
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pass(30 * time.Second)
+		if err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"publish"}, b.take()); diff != "" {
+			t.Errorf("said (-want +got):\n%s", diff)
+		}
+		row := r.row(t, "host1")
+		if row.Binary != "cinder-scheduler" || row.Topic != "cinder-scheduler" || row.RPCVersion != "3.12" ||
+			row.ObjectVersion != "1.39" || row.ReplicationStatus != "not-capable" || row.ReportCount < 3 {
+			t.Errorf("row %+v", row)
+		}
+	})
+}
+
+// capabilities are what a volume service says, as it comes over the bus.
+func capabilities(host, cluster string, at time.Time, pools ...string) cinder.Capabilities {
+	s := backend.Stats{Name: "alpha", Vendor: "test", Version: "1.0", Protocol: "file"}
+	for _, name := range pools {
+		s.Pools = append(s.Pools, backend.Pool{Name: name, TotalGB: 100, FreeGB: 50, Up: true})
+	}
+	return cinder.Capabilities{Service: "volume", Host: host, Cluster: cluster, Values: s.Capabilities(), Time: at}
+}
+
+func TestGetPools(t *testing.T) {
+	row := func(host, cluster string, change ...func(*cinder.Service)) cinder.Service {
+		s := cinder.Service{Host: host, Binary: cinder.BinaryVolume, Cluster: cluster, UpdatedAt: now()}
+		for _, fn := range change {
+			fn(&s)
+		}
+		return s
+	}
+	disabled := func(s *cinder.Service) { s.Disabled = true }
+	frozen := func(s *cinder.Service) { s.Frozen = true }
+	down := func(s *cinder.Service) { s.UpdatedAt = now().Add(-2 * time.Minute) }
+	tests := []struct {
+		name string
+		rows []cinder.Service
+		caps []cinder.Capabilities
+		want []string
+	}{
+		{"nobody", nil, nil, []string{}},
+		{
+			"one that serves", []cinder.Service{row("host1@alpha", "")},
+			[]cinder.Capabilities{capabilities("host1@alpha", "", now(), "p1", "p2")},
+			[]string{"host1@alpha#p1", "host1@alpha#p2"},
+		},
+		{
+			"those that do not", []cinder.Service{
+				row("host1@a", "", disabled), row("host1@b", "", frozen), row("host1@c", "", down), row("host1@d", ""),
+			},
+			[]cinder.Capabilities{
+				capabilities("host1@a", "", now(), "p"), capabilities("host1@b", "", now(), "p"),
+				capabilities("host1@c", "", now(), "p"), capabilities("host1@d", "", now(), "p"),
+			},
+			[]string{"host1@d#p"},
+		},
+		{
+			"a cluster goes by its name", []cinder.Service{row("nodea@alpha", cluster), row("nodeb@alpha", cluster, down)},
+			[]cinder.Capabilities{capabilities("nodea@alpha", cluster, now(), "p"), capabilities("nodeb@alpha", cluster, now(), "p")},
+			[]string{"mycl@alpha#p"},
+		},
+		{
+			"a cluster of which no member serves", []cinder.Service{row("nodea@alpha", cluster, disabled), row("nodeb@alpha", cluster, down)},
+			[]cinder.Capabilities{capabilities("nodea@alpha", cluster, now(), "p")},
+			[]string{},
+		},
+		{
+			"one that was removed", []cinder.Service{row("host1@alpha", "", func(s *cinder.Service) { s.Binary = cinder.BinaryBackup })},
+			[]cinder.Capabilities{capabilities("host1@alpha", "", now(), "p")},
+			[]string{},
+		},
+		{
+			"the newest word counts", []cinder.Service{row("host1@alpha", "")},
+			[]cinder.Capabilities{
+				capabilities("host1@alpha", "", now(), "p1"),
+				capabilities("host1@alpha", "", now().Add(time.Second), "p2"),
+				capabilities("host1@alpha", "", now().Add(-time.Second), "p3"),
+			},
+			[]string{"host1@alpha#p2"},
+		},
+		{
+			"nonsense", []cinder.Service{row("host1@alpha", ""), row("host1@beta", ""), row("host1@gamma", "")},
+			[]cinder.Capabilities{
+				{Service: "volume", Host: "host1@alpha", Values: map[string]any{"pools": "none"}},
+				{Service: "volume", Host: "host1@beta", Values: map[string]any{"pools": []any{"p", map[string]any{"pool_name": 1}}}},
+				{Service: "backup", Host: "host1@gamma", Values: capabilities("", "", now(), "p").Values},
+			},
+			[]string{},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRows()
+			r.services = tt.rows
+			s := newScheduler(r, &bus{})
+			for i, c := range tt.caps {
+				take := s.UpdateServiceCapabilities
+				if i%2 == 1 { // Half of them come the other way, by the queue's name.
+					take = s.NotifyServiceCapabilities
+					c.Host, c.Cluster = c.QueueHost(), ""
+				}
+				if err := take(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pools, err := s.GetPools(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := []string{}
+			for _, p := range pools {
+				names = append(names, p.Name)
+			}
+			if diff := cmp.Diff(tt.want, names); diff != "" {
+				t.Errorf("pools (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The form of a pool is that of the recorded reply (WIRE.md, section 7), with
+// its backend_state.
+func TestPoolTellsOfItsBackend(t *testing.T) {
+	r := newRows()
+	r.services = []cinder.Service{{Host: alpha, Binary: cinder.BinaryVolume, UpdatedAt: now()}}
+	s := newScheduler(r, &bus{})
+	at := time.Date(2026, 11, 23, 8, 51, 15, 343682000, time.UTC)
+	if err := s.UpdateServiceCapabilities(t.Context(), capabilities(alpha, "", at, "alpha")); err != nil {
+		t.Fatal(err)
+	}
+	pools, err := s.GetPools(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []PoolCapabilities{{Name: "host1@alpha#alpha", Values: map[string]any{
+		"pool_name": "alpha", "total_capacity_gb": 100.0, "free_capacity_gb": 50.0, "reserved_percentage": 0,
+		"QoS_support": false, "replication_enabled": false, "allocated_capacity_gb": 0.0, "backend_state": "up",
+		"volume_backend_name": "alpha", "storage_protocol": "file", "vendor_name": "test", "driver_version": "1.0",
+		"timestamp": "2026-11-23T08:51:15.343682", "filter_function": nil, "goodness_function": nil,
+	}}}
+	if diff := cmp.Diff(want, pools); diff != "" {
+		t.Errorf("pools (-want +got):\n%s", diff)
+	}
+	r.setAway(errAway)
+	_, err = s.GetPools(t.Context())
+	wantKind(t, err, cinder.KindUnavailable)
+}
+
+func TestBackup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, b := newRows(), &bus{}
+		r.causes["cinder-backup host1"] = []cinder.Cause{{Kind: cinder.CauseAdmin, Reason: ptr("tape is full")}}
+		s := NewBackup(BackupOptions{Options: options(r, b, "host1"), Driver: "stoker.backup", StatsInterval: time.Minute})
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		if err := s.PublishCapabilities(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"update host1", "notify host1", "update host1", "notify host1", "update host1", "notify host1"}
+		if diff := cmp.Diff(want, b.take()); diff != "" {
+			t.Errorf("said (-want +got):\n%s", diff)
+		}
+		c := b.last()
+		values := map[string]any{"backend_state": true, "driver_name": "stoker.backup", "availability_zone": "nova"}
+		if diff := cmp.Diff(values, c.Values); diff != "" || c.Service != "backup" {
+			t.Errorf("capabilities of a %s service (-want +got):\n%s", c.Service, diff)
+		}
+		row := r.row(t, "host1")
+		if row.RPCVersion != "2.3" || row.Topic != "cinder-backup" {
+			t.Errorf("row %+v", row)
+		}
+		if got, want := says(row), "disabled 'tape is full' not-capable"; got != want {
+			t.Errorf("row: %s, want %s", got, want)
+		}
+	})
+}
+
+func newFleet(r *rows, size int) (*Fleet, *buffer) {
+	out := &buffer{}
+	log := telemetry.NewLoggers(telemetry.NewHandler(out, telemetry.Text), cinder.LogInfo).Logger("stoker.fleet")
+	return NewFleet(FleetOptions{Size: size, Zone: "nova", Store: r, Log: log, ReportInterval: 10 * time.Second}), out
+}
+
+func TestFleetBeats(t *testing.T) {
+	for _, size := range []int{0, 1, 7, 100, 1234} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRows()
+			f, _ := newFleet(r, size)
+			if err := f.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			pass(time.Millisecond)
+			if len(r.beats) != size {
+				t.Errorf("%d of %d beat at once", len(r.beats), size)
+			}
+			pass(30 * time.Second)
+			if err := f.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range r.services {
+				if row.ReportCount != 4 || row.Binary != "cinder-volume" || row.RPCVersion != "3.18" {
+					t.Errorf("%d reports of %s in 30 s and at the start, want 4", row.ReportCount, row.Host)
+				}
+			}
+			most := map[time.Duration]int{}
+			for _, beat := range r.beats[size:] {
+				most[beat.Sub(began)]++
+			}
+			for at, n := range most {
+				if n > size/100+1 {
+					t.Errorf("%d beat after %v, want them spread over the interval", n, at)
+				}
+			}
+			if size > 0 && (r.services[0].Host != "sim-00001@mirror" || len(r.services) != size) {
+				t.Errorf("%d rows, the first is %s", len(r.services), r.services[0].Host)
+			}
+		})
+	}
+}
+
+func TestFleetRegistersAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRows()
+		f, out := newFleet(r, 50)
+		if err := f.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.remove("sim-00007@mirror")
+		pass(11 * time.Second)
+		if len(r.services) != 50 || r.row(t, "sim-00007@mirror").ID != 51 {
+			t.Errorf("%d rows; number 7 is not back", len(r.services))
+		}
+		r.setAway(errAway)
+		pass(20 * time.Second)
+		r.setAway(nil)
+		pass(20 * time.Second)
+		if got := strings.Count(out.String(), "level=WARNING"); got != 1 {
+			t.Errorf("%d warnings, want one:\n%s", got, out.String())
+		}
+		if err := f.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(r.services, func(s cinder.Service) bool { return s.ReportCount > 3 }) {
+			t.Error("no heartbeats after the database came back")
+		}
+	})
+}
+
+func TestFleetThatCannotRegister(t *testing.T) {
+	r := newRows()
+	r.setAway(errAway)
+	f, _ := newFleet(r, 3)
+	if err := f.Start(t.Context()); !errors.Is(err, errAway) {
+		t.Errorf("Start gives %v", err)
+	}
+	if err := f.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
