@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,6 +82,9 @@ func (a *App) wire(ctx context.Context) error {
 		if _, err := db.Sync(ctx); err != nil {
 			return err
 		}
+	}
+	if err := db.Ready(ctx); err != nil {
+		return err
 	}
 	a.bus = memory.New()
 	a.onStop("bus", a.bus.Close)
@@ -165,10 +169,10 @@ func (a *App) Stop(ctx context.Context) error {
 	a.cleanups = nil
 	a.mu.Unlock()
 	var errs []error
-	for i := len(cleanups) - 1; i >= 0; i-- {
+	for _, c := range slices.Backward(cleanups) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		if err := cleanups[i].end(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", cleanups[i].name, err))
+		if err := c.end(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
 		}
 		cancel()
 	}

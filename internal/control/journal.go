@@ -61,6 +61,7 @@ func (c *Control) Run(ctx context.Context) {
 	pace := paceFirst
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	blind := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -69,9 +70,16 @@ func (c *Control) Run(ctx context.Context) {
 			pace = paceFirst
 		case <-timer.C:
 		}
-		if err := c.recover(ctx); err != nil && ctx.Err() == nil {
-			c.o.Log.WarnContext(ctx, "open operations could not be looked at: trying again", "error", err)
+		err := c.recover(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !blind:
+			c.o.Log.WarnContext(ctx, "open operations cannot be looked at: trying again until they can", "error", err)
+		case err == nil && blind:
+			c.o.Log.InfoContext(ctx, "open operations can be looked at again")
 		}
+		blind = err != nil
 		timer.Reset(pace)
 		pace = min(2*pace, paceIdle)
 	}

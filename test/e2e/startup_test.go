@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// output runs a command of the program to its end, within 30 s.
+func output(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// What keeps the program from starting is one line that says which and why.
+func TestStartUpFaults(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	conf := func(name, database string, more ...string) string {
+		return file(name, "[DEFAULT]\nauth_strategy = noauth\ntransport_url = memory://\nosapi_volume_listen_port = 0\n"+
+			strings.Join(more, "\n")+"\n[database]\nconnection = sqlite:///"+database+"\n")
+	}
+	notADatabase := file("notes.txt", strings.Repeat("These are my notes, and no database at all. ", 100))
+	tests := []struct {
+		name string
+		args []string
+		says []string
+	}{
+		{"port in use", []string{"standalone", "--dir", filepath.Join(dir, "a"), "--listen", l.Addr().String()}, []string{l.Addr().String(), "in use"}},
+		{"not loopback", []string{"standalone", "--dir", filepath.Join(dir, "b"), "--listen", "0.0.0.0:0"}, []string{"loopback"}},
+		{"data directory is a file", []string{"standalone", "--dir", notADatabase, "--listen", "127.0.0.1:0"}, []string{notADatabase}},
+		{"no such configuration", []string{"api", "--config-file", filepath.Join(dir, "none.conf")}, []string{"none.conf"}},
+		{"not a database", []string{"api", "--config-file", conf("notdb.conf", notADatabase)}, []string{"notes.txt"}},
+		{"a directory that is not there", []string{"api", "--config-file", conf("nodir.conf", filepath.Join(dir, "no", "such", "x.db"))}, []string{"x.db"}},
+		{"out of range", []string{"api", "--config-file", conf("range.conf", filepath.Join(dir, "x.db"), "service_down_time = -5")}, []string{"service_down_time", "-5"}},
+		{"keystone", []string{"api", "--config-file", conf("keystone.conf", filepath.Join(dir, "x.db"), "auth_strategy = keystone")}, []string{"auth_strategy", "keystone"}},
+		{"schema missing", []string{"api", "--config-file", conf("empty.conf", filepath.Join(dir, "empty.db"))}, []string{"empty.db", "db sync"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := output(t, tt.args...)
+			exit, ok := errors.AsType[*exec.ExitError](err)
+			if !ok || exit.ExitCode() != 1 {
+				t.Errorf("ended with %v, want exit status 1", err)
+			}
+			if n := strings.Count(strings.TrimSpace(out), "\n"); n != 0 {
+				t.Errorf("%d lines, want one:\n%s", n+1, out)
+			}
+			for _, words := range tt.says {
+				if !strings.Contains(out, words) {
+					t.Errorf("%q does not say %q", out, words)
+				}
+			}
+		})
+	}
+}
