@@ -102,7 +102,7 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 		if err := s.record(ctx, tx); err != nil {
 			return err
 		}
-		op = c.operation(ctx, tx, kind)
+		op = c.operation(ctx, tx, c.newID(), kind)
 		op.Binary, op.Cluster = binary, name
 		if reason != nil {
 			op.Detail = *reason

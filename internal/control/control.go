@@ -48,10 +48,10 @@ func New(o Options) *Control {
 }
 
 // operation begins the journal entry of a change.
-func (c *Control) operation(ctx context.Context, tx Tx, kind cinder.OperationKind) cinder.Operation {
+func (c *Control) operation(ctx context.Context, tx Tx, id string, kind cinder.OperationKind) cinder.Operation {
 	now := tx.Now()
 	return cinder.Operation{
-		ID: c.newID(), Kind: kind, State: cinder.OpOpen, Caller: cinder.CallerFrom(ctx),
+		ID: id, Kind: kind, State: cinder.OpOpen, Caller: cinder.CallerFrom(ctx),
 		Owner: c.o.Owner, LeaseUntil: now.Add(c.o.Lease), Deadline: now, StartedAt: now,
 	}
 }

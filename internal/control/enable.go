@@ -61,7 +61,7 @@ func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, b
 		if err != nil {
 			return err
 		}
-		op = c.operation(ctx, tx, kind)
+		op = c.operation(ctx, tx, c.newID(), kind)
 		op.Binary, op.Host, op.Detail = binary, rows[0].Host, detail
 		for _, row := range rows {
 			s, err := c.load(ctx, tx, row, open)

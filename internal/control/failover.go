@@ -16,11 +16,13 @@ import (
 // precondition does not hold, KindConflict when a failover is under way, and as
 // Fleet.Failover does.
 func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cinder.Operation, error) {
-	op, first, err := c.markFailingOver(ctx, sel, site)
+	id := c.newID()
+	c.waiting.add(id)
+	defer c.waiting.remove(id)
+	op, first, err := c.markFailingOver(ctx, id, sel, site)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("failover %s: %w", sel, err)
 	}
-	defer c.waiting.remove(op.ID)
 	sctx, cancel := detached(ctx, c.o.ResponseTimeout)
 	defer cancel()
 	switch err := c.o.Fleet.Failover(sctx, first, site); cinder.KindOf(err) {
@@ -51,7 +53,7 @@ func mayFailOver(st cinder.ReplicationStatus) bool {
 }
 
 // markFailingOver is the transaction before the command.
-func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *string) (op cinder.Operation, first cinder.Service, err error) {
+func (c *Control) markFailingOver(ctx context.Context, id string, sel Selector, site *string) (op cinder.Operation, first cinder.Service, err error) {
 	err = c.o.Store.Update(ctx, func(tx Tx) error {
 		t, err := find(ctx, tx, sel)
 		if err != nil {
@@ -83,7 +85,7 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 			return err
 		}
 		first = t.members[0]
-		op = c.operation(ctx, tx, cinder.OpFailover)
+		op = c.operation(ctx, tx, id, cinder.OpFailover)
 		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
 		op.Deadline = op.StartedAt.Add(c.o.FailoverDeadline)
 		if site != nil {
@@ -93,15 +95,11 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		for i := range op.Shown.Services {
 			op.Shown.Services[i].ReplicationStatus = cinder.ReplicationFailingOver
 		}
-		c.waiting.add(op.ID)
 		if err := c.writeFailingOver(ctx, tx, t, open); err != nil {
 			return err
 		}
 		return tx.AddOperation(ctx, op)
 	})
-	if err != nil {
-		c.waiting.remove(op.ID)
-	}
 	return op, first, err
 }
 

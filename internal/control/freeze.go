@@ -23,12 +23,13 @@ func (c *Control) Thaw(ctx context.Context, sel Selector) (cinder.Operation, err
 }
 
 func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.OperationKind) (cinder.Operation, error) {
-	op, service, err := c.markFrozen(ctx, sel, kind)
+	id := c.newID()
+	c.waiting.add(id)
+	defer c.waiting.remove(id)
+	op, service, err := c.markFrozen(ctx, id, sel, kind)
 	if err != nil {
-		c.waiting.remove(op.ID)
 		return cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, sel, err)
 	}
-	defer c.waiting.remove(op.ID)
 	failed := c.command(ctx, kind, service)
 	op, err = c.settleFrozen(ctx, op, failed)
 	if err != nil {
@@ -40,7 +41,7 @@ func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.Opera
 // markFrozen is the transaction before the command: preconditions, the journal
 // entry, and the column that marks the intent. disabled and its reason are the
 // service's to write, and so tell whether it did.
-func (c *Control) markFrozen(ctx context.Context, sel Selector, kind cinder.OperationKind) (op cinder.Operation, first cinder.Service, err error) {
+func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind cinder.OperationKind) (op cinder.Operation, first cinder.Service, err error) {
 	want := kind == cinder.OpFreeze
 	must := precondition{
 		says:    fmt.Sprintf("frozen in %%s must be %s to %s.", python(!want), kind),
@@ -63,10 +64,9 @@ func (c *Control) markFrozen(ctx context.Context, sel Selector, kind cinder.Oper
 			return err
 		}
 		first = t.members[0]
-		op = c.operation(ctx, tx, kind)
+		op = c.operation(ctx, tx, id, kind)
 		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
 		op.Deadline = op.StartedAt.Add(c.o.ResponseTimeout)
-		c.waiting.add(op.ID)
 		for i := range t.members {
 			s, err := c.load(ctx, tx, t.members[i], open)
 			if err != nil {

@@ -134,7 +134,7 @@ func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.Log
 	}
 	var op cinder.Operation
 	err := c.o.Store.Update(ctx, func(tx Tx) error {
-		op = c.operation(ctx, tx, cinder.OpSetLog)
+		op = c.operation(ctx, tx, c.newID(), cinder.OpSetLog)
 		op.Binary, op.Host, op.Detail = q.Binary, q.Server, q.Prefix+"="+string(level)
 		outcome := ""
 		if names != nil {
