@@ -20,9 +20,10 @@ type Endpoint struct {
 	Methods map[string]Handler
 }
 
-// Handler carries out one method. The context carries the caller. The result is
-// written as JSON; a Refusal is a result as well. An error becomes the failure
-// that FailureOf makes of it; that of a cast is logged only.
+// Handler carries out one method. The context carries the caller, and ends when
+// the caller of a call waits no longer, so that what is not begun by then is not
+// done. The result is written as JSON; a Refusal is a result as well. An error
+// becomes the failure that FailureOf makes of it; that of a cast is logged only.
 type Handler func(ctx context.Context, args json.RawMessage) (result any, err error)
 
 // Refusal is the result of a method that answers true or false: false, and the
@@ -55,7 +56,7 @@ func badArguments(err error) error {
 
 // dispatch carries out a request. Whatever the handler does, it returns.
 func (e *Endpoint) dispatch(ctx context.Context, log *slog.Logger, r *Request) (result any, err error) {
-	if r.Namespace != "" || !serves(e.Version, r.Version) {
+	if r.Namespace != "" || !Compatible(e.Version, r.Version) {
 		return nil, &cinder.Error{
 			Kind: cinder.KindNotSupported, Err: errUnsupportedVersion,
 			Msg: fmt.Sprintf("Endpoint does not support RPC version %s. Attempted method: %s", r.Version, r.Method),
@@ -77,20 +78,17 @@ func (e *Endpoint) dispatch(ctx context.Context, log *slog.Logger, r *Request) (
 	return handler(ctx, r.Args)
 }
 
-// serves says whether an interface of version own takes requests of version
+// Compatible says whether an interface of version own takes requests of version
 // asked: same major, and no newer minor (WIRE.md, section 5).
-func serves(own, asked string) bool {
+func Compatible(own, asked string) bool {
 	ownMajor, ownMinor, ok1 := parseVersion(own)
 	major, minor, ok2 := parseVersion(asked)
 	return ok1 && ok2 && major == ownMajor && minor <= ownMinor
 }
 
-func parseVersion(s string) (major, minor int, ok bool) {
-	before, after, found := strings.Cut(s, ".")
-	if !found {
-		after = "0"
-	}
-	major, err1 := strconv.Atoi(before)
-	minor, err2 := strconv.Atoi(after)
+func parseVersion(s string) (major, minor uint64, ok bool) {
+	before, after, _ := strings.Cut(s, ".")
+	major, err1 := strconv.ParseUint(before, 10, 32)
+	minor, err2 := strconv.ParseUint(after, 10, 32)
 	return major, minor, err1 == nil && err2 == nil
 }

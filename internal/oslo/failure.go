@@ -72,7 +72,10 @@ func (f *Failure) words() string {
 		msg = strings.TrimSuffix(strings.TrimSpace(msg), trace)
 	}
 	if before, _, ok := strings.Cut(msg, "Traceback (most recent call last)"); ok {
-		msg = strings.TrimRight(before, " \n[u'\"")
+		msg = strings.TrimSpace(before)
+		for _, quote := range []string{"['", "[u'", `["`} { // oslo's RemoteError ends with a list
+			msg = strings.TrimSuffix(msg, quote)
+		}
 	}
 	msg = strings.TrimSpace(msg)
 	switch {

@@ -105,7 +105,8 @@ func (s *Server) take(ctx, run context.Context, m Message) {
 		log.WarnContext(ctx, "the service closes: a request was dropped")
 		return
 	}
-	if m.Expiry > 0 && time.Since(arrived) >= m.Expiry {
+	left := m.Expiry - time.Since(arrived)
+	if m.Expiry > 0 && left <= 0 {
 		<-s.slots
 		log.WarnContext(ctx, "a request waited too long and was dropped", "waited", time.Since(arrived))
 		return
@@ -119,7 +120,13 @@ func (s *Server) take(ctx, run context.Context, m Message) {
 	s.running++
 	go func() {
 		defer s.ended()
-		s.carryOut(cinder.WithCaller(run, r.Caller), log, &r)
+		ctx := cinder.WithCaller(run, r.Caller)
+		if r.Call() && m.Expiry > 0 { // calls expire when their callers give up
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, left)
+			defer cancel()
+		}
+		s.carryOut(ctx, log, &r)
 	}()
 }
 
@@ -162,7 +169,11 @@ func (s *Server) carryOut(ctx context.Context, log *slog.Logger, r *Request) {
 		log.Log(ctx, level, "a request failed", "error", err)
 		reply.Result, reply.Failure = nil, FailureOf(err)
 	}
-	if r.Call() {
+	switch {
+	case !r.Call():
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		log.WarnContext(ctx, "a call took longer than its caller waits: no reply was sent")
+	default:
 		s.reply(ctx, log, r, reply)
 	}
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,7 +52,7 @@ func (c *Client) Follow(ctx context.Context, t oslo.Transport) (*oslo.Server, er
 func (c *Client) Targets(s cinder.Service) []string {
 	c.known.mu.Lock()
 	defer c.known.mu.Unlock()
-	return c.known.latest[s.QueueHost()].targets
+	return slices.Clone(c.known.latest[s.QueueHost()].targets)
 }
 
 // add takes in capabilities, unless newer ones are known.

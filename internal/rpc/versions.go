@@ -1,10 +1,10 @@
 package rpc
 
 import (
-	"strconv"
 	"strings"
 
 	"stoker/internal/cinder"
+	"stoker/internal/oslo"
 )
 
 // What services of ours serve, and must write into their rows: with less, every
@@ -45,17 +45,8 @@ func server(host string) string {
 	return name
 }
 
-// older says whether a service whose row has the version is older than want. A
-// row without a version is that of a current one.
+// older says whether a service whose row has the version does not take requests
+// of version want. A row without a version is that of a current service.
 func older(version, want string) bool {
-	major, minor, ok := parse(version)
-	wantMajor, wantMinor, _ := parse(want)
-	return ok && (major < wantMajor || major == wantMajor && minor < wantMinor)
-}
-
-func parse(version string) (major, minor int, ok bool) {
-	before, after, _ := strings.Cut(version, ".")
-	major, err1 := strconv.Atoi(before)
-	minor, err2 := strconv.Atoi(after)
-	return major, minor, err1 == nil && err2 == nil
+	return version != "" && !oslo.Compatible(version, want)
 }

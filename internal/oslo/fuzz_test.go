@@ -1,0 +1,154 @@
+package oslo_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"stoker/internal/cinder"
+	"stoker/internal/oslo"
+)
+
+// Whatever arrives, what could be read is written so that it is read the same.
+func FuzzRequest(f *testing.F) {
+	for _, r := range recordings(f) {
+		f.Add([]byte(r.Body))
+	}
+	f.Add([]byte(`{"method": "m", "_msg_id": "i", "_reply_q": "q", "_timeout": 2.5, "namespace": "n"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		first, err := oslo.DecodeRequest(body)
+		if err != nil {
+			return
+		}
+		second := requestAgain(t, first)
+		// Admin is what every caller is to services; text that is no UTF-8 is
+		// mended on the way.
+		third := requestAgain(t, second)
+		if diff := cmp.Diff(second, third); diff != "" {
+			t.Errorf("read again (-first +second):\n%s", diff)
+		}
+		if second.Call() != first.Call() || second.KeepAlive != first.KeepAlive {
+			t.Errorf("got %+v, want %+v", second, first)
+		}
+	})
+}
+
+func requestAgain(t *testing.T, r oslo.Request) oslo.Request {
+	t.Helper()
+	if r.Caller.RequestID == "" {
+		r.Caller.RequestID = "req-1"
+	}
+	body, err := oslo.EncodeRequest(r, time.Time{})
+	if err != nil {
+		t.Fatalf("write %+v: %v", r, err)
+	}
+	read, err := oslo.DecodeRequest(body)
+	if err != nil {
+		t.Fatalf("read %s: %v", body, err)
+	}
+	return read
+}
+
+func FuzzReply(f *testing.F) {
+	for _, r := range recordings(f) {
+		f.Add([]byte(r.Body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		first, err := oslo.DecodeReply(body)
+		if err != nil {
+			return
+		}
+		second := replyAgain(t, first)
+		if diff := cmp.Diff(second, replyAgain(t, second), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("read again (-first +second):\n%s", diff)
+		}
+	})
+}
+
+func replyAgain(t *testing.T, r oslo.Reply) oslo.Reply {
+	t.Helper()
+	body, err := oslo.EncodeReply(r)
+	if err != nil {
+		t.Fatalf("write %+v: %v", r, err)
+	}
+	read, err := oslo.DecodeReply(body)
+	if err != nil {
+		t.Fatalf("read %s: %v", body, err)
+	}
+	return read
+}
+
+// A failure always has words for the user, and a traceback is never among them.
+func FuzzFailure(f *testing.F) {
+	for _, r := range recordings(f) {
+		if text, ok := r.inner["failure"].(string); ok {
+			f.Add(text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply, err := oslo.DecodeReply([]byte(`{"result": null, "ending": true, "failure": ` + string(quoted) + `}`))
+		if err != nil {
+			return
+		}
+		got := reply.Failure.Err()
+		if msg := cinder.Message(got); msg == "" || strings.Contains(msg, "Traceback (most recent call last)") && reply.Failure.Class != msg {
+			t.Errorf("the words of %q are %q", text, msg)
+		}
+		if sent := oslo.FailureOf(got); len(sent.Trace) != 0 || sent.Message == "" || sent.Class == "" {
+			t.Errorf("sent on, it is %+v", sent)
+		}
+	})
+}
+
+func FuzzLogLevel(f *testing.F) {
+	for _, r := range recordings(f) {
+		if args, ok := r.inner["args"].(map[string]any); ok && args["log_request"] != nil {
+			addJSON(f, args["log_request"])
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) { objectAgain[oslo.LogLevel](t, raw) })
+}
+
+func FuzzLogLevels(f *testing.F) {
+	for _, r := range recordings(f) {
+		if strings.HasPrefix(r.name, "get_log_levels-") && r.inner["result"] != nil {
+			addJSON(f, r.inner["result"])
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) { objectAgain[oslo.LogLevels](t, raw) })
+}
+
+func addJSON(f *testing.F, v any) {
+	f.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+}
+
+func objectAgain[O any](t *testing.T, raw []byte) {
+	t.Helper()
+	var first, second O
+	if json.Unmarshal(raw, &first) != nil {
+		return
+	}
+	written, err := json.Marshal(first)
+	if err != nil {
+		t.Fatalf("write %+v: %v", first, err)
+	}
+	if err := json.Unmarshal(written, &second); err != nil {
+		t.Fatalf("read %s: %v", written, err)
+	}
+	if diff := cmp.Diff(first, second, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("read again (-first +second):\n%s", diff)
+	}
+}
