@@ -18,26 +18,26 @@ import (
 // inspect says, in one line, why the file cannot be our database: before
 // anything is written to it, since to open a file for writing marks it as ours.
 // A file that does not exist yet is fine where one can be made.
-func (d sqliteDialect) inspect(ctx context.Context) error {
+func (d sqliteDialect) inspect(ctx context.Context) (exists bool, err error) {
 	info, err := os.Stat(d.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		folder := filepath.Dir(d.path)
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-			return d.refuse("there is no folder %s", folder)
+			return false, d.refuse("there is no folder %s", folder)
 		}
-		return nil
+		return false, nil
 	case err != nil:
-		return d.refuse("%v", reason(err))
+		return false, d.refuse("%s", reason(err))
 	case info.IsDir():
-		return d.refuse("is a folder")
+		return false, d.refuse("is a folder")
 	case !info.Mode().IsRegular():
-		return d.refuse("is not a regular file")
+		return false, d.refuse("is not a regular file")
 	}
 	if err := d.look(ctx); err != nil {
-		return d.explain(err)
+		return false, d.explain(err)
 	}
-	return nil
+	return true, nil
 }
 
 func (d sqliteDialect) look(ctx context.Context) (err error) {
@@ -96,12 +96,12 @@ func (d sqliteDialect) explain(err error) error {
 		// file open here whose locks would go with the handle.
 		f, err := os.OpenFile(d.path, os.O_RDWR, 0)
 		if err != nil {
-			return d.refuse("cannot be opened: %v", reason(err))
+			return d.refuse("cannot be opened: %s", reason(err))
 		}
 		_ = f.Close()
 		return d.refuse("cannot be opened")
 	default:
-		return cinder.Errorf(cinder.KindUnavailable, "database file %s: %v", d.path, reason(err))
+		return cinder.Errorf(cinder.KindUnavailable, "database file %s: %s", d.path, reason(err))
 	}
 }
 

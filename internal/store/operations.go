@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"stoker/internal/cinder"
@@ -91,11 +92,16 @@ func operationValues(op cinder.Operation) ([]any, error) {
 	}, nil
 }
 
-func readOperations(ctx context.Context, q querier, query string, args ...any) (_ []cinder.Operation, err error) {
+func readOperations(ctx context.Context, q querier, query string, args ...any) ([]cinder.Operation, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
+	return scanOperations(rows)
+}
+
+// scanOperations reads all rows and closes them.
+func scanOperations(rows *sql.Rows) (_ []cinder.Operation, err error) {
 	defer func() { err = firstError(err, rows.Close()) }()
 	var ops []cinder.Operation
 	c := newCells(23)

@@ -59,6 +59,7 @@ func (db *DB) RegisterMany(ctx context.Context, services []cinder.Service) ([]ci
 			if rows[i], err = tx.put(ctx, s, was, found); err != nil {
 				return err
 			}
+			known[name{s.Binary, s.Host}] = rows[i]
 		}
 		return nil
 	})

@@ -53,10 +53,13 @@ func (db *DB) sync(ctx context.Context, conn *sql.DB) (SyncReport, error) {
 	if err != nil {
 		return SyncReport{}, err
 	}
-	if !slices.Contains(before, alembicTable) {
-		if err := createMissing(ctx, conn, files, before); err != nil {
-			return SyncReport{}, err
-		}
+	if slices.Contains(before, alembicTable) {
+		err = db.requireCinder(before)
+	} else {
+		err = createMissing(ctx, conn, files, before)
+	}
+	if err != nil {
+		return SyncReport{}, err
 	}
 	applied, err := migrate(ctx, conn, dialect, files)
 	if err != nil {
@@ -68,6 +71,18 @@ func (db *DB) sync(ctx context.Context, conn *sql.DB) (SyncReport, error) {
 	}
 	created := slices.DeleteFunc(after, func(t string) bool { return slices.Contains(before, t) })
 	return SyncReport{Created: created, Applied: applied}, nil
+}
+
+// requireCinder says what a database of Cinder's own making lacks: nothing is
+// added to it but what is ours.
+func (db *DB) requireCinder(have []string) error {
+	for _, table := range []string{"services", "clusters"} {
+		if !slices.Contains(have, table) {
+			return cinder.Errorf(cinder.KindInvalid,
+				"database %s was made by Cinder, and has no table %s yet: run cinder-manage db sync first", db.name, table)
+		}
+	}
+	return nil
 }
 
 // createMissing makes those of Cinder's tables that are not there.

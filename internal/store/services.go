@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,13 +94,19 @@ func selectServices(ctx context.Context, q querier, query cinder.ServiceQuery) (
 	return slices.DeleteFunc(services, func(s cinder.Service) bool { return !query.Matches(&s) }), err
 }
 
-func readServices(ctx context.Context, q querier, query string, args ...any) (_ []cinder.Service, err error) {
+func readServices(ctx context.Context, q querier, query string, args ...any) ([]cinder.Service, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
+	return scanServices(rows, 0)
+}
+
+// scanServices reads all rows and closes them. It makes room for as many as
+// are expected; none is a fine guess.
+func scanServices(rows *sql.Rows, expected int) (_ []cinder.Service, err error) {
 	defer func() { err = firstError(err, rows.Close()) }()
-	var services []cinder.Service
+	services := make([]cinder.Service, 0, expected)
 	c := newCells(18)
 	for rows.Next() {
 		if err := c.scan(rows); err != nil {

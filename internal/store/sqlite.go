@@ -42,12 +42,18 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		return fmt.Errorf("database file: %w", err)
 	}
 	d := sqliteDialect{path: path}
-	if err := d.inspect(ctx); err != nil {
+	exists, err := d.inspect(ctx)
+	if err != nil {
 		return err
 	}
 	db.dialect, db.name = d, path
 	if db.writer, err = d.open(1, d.writing()+"&_txlock=immediate"); err != nil {
 		return err
+	}
+	if exists { // one that does not is made when Sync is asked to
+		if err := db.writer.PingContext(ctx); err != nil {
+			return errors.Join(d.explain(err), db.writer.Close())
+		}
 	}
 	if db.readers, err = d.open(sqliteReaders, d.reading()); err != nil {
 		return errors.Join(err, db.writer.Close())
@@ -56,6 +62,7 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return errors.Join(err, db.readers.Close(), db.writer.Close())
 	}
+	watch.SetMaxIdleConns(-1)
 	db.fleet = newFleet(watch)
 	return nil
 }

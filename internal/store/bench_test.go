@@ -1,0 +1,154 @@
+package store_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"stoker/internal/cinder"
+	"stoker/internal/store"
+)
+
+func BenchmarkView10(b *testing.B)    { benchmarkView(b, 10) }
+func BenchmarkView100(b *testing.B)   { benchmarkView(b, 100) }
+func BenchmarkView1000(b *testing.B)  { benchmarkView(b, 1000) }
+func BenchmarkView10000(b *testing.B) { benchmarkView(b, 10000) }
+
+// benchmarkView measures a list of n services: while nothing changes, by as
+// many callers as there are processors, after each heartbeat of one of them,
+// and of one host, which goes to the tables.
+func benchmarkView(b *testing.B, n int) {
+	b.Helper()
+	db := newFleet(b, n)
+	view := func(b *testing.B, q cinder.ServiceQuery, want int) {
+		b.Helper()
+		v, err := db.View(b.Context(), q)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(v.Services) != want {
+			b.Fatalf("%d services, want %d", len(v.Services), want)
+		}
+	}
+	b.Run("warm", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			view(b, cinder.ServiceQuery{}, n)
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(p *testing.PB) {
+			for p.Next() {
+				view(b, cinder.ServiceQuery{}, n)
+			}
+		})
+	})
+	b.Run("after-a-write", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			b.StopTimer()
+			if _, err := db.Beat(b.Context(), 1); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			view(b, cinder.ServiceQuery{}, n)
+		}
+	})
+	b.Run("one-host", func(b *testing.B) {
+		b.ReportAllocs()
+		host := "stor00001"
+		for b.Loop() {
+			view(b, cinder.ServiceQuery{Host: &host}, 1)
+		}
+	})
+	b.Run("held", func(b *testing.B) {
+		view(b, cinder.ServiceQuery{}, n)
+		full := heap()
+		if _, err := db.Beat(b.Context(), 1); err != nil { // the next view forgets the last one
+			b.Fatal(err)
+		}
+		if err := db.Update(b.Context(), func(tx *store.Tx) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+		v, err := db.View(b.Context(), cinder.ServiceQuery{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		runtime.KeepAlive(v)
+		b.ReportMetric(float64(full)/1e6, "MB")
+	})
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func BenchmarkBeat(b *testing.B) {
+	for _, n := range []int{1, 100, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			db := newFleet(b, n)
+			ids := make([]int64, n)
+			for i := range ids {
+				ids[i] = int64(i + 1)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				missing, err := db.Beat(b.Context(), ids...)
+				if err != nil || len(missing) > 0 {
+					b.Fatal(missing, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkUpdate is what an enable or disable costs.
+func BenchmarkUpdate(b *testing.B) {
+	db := newFleet(b, 1000)
+	host, binary := "stor00500@lvm", "cinder-volume"
+	b.ReportAllocs()
+	for b.Loop() {
+		err := db.Update(b.Context(), func(tx *store.Tx) error {
+			rows, err := tx.Services(b.Context(), cinder.ServiceQuery{Host: &host, Binary: &binary})
+			if err != nil {
+				return err
+			}
+			now := rows[0]
+			now.Disabled, now.ModifiedAt = !now.Disabled, tx.Now()
+			return tx.SaveService(b.Context(), rows[0], now)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// newFleet is a database of n volume services on as many hosts, every tenth of
+// which is clustered.
+func newFleet(tb testing.TB, n int) *store.DB {
+	tb.Helper()
+	path := tb.TempDir() + "/stoker.db"
+	db := open(tb, path)
+	var rows strings.Builder
+	for i := range n {
+		cluster := "NULL"
+		if i%10 == 0 {
+			cluster = fmt.Sprintf("'cluster%d@lvm'", i/100)
+		}
+		if i > 0 {
+			rows.WriteString(",")
+		}
+		fmt.Fprintf(&rows, `('2026-11-23 08:00:00.000000', '2026-11-23 09:%02d:%02d.000000', 0, 'stor%05d@lvm', 'cinder-volume',
+			'cinder-volume', %d, 0, 'nova', '3.18', '1.39', 'enabled', 0, %s, '00000000-0000-4000-8000-%012d')`,
+			i%60, i%59, i, i, cluster, i)
+	}
+	exec(tb, path, `INSERT INTO services (created_at, updated_at, deleted, host, "binary", topic, report_count, disabled,
+		availability_zone, rpc_current_version, object_current_version, replication_status, frozen, cluster_name, uuid)
+		VALUES `+rows.String())
+	return db
+}
