@@ -510,8 +510,6 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func wantKind(t *testing.T, err error, want cinder.Kind) {
 	t.Helper()
 	if err == nil || cinder.KindOf(err) != want {

@@ -10,11 +10,13 @@ import (
 	"stoker/internal/cinder"
 )
 
-// fleetTick is the time between two batches of a fleet's heartbeats.
-const fleetTick = 100 * time.Millisecond
+// fleetTick is the time between two batches of a fleet's heartbeats. Each batch
+// is a commit, after which lists have to be read from the database again: spread
+// more evenly, a fleet would cost everybody more than it does here.
+const fleetTick = 500 * time.Millisecond
 
 // fleetBatch is how many services beat at once at the start.
-const fleetBatch = 500
+const fleetBatch = 1000
 
 // FleetStore keeps the rows of a fleet.
 type FleetStore interface {

@@ -82,15 +82,16 @@ func TestRemovedRow(t *testing.T) {
 		want   string
 	}{
 		{"as it was at first", nil, nil, "enabled enabled"},
-		{"disabled", nil, []cinder.Cause{{Kind: cinder.CauseAdmin, Reason: ptr("maint")}}, "disabled 'maint' enabled"},
+		{"disabled", nil, []cinder.Cause{{Kind: cinder.CauseAdmin, Reason: new("maint")}}, "disabled 'maint' enabled"},
 		{"disabled without a reason", nil, []cinder.Cause{{Kind: cinder.CauseAdmin}}, "disabled enabled"},
 		{"frozen", []string{"freeze"}, nil, "disabled 'frozen' frozen enabled"},
 		{"frozen, as control knows", nil, []cinder.Cause{{Kind: cinder.CauseFrozen}}, "disabled 'frozen' frozen enabled"},
 		{"failed over", []string{"failover site-c"}, nil, "disabled 'failed-over' failed-over on site-c"},
 		{"failed over, as only control knows", nil, []cinder.Cause{{Kind: cinder.CauseFailedOver}}, "enabled enabled"},
 		{
-			"all at once", []string{"failover", "freeze"},
-			[]cinder.Cause{{Kind: cinder.CauseFrozen}, {Kind: cinder.CauseAdmin, Reason: ptr("maint")}, {Kind: cinder.CauseFailedOver}},
+			"all at once",
+			[]string{"failover", "freeze"},
+			[]cinder.Cause{{Kind: cinder.CauseFrozen}, {Kind: cinder.CauseAdmin, Reason: new("maint")}, {Kind: cinder.CauseFailedOver}},
 			"disabled 'frozen' frozen failed-over on site-b",
 		},
 	}

@@ -24,51 +24,74 @@ func TestStartAfterAnother(t *testing.T) {
 		told    backend.State
 	}{
 		{
-			"nothing happened", cinder.Service{ReplicationStatus: "enabled"}, []string{"site-b"},
-			"enabled enabled", backend.State{},
+			"nothing happened",
+			cinder.Service{ReplicationStatus: "enabled"},
+			[]string{"site-b"},
+			"enabled enabled",
+			backend.State{},
 		},
 		{
-			"replicated no more", cinder.Service{ReplicationStatus: "enabled"}, nil,
-			"enabled disabled", backend.State{},
+			"replicated no more",
+			cinder.Service{ReplicationStatus: "enabled"},
+			nil,
+			"enabled disabled",
+			backend.State{},
 		},
 		{
-			"replicated from now on", cinder.Service{ReplicationStatus: "disabled"}, []string{"site-b"},
-			"enabled enabled", backend.State{},
+			"replicated from now on",
+			cinder.Service{ReplicationStatus: "disabled"},
+			[]string{"site-b"},
+			"enabled enabled",
+			backend.State{},
 		},
 		{
 			"what an administrator did stays",
-			cinder.Service{ReplicationStatus: "enabled", Disabled: true, DisabledReason: ptr("maint")}, []string{"site-b"},
-			"disabled 'maint' enabled", backend.State{},
+			cinder.Service{ReplicationStatus: "enabled", Disabled: true, DisabledReason: new("maint")},
+			[]string{"site-b"},
+			"disabled 'maint' enabled",
+			backend.State{},
 		},
 		{
 			"a freeze stays",
-			cinder.Service{ReplicationStatus: "enabled", Frozen: true, Disabled: true, DisabledReason: ptr("frozen")}, []string{"site-b"},
-			"disabled 'frozen' frozen enabled", backend.State{Frozen: true},
+			cinder.Service{ReplicationStatus: "enabled", Frozen: true, Disabled: true, DisabledReason: new("frozen")},
+			[]string{"site-b"},
+			"disabled 'frozen' frozen enabled",
+			backend.State{Frozen: true},
 		},
 		{
 			"a failover stays",
-			cinder.Service{ReplicationStatus: "failed-over", ActiveBackendID: ptr("site-b"), Disabled: true, DisabledReason: ptr("failed-over")},
+			cinder.Service{ReplicationStatus: "failed-over", ActiveBackendID: new("site-b"), Disabled: true, DisabledReason: new("failed-over")},
 			[]string{"site-b"},
-			"disabled 'failed-over' failed-over on site-b", backend.State{Active: "site-b"},
+			"disabled 'failed-over' failed-over on site-b",
+			backend.State{Active: "site-b"},
 		},
 		{
 			"a failover of an enabled service stays, too",
-			cinder.Service{ReplicationStatus: "failed-over", ActiveBackendID: ptr("site-b")}, []string{"site-b"},
-			"enabled failed-over on site-b", backend.State{Active: "site-b"},
+			cinder.Service{ReplicationStatus: "failed-over", ActiveBackendID: new("site-b")},
+			[]string{"site-b"},
+			"enabled failed-over on site-b",
+			backend.State{Active: "site-b"},
 		},
 		{
-			"died while failing over", cinder.Service{ReplicationStatus: "failing-over"}, []string{"site-b"},
-			"enabled enabled", backend.State{},
+			"died while failing over",
+			cinder.Service{ReplicationStatus: "failing-over"},
+			[]string{"site-b"},
+			"enabled enabled",
+			backend.State{},
 		},
 		{
 			"died while failing over to another",
-			cinder.Service{ReplicationStatus: "failing-over", ActiveBackendID: ptr("site-b"), Disabled: true, DisabledReason: ptr("failed-over")},
+			cinder.Service{ReplicationStatus: "failing-over", ActiveBackendID: new("site-b"), Disabled: true, DisabledReason: new("failed-over")},
 			[]string{"site-b"},
-			"disabled 'failed-over' failed-over on site-b", backend.State{Active: "site-b"},
+			"disabled 'failed-over' failed-over on site-b",
+			backend.State{Active: "site-b"},
 		},
 		{
-			"failed to fail over", cinder.Service{ReplicationStatus: "failover-error", Disabled: true}, []string{"site-b"},
-			"disabled enabled", backend.State{},
+			"failed to fail over",
+			cinder.Service{ReplicationStatus: "failover-error", Disabled: true},
+			[]string{"site-b"},
+			"disabled enabled",
+			backend.State{},
 		},
 	}
 	for _, tt := range tests {
@@ -97,7 +120,7 @@ func TestStartAfterAnother(t *testing.T) {
 func TestStartWithoutARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
-		s.rows.causes["cinder-volume "+alpha] = []cinder.Cause{{Kind: cinder.CauseAdmin, Reason: ptr("maint")}}
+		s.rows.causes["cinder-volume "+alpha] = []cinder.Cause{{Kind: cinder.CauseAdmin, Reason: new("maint")}}
 		s.start()
 		s.want("disabled 'maint' enabled")
 	})
@@ -156,21 +179,21 @@ func TestClusterFailover(t *testing.T) {
 			name: "to a site", targets: []string{"site-c"},
 			cluster: "disabled 'failed-over' failed-over on site-c", members: "disabled 'failed-over' failed-over on site-c",
 			told: cinder.FailoverOutcome{
-				ReplicationStatus: "failed-over", ActiveBackendID: ptr("site-c"), Disabled: ptr(true), DisabledReason: ptr("failed-over"),
+				ReplicationStatus: "failed-over", ActiveBackendID: new("site-c"), Disabled: new(true), DisabledReason: new("failed-over"),
 			},
 		},
 		{
 			name: "and back", targets: []string{"site-c", "default"},
 			cluster: "enabled enabled", members: "enabled enabled",
 			told: cinder.FailoverOutcome{
-				ReplicationStatus: "enabled", ActiveBackendID: ptr(""), Disabled: ptr(false), DisabledReason: ptr(""),
+				ReplicationStatus: "enabled", ActiveBackendID: new(""), Disabled: new(false), DisabledReason: new(""),
 			},
 		},
 		{
 			name: "and back while frozen", targets: []string{"site-c", "default"}, frozen: true,
 			cluster: "enabled frozen enabled", members: "disabled 'frozen' frozen enabled",
 			told: cinder.FailoverOutcome{
-				ReplicationStatus: "enabled", ActiveBackendID: ptr(""), Disabled: ptr(false), DisabledReason: ptr(""),
+				ReplicationStatus: "enabled", ActiveBackendID: new(""), Disabled: new(false), DisabledReason: new(""),
 			},
 		},
 		{
@@ -186,7 +209,7 @@ func TestClusterFailover(t *testing.T) {
 		{
 			name: "and failing", targets: []string{"site-b"}, fail: cinder.Errorf(cinder.KindInternal, "the array is on fire"),
 			cluster: "disabled failover-error", members: "disabled failover-error",
-			told: cinder.FailoverOutcome{ReplicationStatus: "failover-error", Disabled: ptr(true)},
+			told: cinder.FailoverOutcome{ReplicationStatus: "failover-error", Disabled: new(true)},
 		},
 	}
 	for _, tt := range tests {
@@ -228,7 +251,7 @@ func TestFailoverCompletedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
 		a.mark(false, cinder.ReplicationFailingOver)
-		if err := a.Failover(t.Context(), ptr("site-b")); err != nil {
+		if err := a.Failover(t.Context(), new("site-b")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -242,7 +265,7 @@ func TestFailoverCompletedAgain(t *testing.T) {
 		}
 
 		a.mark(false, cinder.ReplicationFailingOver)
-		if err := a.Failover(t.Context(), ptr("default")); err != nil {
+		if err := a.Failover(t.Context(), new("default")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -262,7 +285,7 @@ func TestBackendThatDoesNotFollow(t *testing.T) {
 		a, b := newCluster(t)
 		b.array.set("completed", cinder.Errorf(cinder.KindInternal, "the path is down"))
 		a.mark(false, cinder.ReplicationFailingOver)
-		if err := a.Failover(t.Context(), ptr("site-b")); err != nil {
+		if err := a.Failover(t.Context(), new("site-b")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -277,7 +300,7 @@ func TestFailoverWithoutABus(t *testing.T) {
 		a, b := newCluster(t)
 		a.bus.err = cinder.Errorf(cinder.KindUnavailable, "no bus")
 		a.mark(false, cinder.ReplicationFailingOver)
-		wantKind(t, a.Failover(t.Context(), ptr("site-b")), cinder.KindUnavailable)
+		wantKind(t, a.Failover(t.Context(), new("site-b")), cinder.KindUnavailable)
 		a.want("disabled 'failed-over' failed-over on site-b")
 		b.want("enabled failing-over")
 	})
@@ -290,7 +313,7 @@ func TestClusterOutcomeIsOwed(t *testing.T) {
 		a, b := newCluster(t)
 		a.mark(false, cinder.ReplicationFailingOver)
 		a.rows.setAway(errAway)
-		wantKind(t, a.Failover(t.Context(), ptr("site-b")), cinder.KindUnavailable)
+		wantKind(t, a.Failover(t.Context(), new("site-b")), cinder.KindUnavailable)
 		a.rows.setAway(nil)
 		pass(10 * time.Second)
 		wantAll(t, a, b, "disabled 'failed-over' failed-over on site-b", "disabled 'failed-over' failed-over on site-b")
@@ -301,7 +324,7 @@ func TestClusterOutcomeIsOwed(t *testing.T) {
 // became of the others).
 func TestMemberStarts(t *testing.T) {
 	failedOver := cinder.Cluster{
-		ReplicationStatus: "failed-over", ActiveBackendID: ptr("site-b"), Disabled: true, DisabledReason: ptr("failed-over"),
+		ReplicationStatus: "failed-over", ActiveBackendID: new("site-b"), Disabled: true, DisabledReason: new("failed-over"),
 	}
 	tests := []struct {
 		name    string
@@ -326,60 +349,68 @@ func TestMemberStarts(t *testing.T) {
 		{
 			"missed another failover", failedOver,
 			&cinder.Service{
-				Cluster: cluster, ReplicationStatus: "failed-over", ActiveBackendID: ptr("site-c"),
-				Disabled: true, DisabledReason: ptr("failed-over"),
+				Cluster: cluster, ReplicationStatus: "failed-over", ActiveBackendID: new("site-c"),
+				Disabled: true, DisabledReason: new("failed-over"),
 			}, false, "disabled 'failed-over' failed-over on site-b", "",
 		},
 		{
-			"missed the failback", cinder.Cluster{ReplicationStatus: "enabled", ActiveBackendID: ptr("")},
+			"missed the failback",
+			cinder.Cluster{ReplicationStatus: "enabled", ActiveBackendID: new("")},
 			&cinder.Service{
-				Cluster: cluster, ReplicationStatus: "failing-over", ActiveBackendID: ptr("site-b"),
-				Disabled: true, DisabledReason: ptr("failed-over"),
+				Cluster: cluster, ReplicationStatus: "failing-over", ActiveBackendID: new("site-b"),
+				Disabled: true, DisabledReason: new("failed-over"),
 			}, false, "enabled enabled", "",
 		},
 		{
-			"missed the failback, and is disabled for another reason", cinder.Cluster{ReplicationStatus: "enabled"},
+			"missed the failback, and is disabled for another reason",
+			cinder.Cluster{ReplicationStatus: "enabled"},
 			&cinder.Service{
-				Cluster: cluster, ReplicationStatus: "failed-over", ActiveBackendID: ptr("site-b"),
-				Disabled: true, DisabledReason: ptr("maint"),
+				Cluster: cluster, ReplicationStatus: "failed-over", ActiveBackendID: new("site-b"),
+				Disabled: true, DisabledReason: new("maint"),
 			}, false, "disabled 'maint' enabled", "",
 		},
 		{
 			"was enabled by an administrator since", failedOver,
-			&cinder.Service{Cluster: cluster, ReplicationStatus: "failed-over", ActiveBackendID: ptr("site-b")},
+			&cinder.Service{Cluster: cluster, ReplicationStatus: "failed-over", ActiveBackendID: new("site-b")},
 			false, "enabled failed-over on site-b", "",
 		},
 		{
-			"missed a freeze", cinder.Cluster{ReplicationStatus: "enabled", Frozen: true},
+			"missed a freeze",
+			cinder.Cluster{ReplicationStatus: "enabled", Frozen: true},
 			&cinder.Service{Cluster: cluster, ReplicationStatus: "enabled"}, false, "disabled 'frozen' frozen enabled", "",
 		},
 		{
-			"missed a thaw", cinder.Cluster{ReplicationStatus: "enabled"},
-			&cinder.Service{Cluster: cluster, ReplicationStatus: "enabled", Frozen: true, Disabled: true, DisabledReason: ptr("frozen")},
+			"missed a thaw",
+			cinder.Cluster{ReplicationStatus: "enabled"},
+			&cinder.Service{Cluster: cluster, ReplicationStatus: "enabled", Frozen: true, Disabled: true, DisabledReason: new("frozen")},
 			false, "enabled enabled", "",
 		},
 		{
-			"while the others fail over", cinder.Cluster{ReplicationStatus: "failing-over"},
+			"while the others fail over",
+			cinder.Cluster{ReplicationStatus: "failing-over"},
 			&cinder.Service{Cluster: cluster, ReplicationStatus: "failing-over"}, false, "enabled failing-over", "",
 		},
 		{
-			"alone, after it died while failing over", cinder.Cluster{ReplicationStatus: "failing-over"},
+			"alone, after it died while failing over",
+			cinder.Cluster{ReplicationStatus: "failing-over"},
 			&cinder.Service{Cluster: cluster, ReplicationStatus: "failing-over"}, true, "enabled enabled", "enabled enabled",
 		},
 		{
 			"alone, after it died while failing over from one site to another",
-			cinder.Cluster{ReplicationStatus: "failing-over", ActiveBackendID: ptr("site-b"), Disabled: true, DisabledReason: ptr("failed-over")},
+			cinder.Cluster{ReplicationStatus: "failing-over", ActiveBackendID: new("site-b"), Disabled: true, DisabledReason: new("failed-over")},
 			&cinder.Service{
-				Cluster: cluster, ReplicationStatus: "failing-over", ActiveBackendID: ptr("site-b"),
-				Disabled: true, DisabledReason: ptr("failed-over"),
+				Cluster: cluster, ReplicationStatus: "failing-over", ActiveBackendID: new("site-b"),
+				Disabled: true, DisabledReason: new("failed-over"),
 			}, true, "disabled 'failed-over' failed-over on site-b", "disabled 'failed-over' failed-over on site-b",
 		},
 		{
-			"after a failover that failed, which the others know of", cinder.Cluster{ReplicationStatus: "failover-error", Disabled: true},
+			"after a failover that failed, which the others know of",
+			cinder.Cluster{ReplicationStatus: "failover-error", Disabled: true},
 			&cinder.Service{Cluster: cluster, ReplicationStatus: "failing-over"}, false, "disabled failover-error", "",
 		},
 		{
-			"missed the way out of a failover that failed", cinder.Cluster{ReplicationStatus: "enabled"},
+			"missed the way out of a failover that failed",
+			cinder.Cluster{ReplicationStatus: "enabled"},
 			&cinder.Service{Cluster: cluster, ReplicationStatus: "failover-error", Disabled: true}, false, "enabled enabled", "",
 		},
 	}

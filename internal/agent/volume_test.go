@@ -206,7 +206,7 @@ func TestOutcomeThatCannotBeWrittenIsOwed(t *testing.T) {
 		s := newSite(t).start()
 		s.rows.edit(t, alpha, func(r *cinder.Service) { r.ReplicationStatus = cinder.ReplicationFailingOver })
 		s.rows.setAway(errAway)
-		wantKind(t, s.Failover(t.Context(), ptr("site-c")), cinder.KindUnavailable)
+		wantKind(t, s.Failover(t.Context(), new("site-c")), cinder.KindUnavailable)
 		pass(time.Minute)
 		s.rows.setAway(nil)
 		s.want("enabled failing-over")
@@ -261,7 +261,7 @@ func TestFailoverOutlivesItsCaller(t *testing.T) {
 		s.start()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- s.Failover(ctx, ptr("site-b")) }()
+		go func() { ended <- s.Failover(ctx, new("site-b")) }()
 		synctest.Wait()
 		cancel()
 		if err := <-ended; err == nil {

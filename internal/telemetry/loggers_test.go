@@ -94,8 +94,11 @@ func TestLevelDecidesWhatIsWritten(t *testing.T) {
 		level cinder.LogLevel
 		want  string
 	}{
-		{cinder.LogInfo, "iweiwe"}, {cinder.LogDebug, "diwediwe"}, {cinder.LogWarning, "wewe"},
-		{cinder.LogError, "ee"}, {cinder.LogInfo, "iweiwe"},
+		{cinder.LogInfo, "iweiwe"},
+		{cinder.LogDebug, "diwediwe"},
+		{cinder.LogWarning, "wewe"},
+		{cinder.LogError, "ee"},
+		{cinder.LogInfo, "iweiwe"},
 	} {
 		l.SetLevel("stoker", tt.level)
 		if got := say(); got != tt.want {

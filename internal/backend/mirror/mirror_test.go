@@ -127,8 +127,6 @@ func (a *array) lose(site string) {
 	}
 }
 
-func to(site string) *string { return &site }
-
 func wantKind(t *testing.T, err error, want cinder.Kind) {
 	t.Helper()
 	if err == nil || cinder.KindOf(err) != want {
@@ -207,18 +205,18 @@ func TestFailover(t *testing.T) {
 		kind   cinder.Kind // of the error; with fails
 		fails  bool
 	}{
-		{name: "to a target", target: to("site-c"), want: "site-c"},
+		{name: "to a target", target: new("site-c"), want: "site-c"},
 		{name: "the backend's choice", target: nil, want: "site-b"},
 		{name: "its next choice", active: "site-b", target: nil, want: "site-c"},
 		{name: "its choice among those that are there", target: nil, lose: []string{"site-b"}, want: "site-c"},
-		{name: "back", active: "site-b", target: to("default"), want: ""},
-		{name: "to where it is", active: "site-b", target: to("site-b"), want: "site-b"},
-		{name: "back from home", target: to("default"), want: ""},
-		{name: "when the active site is lost", target: to("site-b"), lose: []string{"default"}, want: "site-b"},
-		{name: "to nowhere", target: to("nowhere"), kind: cinder.KindInvalid, fails: true},
-		{name: "out of the root", target: to("../alpha/site-b"), kind: cinder.KindInvalid, fails: true},
-		{name: "to a lost site", target: to("site-b"), lose: []string{"site-b"}, kind: cinder.KindInternal, fails: true},
-		{name: "back to a lost site", active: "site-b", target: to("default"), lose: []string{"default"}, kind: cinder.KindInternal, fails: true},
+		{name: "back", active: "site-b", target: new("default"), want: ""},
+		{name: "to where it is", active: "site-b", target: new("site-b"), want: "site-b"},
+		{name: "back from home", target: new("default"), want: ""},
+		{name: "when the active site is lost", target: new("site-b"), lose: []string{"default"}, want: "site-b"},
+		{name: "to nowhere", target: new("nowhere"), kind: cinder.KindInvalid, fails: true},
+		{name: "out of the root", target: new("../alpha/site-b"), kind: cinder.KindInvalid, fails: true},
+		{name: "to a lost site", target: new("site-b"), lose: []string{"site-b"}, kind: cinder.KindInternal, fails: true},
+		{name: "back to a lost site", active: "site-b", target: new("default"), lose: []string{"default"}, kind: cinder.KindInternal, fails: true},
 		{name: "nothing left to choose", target: nil, lose: []string{"site-b", "site-c"}, kind: cinder.KindInternal, fails: true},
 	}
 	for _, tt := range tests {
@@ -251,7 +249,7 @@ func TestFailover(t *testing.T) {
 func TestFailoverTakesTheDataAlong(t *testing.T) {
 	a := newArray(t).setup(backend.State{})
 	a.write("default/volume-1", "one", time.Minute)
-	if _, err := a.Failover(t.Context(), to("site-b")); err != nil {
+	if _, err := a.Failover(t.Context(), new("site-b")); err != nil {
 		t.Fatal(err)
 	}
 	a.wantVolumes("site-b", map[string]string{"volume-1": "one"})
@@ -262,7 +260,7 @@ func TestFailoverTakesTheDataAlong(t *testing.T) {
 	}
 	both := map[string]string{"volume-1": "one, changed", "volume-2": "two"}
 	a.wantVolumes("site-c", both)
-	if _, err := a.Failover(t.Context(), to("default")); err != nil {
+	if _, err := a.Failover(t.Context(), new("default")); err != nil {
 		t.Fatal(err)
 	}
 	a.wantVolumes("default", both)
@@ -282,7 +280,7 @@ func TestAMemberThatDoesNotKnowYetHarmsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.write("default/volume-1", "one", time.Minute)
-	if _, err := a.Failover(t.Context(), to("site-b")); err != nil {
+	if _, err := a.Failover(t.Context(), new("site-b")); err != nil {
 		t.Fatal(err)
 	}
 	a.write("site-b/volume-1", "changed", 0)
@@ -430,7 +428,7 @@ func TestNothingBeforeSetup(t *testing.T) {
 
 func TestNotReplicated(t *testing.T) {
 	a := newArray(t, func(o *mirror.Options) { o.Targets = nil }).setup(backend.State{})
-	for _, target := range []*string{nil, to("default"), to("site-b")} {
+	for _, target := range []*string{nil, new("default"), new("site-b")} {
 		_, err := a.Failover(t.Context(), target)
 		wantKind(t, err, cinder.KindInvalid)
 	}
