@@ -1,0 +1,152 @@
+package client
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// Options are what a Client is made of.
+type Options struct {
+	Endpoint  string            // http(s)://host:port/v3
+	Project   string            // who asks is admin of this project; "" is admin:admin
+	Timeout   time.Duration     // of one request, its answer included; 0 is DefaultTimeout
+	UserAgent string            // "" is "stoker"
+	Transport http.RoundTripper // nil is one of the client's own
+}
+
+// DefaultTimeout is longer than a freeze or thaw takes that waits for a silent
+// service: the server gives up first, after its rpc_response_timeout of 60 s.
+const DefaultTimeout = 2 * time.Minute
+
+// dialTimeout is how long a host may take to accept a connection.
+const dialTimeout = 10 * time.Second
+
+// Client calls one endpoint. It is safe for concurrent use.
+type Client struct {
+	o    Options
+	base *url.URL // ends with /v3 or /v3/PROJECT
+	root *url.URL // where the versions are listed
+	http *http.Client
+
+	mu     sync.Mutex // guards agreed
+	agreed version    // zero until asked
+}
+
+// New makes a Client; it does not call anybody yet. Fails with KindInvalid when
+// the endpoint is no URL of a block-storage API.
+func New(o Options) (*Client, error) {
+	base, root, err := parseEndpoint(o.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if projectID(o.Project) {
+		base = base.JoinPath(o.Project)
+	}
+	if o.Project == "" {
+		o.Project = "admin"
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "stoker"
+	}
+	if o.Transport == nil {
+		o.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			TLSHandshakeTimeout: dialTimeout,
+			IdleConnTimeout:     time.Minute,
+			ForceAttemptHTTP2:   true,
+		}
+	}
+	return &Client{o: o, base: base, root: root, http: &http.Client{
+		Transport: o.Transport,
+		// The token goes to the endpoint and nowhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// parseEndpoint takes an endpoint apart: with or without /v3, as operators have it.
+func parseEndpoint(endpoint string) (base, root *url.URL, err error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, nil, cinder.Errorf(cinder.KindInvalid, "the endpoint %q is not an http:// or https:// URL", endpoint)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, nil, cinder.Errorf(cinder.KindInvalid, "the endpoint of %s takes neither user nor parameters", u.Host)
+	}
+	path := strings.TrimRight(u.Path, "/")
+	before, ok := strings.CutSuffix(path, "/v3")
+	if !ok {
+		before = path // an endpoint that leaves the version to us
+	}
+	root = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: before + "/"}
+	return root.JoinPath("v3"), root, nil
+}
+
+// projectID says whether Cinder takes s as the project in a URL (BEHAVIOUR.md,
+// "Who may do what"); with any other name only URLs without a project work.
+func projectID(s string) bool {
+	ok, _ := regexp.MatchString(`^[0-9a-f-]{1,255}$`, s)
+	return ok
+}
+
+// Change is what the server says of a change that it has accepted.
+type Change struct {
+	Operation string // id in stoker's journal; "" from a Cinder
+	RequestID string
+}
+
+// get reads path into out, at the agreed microversion.
+func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
+	v, err := c.version(ctx)
+	if err != nil {
+		return err
+	}
+	u := c.base.JoinPath(path)
+	u.RawQuery = query.Encode()
+	answer, _, err := c.do(ctx, http.MethodGet, u, v, nil)
+	if err != nil {
+		return err
+	}
+	return c.decode(answer, out)
+}
+
+// put sends body to path and returns the answer's body.
+func (c *Client) put(ctx context.Context, path string, body any) ([]byte, Change, error) {
+	v, err := c.version(ctx)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	return c.do(ctx, http.MethodPut, c.base.JoinPath(path), v, body)
+}
+
+// change is put for those whose answer says nothing that we want to know.
+func (c *Client) change(ctx context.Context, path string, body any) (Change, error) {
+	_, change, err := c.put(ctx, path, body)
+	return change, err
+}
+
+// needs fails with KindNotSupported when the server does not know a microversion.
+func (c *Client) needs(ctx context.Context, minor int, what string) error {
+	v, err := c.version(ctx)
+	if err != nil {
+		return err
+	}
+	if v.minor < minor {
+		return cinder.Errorf(cinder.KindNotSupported, "%s needs microversion 3.%d; the server at %s knows 3.%d", what, minor, c.root.Host, v.minor)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"stoker/internal/cinder"
+)
+
+// maxBody bounds an answer: a list of 50,000 services is a third of it.
+const maxBody = 64 << 20
+
+// do sends one request and returns the body of its answer. It takes no longer
+// than the client's timeout. It fails with the kind that stands for the status,
+// and with KindUnavailable or KindTimeout when there was no answer.
+func (c *Client) do(ctx context.Context, method string, u *url.URL, v version, body any) ([]byte, Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	req, err := c.request(ctx, method, u, v, body)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, Change{}, c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return nil, Change{}, c.unreachable(ctx, err)
+	case len(answer) > maxBody:
+		return nil, Change{}, cinder.Errorf(cinder.KindRemote, "%s answers with more than %d MiB", c.root.Host, maxBody>>20)
+	}
+	change := Change{Operation: resp.Header.Get("X-Stoker-Operation"), RequestID: resp.Header.Get("X-Openstack-Request-Id")}
+	if fine := resp.StatusCode/100 == 2 || v == (version{}) && resp.StatusCode == http.StatusMultipleChoices; !fine {
+		return nil, change, fault(resp.StatusCode, answer)
+	}
+	return answer, change, nil
+}
+
+// decode reads an answer. KindRemote when it is not what was asked for.
+func (c *Client) decode(answer []byte, out any) error {
+	if err := json.Unmarshal(answer, out); err != nil {
+		return cinder.Wrap(cinder.KindRemote, err, "what %s answers is not a block-storage API's", c.root.Host)
+	}
+	return nil
+}
+
+func (c *Client) request(ctx context.Context, method string, u *url.URL, v version, body any) (*http.Request, error) {
+	var r io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("request body: %w", err)
+		}
+		r = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), r)
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.o.UserAgent)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if v != (version{}) {
+		req.Header.Set("X-Auth-Token", "admin:"+c.o.Project)
+		req.Header.Set("OpenStack-API-Version", "volume "+v.String())
+	}
+	return req, nil
+}
+
+// unreachable says why there was no answer, or none to its end. A caller who has
+// lost interest gets the context's error.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the rest of its text is the URL
+	}
+	host := c.root.Host
+	n, isNet := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%s: %w", host, context.Canceled)
+	case ctx.Err() != nil, isNet && n.Timeout():
+		return cinder.Wrap(cinder.KindTimeout, err, "no answer from %s in time", host)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return cinder.Wrap(cinder.KindUnavailable, err, "nothing listens on %s", host)
+	default:
+		return cinder.Wrap(cinder.KindUnavailable, err, "cannot reach %s", host)
+	}
+}
