@@ -24,7 +24,6 @@ type BackupOptions struct {
 // log levels and says what it can do.
 type Backup struct {
 	*service
-	notCapable
 	bo BackupOptions
 }
 
@@ -44,19 +43,8 @@ func (b *Backup) publish(ctx context.Context) error {
 	})
 }
 
-func (b *Backup) settle(ctx context.Context, r registration) error {
-	return b.revive(ctx, r)
-}
-
 func (b *Backup) serve(ctx context.Context) (Server, error) {
-	if b.bo.Serve == nil {
-		return nil, nil //nolint:nilnil // Nothing to close.
-	}
-	return b.bo.Serve(ctx, b)
+	return serving(ctx, b.bo.Serve, b)
 }
-
-func (b *Backup) working() error { return nil }
-
-func (b *Backup) afterBeat(context.Context) {}
 
 func (b *Backup) tasks() []task { return []task{{b.bo.StatsInterval, b.tell}} }

@@ -32,7 +32,6 @@ type SchedulerOptions struct {
 // volume services say of themselves and tells the pools of those that serve.
 type Scheduler struct {
 	*service
-	notCapable
 	so SchedulerOptions
 
 	mu    sync.Mutex                     // guards known
@@ -144,24 +143,11 @@ func poolsOf(c *cinder.Capabilities) []PoolCapabilities {
 	return pools
 }
 
-func (s *Scheduler) settle(ctx context.Context, r registration) error {
-	return s.revive(ctx, r)
-}
-
 func (s *Scheduler) serve(ctx context.Context) (Server, error) {
-	if s.so.Serve == nil {
-		return nil, nil //nolint:nilnil // Nothing to close.
-	}
-	return s.so.Serve(ctx, s)
+	return serving(ctx, s.so.Serve, s)
 }
-
-func (s *Scheduler) working() error { return nil }
 
 // publish asks everybody to tell what they can do.
 func (s *Scheduler) publish(ctx context.Context) error {
 	return heard(s.o.Bus.PublishServiceCapabilities(ctx))
 }
-
-func (s *Scheduler) afterBeat(context.Context) {}
-
-func (s *Scheduler) tasks() []task { return nil }

@@ -287,38 +287,15 @@ func (s *service) update(ctx context.Context, fn func(context.Context, control.T
 		if cinder.KindOf(err) != cinder.KindConflict {
 			return err
 		}
-		if attempt == saveAttempts { // Not a conflict to the caller: that would be a refusal by the backend.
+		select {
+		case <-time.After(rand.N(saveWait)):
+		case <-ctx.Done():
+		}
+		if attempt == saveAttempts || ctx.Err() != nil {
+			// Not a conflict to the caller: that would be a refusal by the backend.
 			return cinder.Wrap(cinder.KindUnavailable, err, "The rows are being changed by others all the time.")
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(rand.N(saveWait)):
-		}
 	}
-}
-
-// revive gives a row that was made anew the causes for which its service is
-// disabled: they outlive the row (BEHAVIOUR.md, "Registration and heartbeats").
-func (s *service) revive(ctx context.Context, r registration) error {
-	if !r.revived() {
-		return nil
-	}
-	return s.change(ctx, func(tx control.Tx, now *cinder.Service) error {
-		causes, err := tx.Causes(ctx, now.Binary, now.Host)
-		if err != nil {
-			return err
-		}
-		renew(now, "", false, causes, tx.Now())
-		return nil
-	})
-}
-
-// notCapable is what services without a backend say of replication.
-type notCapable struct{}
-
-func (notCapable) status(context.Context) cinder.ReplicationStatus {
-	return cinder.ReplicationNotCapable
 }
 
 // own is the service's row.
@@ -333,4 +310,40 @@ func (s *service) own(ctx context.Context, tx control.Tx) (cinder.Service, error
 		}
 	}
 	return cinder.Service{}, cinder.Errorf(cinder.KindNotFound, "The row of %s on %s is gone.", s.row.Binary, s.row.Host)
+}
+
+// What follows are the roles' methods as they are for a service without a backend.
+
+func (s *service) status(context.Context) cinder.ReplicationStatus {
+	return cinder.ReplicationNotCapable
+}
+
+func (s *service) working() error { return nil }
+
+func (s *service) afterBeat(context.Context) {}
+
+func (s *service) tasks() []task { return nil }
+
+// settle gives a row that was made anew the causes for which its service is
+// disabled: they outlive the row (BEHAVIOUR.md, "Registration and heartbeats").
+func (s *service) settle(ctx context.Context, r registration) error {
+	if !r.revived() {
+		return nil
+	}
+	return s.change(ctx, func(tx control.Tx, now *cinder.Service) error {
+		causes, err := tx.Causes(ctx, now.Binary, now.Host)
+		if err != nil {
+			return err
+		}
+		renew(now, "", false, causes, tx.Now())
+		return nil
+	})
+}
+
+// serving is role.serve of a role whose options say how.
+func serving[R any](ctx context.Context, serve func(context.Context, R) (Server, error), r R) (Server, error) {
+	if serve == nil {
+		return nil, nil //nolint:nilnil // Nothing to close.
+	}
+	return serve(ctx, r)
 }

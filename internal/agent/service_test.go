@@ -45,7 +45,8 @@ func TestOneReportEachInterval(t *testing.T) {
 		began := time.Now()
 		pass(35 * time.Second)
 		var at []time.Duration
-		for _, beat := range s.rows.beats {
+		_, beats := s.rows.look()
+		for _, beat := range beats {
 			at = append(at, beat.Sub(began))
 		}
 		want := []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second}
@@ -102,7 +103,7 @@ func TestRemovedRow(t *testing.T) {
 				if err := s.do(tt.do...); err != nil {
 					t.Fatal(err)
 				}
-				s.rows.causes["cinder-volume "+alpha] = tt.causes
+				s.rows.set(func(r *rows) { r.causes["cinder-volume "+alpha] = tt.causes })
 				s.rows.remove(alpha)
 				pass(10 * time.Second)
 				s.want(tt.want)
@@ -129,9 +130,7 @@ func TestRegistrationIsFinished(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.rows.remove(alpha)
-		s.rows.mu.Lock()
-		s.rows.conflicts = saveAttempts
-		s.rows.mu.Unlock()
+		s.rows.set(func(r *rows) { r.conflicts = saveAttempts })
 		pass(19 * time.Second)
 		s.want("enabled enabled")
 		pass(10 * time.Second)
@@ -218,7 +217,7 @@ func TestBackendThatCannotBeSetUp(t *testing.T) {
 		if !strings.Contains(s.buf(), "level=ERROR") || !strings.Contains(s.buf(), "no such array") {
 			t.Errorf("the log does not say why:\n%s", s.buf())
 		}
-		wantKind(t, s.do("freeze"), cinder.KindInternal)
+		wantKind(t, s.do("freeze"), cinder.KindUnavailable)
 
 		s.array.set("setup", nil)
 		pass(40 * time.Second)
@@ -285,11 +284,11 @@ func TestCapabilitiesArePublished(t *testing.T) {
 		if got := poolState(s.bus.last()); got != "down" || s.bus.last().Values["volume_backend_name"] != "alpha" {
 			t.Errorf("a backend without an answer is published as %v", s.bus.last().Values)
 		}
-		s.bus.err = cinder.Errorf(cinder.KindUndeliverable, "no scheduler")
+		s.bus.setErr(cinder.Errorf(cinder.KindUndeliverable, "no scheduler"))
 		if err := s.PublishCapabilities(t.Context()); err != nil {
 			t.Errorf("that there is no scheduler gives %v", err)
 		}
-		s.bus.err = cinder.Errorf(cinder.KindUnavailable, "no bus")
+		s.bus.setErr(cinder.Errorf(cinder.KindUnavailable, "no bus"))
 		wantKind(t, s.PublishCapabilities(t.Context()), cinder.KindUnavailable)
 		pass(time.Minute)
 		if !strings.Contains(s.buf(), "no bus") {
@@ -302,8 +301,8 @@ func TestReplicationGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t).start()
 		pass(65 * time.Second)
-		if s.array.rounds != 3 {
-			t.Errorf("%d rounds in 65 s, want one every 20 s", s.array.rounds)
+		if got := s.array.replicated(); got != 3 {
+			t.Errorf("%d rounds in 65 s, want one every 20 s", got)
 		}
 		s.array.set("replicate", errors.New("site-b is gone"))
 		pass(20 * time.Second)

@@ -163,10 +163,7 @@ func (v *Volume) remember(fn func(*backend.State)) {
 }
 
 func (v *Volume) serve(ctx context.Context) (Server, error) {
-	if v.vo.Serve == nil {
-		return nil, nil //nolint:nilnil // Nothing to close.
-	}
-	return v.vo.Serve(ctx, v)
+	return serving(ctx, v.vo.Serve, v)
 }
 
 func (v *Volume) tasks() []task {

@@ -133,6 +133,7 @@ func (v *Volume) ready(ctx context.Context, state backend.State) {
 	if err != nil {
 		v.log.Error("The backend could not be set up: the service does not report itself alive.",
 			"active_backend_id", state.Active, "error", err)
+		err = cinder.Wrap(cinder.KindUnavailable, err, "The backend is not set up.")
 	} else {
 		v.log.Info("The backend is set up.", "active_backend_id", state.Active, "frozen", state.Frozen)
 	}

@@ -187,7 +187,7 @@ func TestWritesThatLoseARace(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSite(t).start()
-				s.rows.conflicts = tt.conflicts
+				s.rows.set(func(r *rows) { r.conflicts = tt.conflicts })
 				err := s.do("freeze")
 				if tt.fails {
 					wantKind(t, err, cinder.KindUnavailable)
@@ -239,7 +239,6 @@ func TestCommandsTakeTurns(t *testing.T) {
 			}
 		}
 		s.want("disabled 'frozen' failed-over on site-b")
-		s.array.hold = nil
 		if diff := cmp.Diff([]string{"setup", "failover", "completed", "freeze"}, s.commands()); diff != "" {
 			t.Errorf("the backend was told (-want +got):\n%s", diff)
 		}
