@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"syscall"
 	"time"
 
+	"stoker/internal/api"
 	"stoker/internal/cinder"
+	"stoker/internal/config"
 )
 
 // Bounds on what a client may take of the server.
@@ -39,8 +42,17 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		}
 		return nil
 	})
+	handler, err := api.New(api.Options{
+		Control: a.control, Auth: api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject},
+		Policy: api.AllowAll{}, Log: a.loggers.Logger("stoker.api"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("lists", func(context.Context) error { handler.Close(); return nil })
 	return &web{listener: l, server: &http.Server{
-		Handler:           http.NotFoundHandler(),
+		Handler:           handler,
+		ErrorLog:          slog.NewLogLogger(a.loggers.Logger("stoker.http").Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		// A freeze may take the response timeout; what follows it is our own work.
 		WriteTimeout: c.ResponseTimeout + readTimeout,

@@ -189,6 +189,19 @@ func TestClusters(t *testing.T) {
 	}
 }
 
+// The dead are not asked, and counted as down.
+func TestTheDead(t *testing.T) {
+	s := fleetOfLoggers(t)
+	answer, err := s.blind().LogLevels(t.Context(), control.LogQuery{Binary: cinder.BinaryVolume})
+	if err != nil || len(answer.Levels)+len(answer.Silent) > 0 {
+		t.Errorf("%+v, %v, want nobody asked", answer, err)
+	}
+	cl, err := s.blind().Cluster(t.Context(), "mycl@alpha", cinder.BinaryVolume)
+	if err != nil || cl.Hosts != 2 || cl.DownHosts != 2 || cl.Up() {
+		t.Errorf("%+v, %v, want both of its members down", cl, err)
+	}
+}
+
 func TestNamesOfServices(t *testing.T) {
 	s := newSite(t)
 	s.volume("host1@alpha", "", cinder.ReplicationEnabled)

@@ -78,6 +78,8 @@ func TestCausesAreIndependent(t *testing.T) {
 		{"failover while frozen, thaw", []string{"freeze", "failover site-b", "thaw"}, "disabled 'failed-over' failed-over on site-b"},
 		{"all three, thaw first", []string{"reason maint", "freeze", "failover site-b", "thaw", "failover default"}, "disabled 'maint' enabled"},
 		{"all three, back first", []string{"reason maint", "freeze", "failover site-b", "failover default", "thaw"}, "disabled 'maint' enabled"},
+		{"all three, back: the freeze's reason comes first", []string{"reason maint", "freeze", "failover site-b", "failover default"}, "disabled 'frozen' frozen enabled"},
+		{"all three, thawed: the failover's comes next", []string{"reason maint", "failover site-b", "freeze", "thaw"}, "disabled 'failed-over' failed-over on site-b"},
 		{"refused thaw stays frozen", []string{"freeze", "refuse-thaw", "?thaw"}, "disabled 'frozen' frozen enabled"},
 		{"failover that fails", []string{"failover explode"}, "disabled - failover-error"},
 		{"has a way back", []string{"failover explode", "failover default"}, "enabled '' enabled"},

@@ -46,12 +46,21 @@ func newSite(tb testing.TB) *site {
 }
 
 // process is one more API process on the same database.
-func (s *site) process(owner string) *control.Control {
-	return control.New(control.Options{
+func (s *site) process(owner string) *control.Control { return control.New(s.options(owner)) }
+
+// blind is a process that takes every service for dead.
+func (s *site) blind() *control.Control {
+	o := s.options("blind")
+	o.DownTime = -1
+	return control.New(o)
+}
+
+func (s *site) options(owner string) control.Options {
+	return control.Options{
 		Store: app.Store(s.db), Fleet: s.fleet, Logs: s.fleet, Loggers: s.logs, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
 		Host: "ctl1", Owner: owner, DownTime: time.Minute, PoolsTimeout: time.Second, LogTimeout: time.Second,
 		ResponseTimeout: time.Second, FailoverDeadline: time.Hour, Lease: 20 * time.Second,
-	})
+	}
 }
 
 // volume registers a volume service that is up.

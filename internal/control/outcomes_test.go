@@ -145,9 +145,17 @@ func TestListShowsTheJournalWhileOpen(t *testing.T) {
 	if got, want := says(s.row(alpha)), "disabled 'frozen' frozen enabled"; got != want {
 		t.Errorf("half-way: %s, want %s", got, want)
 	}
-	_, err := s.Freeze(t.Context(), control.Selector{Host: alpha})
+	half, err := s.db.View(t.Context(), cinder.ServiceQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := says(half.Services[0])
+	if all, err := s.Services(t.Context(), cinder.ServiceQuery{}); err != nil || says(all.Services[0]) == before || says(half.Services[0]) != before {
+		t.Errorf("a list of all says %s, %v, and makes of the store's own rows %s, which were %s", says(all.Services[0]), err, says(half.Services[0]), before)
+	}
+	_, err = s.Freeze(t.Context(), control.Selector{Host: alpha})
 	wantKind(t, err, cinder.KindConflict)
-	if err := s.act("reason other"); err != nil {
+	if err = s.act("reason other"); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := says(s.row(alpha)), "disabled 'other' frozen enabled"; got != want {
@@ -280,6 +288,61 @@ func TestNoChangeLooksLikeAHeartbeat(t *testing.T) {
 		}
 		if got := s.row(alpha).UpdatedAt; !got.Equal(before) {
 			t.Fatalf("%s moved updated_at from %v to %v", words, before, got)
+		}
+	}
+}
+
+// A write of disabled is noted in modified_at, also when it changes nothing else
+// (services.json, enable/vol@3.26).
+func TestEveryEnableAndDisableIsDated(t *testing.T) {
+	for _, words := range []string{"enable", "disable", "reason x"} {
+		s := newSite(t)
+		s.volume(alpha, "", cinder.ReplicationEnabled)
+		if err := s.act(words); err != nil {
+			t.Fatal(err)
+		}
+		if s.row(alpha).ModifiedAt.IsZero() {
+			t.Errorf("%s left modified_at empty", words)
+		}
+	}
+}
+
+// A request that waits for its answer is left alone by the recovery of its own
+// process, and by that of others as long as its lease holds.
+func TestRecoveryLeavesTheLivingAlone(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.fleet.hold, s.fleet.entered = make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	go func() { done <- s.act("freeze") }()
+	<-s.fleet.entered
+	for _, c := range []*control.Control{s.Control, s.process("api-2")} {
+		looks := 0
+		s.runUntil(c, func() bool {
+			looks++
+			return len(s.open()) == 0 || looks > 10
+		})
+		if open := s.open(); len(open) != 1 || open[0].Owner != "api-1" {
+			t.Fatalf("while the service works: %+v, want one open operation of api-1", open)
+		}
+	}
+	close(s.fleet.hold)
+	if err := <-done; err != nil {
+		t.Errorf("freeze: %v", err)
+	}
+}
+
+// A service that is down is not failed over, and neither is a cluster without
+// anybody who could do it (services.json, failover/down@3.70).
+func TestFailoverOfTheDead(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.volume("nodea@alpha", "mycl@alpha", cinder.ReplicationEnabled)
+	for _, sel := range []control.Selector{{Host: alpha}, {Cluster: "mycl@alpha"}} {
+		_, err := s.blind().Failover(t.Context(), sel, nil)
+		wantKind(t, err, cinder.KindInvalid)
+		if !strings.HasSuffix(cinder.Message(err), "and must be up to failover.") {
+			t.Errorf("%s: %v", sel, err)
 		}
 	}
 }
