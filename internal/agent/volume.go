@@ -73,10 +73,11 @@ func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
 	if err := v.working(); err != nil {
 		return err
 	}
-	word := map[bool]string{true: "freeze", false: "thaw"}
+	word := map[bool]string{true: "freeze", false: "thaw"}[frozen]
+	log := v.log.With("command", word, "request_id", cinder.CallerFrom(ctx).RequestID)
 	if err := v.commandFrozen(ctx, frozen); err != nil {
-		v.log.Warn("The backend did not do as told.", "command", word[frozen], "error", err)
-		return fmt.Errorf("%s %s: %w", word[frozen], v.row.Host, err)
+		log.Warn("The backend did not do as told.", "error", err)
+		return fmt.Errorf("%s %s: %w", word, v.row.Host, err)
 	}
 	// From here on, the caller going away must not leave the row behind the backend.
 	ctx = context.WithoutCancel(ctx)
@@ -89,12 +90,12 @@ func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
 		return nil
 	})
 	if err != nil {
-		v.log.Error("The row could not be written: the backend goes back.", "command", word[frozen], "error", err)
+		log.Error("The row could not be written: the backend goes back.", "error", err)
 		v.putBack(ctx)
-		return fmt.Errorf("%s %s: %w", word[frozen], v.row.Host, err)
+		return fmt.Errorf("%s %s: %w", word, v.row.Host, err)
 	}
 	v.remember(func(s *backend.State) { s.Frozen = frozen })
-	v.log.Info("Command carried out.", "command", word[frozen])
+	log.Info("Command carried out.")
 	return nil
 }
 

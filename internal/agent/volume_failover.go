@@ -19,13 +19,14 @@ func (v *Volume) Failover(ctx context.Context, target *string) error {
 		return err
 	}
 	defer done()
-	v.log.Info("Failing over.", "target", value(target))
+	log := v.log.With("target", value(target), "request_id", cinder.CallerFrom(ctx).RequestID)
+	log.Info("Failing over.")
 	active, failure := v.vo.Backend.Failover(ctx, target)
 	if failure == nil {
 		v.arrived(active)
-		v.log.Warn("Failed over.", "active_backend_id", active)
+		log.Warn("Failover done.", "active_backend_id", active)
 	} else {
-		v.log.Error("The failover did not happen.", "target", value(target), "error", failure)
+		log.Error("The failover did not happen.", "error", failure)
 	}
 	// Whatever became of the caller, the rows must say what happened.
 	err = v.conclude(context.WithoutCancel(ctx), outcomeOf(active, failure))

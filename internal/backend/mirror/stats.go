@@ -9,21 +9,18 @@ import (
 	"syscall"
 
 	"stoker/internal/backend"
-	"stoker/internal/cinder"
 )
 
 // Stats says what the active site holds and has room for. A site that cannot be
-// read is no error, but a pool that is down.
+// read is no error, but a pool that is down, as is one before Setup.
 func (b *Backend) Stats(context.Context) (backend.Stats, error) {
 	pool := backend.Pool{Name: b.o.Name}
-	site := b.where()
-	if site == "" {
-		site = cinder.FailbackTarget
-	}
-	if err := b.measure(b.dir(site), &pool); err != nil {
-		b.o.Log.Warn("The active site cannot be read: the backend is down.", "backend", b.o.Name, "site", site, "error", err)
-	} else {
-		pool.Up = b.where() != ""
+	if site := b.where(); site != "" {
+		err := measure(b.dir(site), &pool)
+		pool.Up = err == nil
+		if err != nil {
+			b.o.Log.Warn("The active site cannot be read: the backend is down.", "backend", b.o.Name, "site", site, "error", err)
+		}
 	}
 	return backend.Stats{
 		Name: b.o.Name, Vendor: "Stoker", Version: "1.0", Protocol: "file",
@@ -32,7 +29,7 @@ func (b *Backend) Stats(context.Context) (backend.Stats, error) {
 }
 
 // measure reads the room of the directory's file system and what its volumes take.
-func (b *Backend) measure(dir string, p *backend.Pool) error {
+func measure(dir string, p *backend.Pool) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
