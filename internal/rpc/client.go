@@ -117,9 +117,6 @@ func (c *Client) LogLevels(ctx context.Context, s cinder.Service, prefix string)
 	if err := json.Unmarshal(raw, &levels); err != nil {
 		return nil, unreadable(err)
 	}
-	if levels == nil {
-		levels = oslo.LogLevels{}
-	}
 	return levels, nil
 }
 

@@ -1,0 +1,100 @@
+package rpc_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/internal/cinder"
+	"stoker/internal/oslo"
+	"stoker/internal/rpc"
+)
+
+func TestTargets(t *testing.T) {
+	first := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	host := func(age time.Duration, targets any) cinder.Capabilities {
+		return cinder.Capabilities{
+			Service: "volume", Host: "host1@alpha", Time: first.Add(-age),
+			Values: map[string]any{"replication_targets": targets},
+		}
+	}
+	cluster := host(0, []string{"site-d"})
+	cluster.Host, cluster.Cluster = "nodea@alpha", "mycl@alpha"
+	backup := host(0, []string{"site-e"})
+	backup.Service = "backup"
+	for _, tc := range []struct {
+		name string
+		told []cinder.Capabilities
+		of   cinder.Service
+		want []string
+	}{
+		{"nobody told anything", nil, alpha(), nil},
+		{"names", []cinder.Capabilities{host(0, []string{"site-b", "site-c"})}, alpha(), []string{"site-b", "site-c"}},
+		{
+			"objects",
+			[]cinder.Capabilities{host(0, []any{map[string]any{"backend_id": "site-b", "san_ip": "x"}, map[string]any{}, 7})},
+			alpha(),
+			[]string{"site-b"},
+		},
+		{"none", []cinder.Capabilities{host(0, []string{})}, alpha(), nil},
+		{"no word of targets", []cinder.Capabilities{{Service: "volume", Host: "host1@alpha", Values: map[string]any{}}}, alpha(), nil},
+		{"no list", []cinder.Capabilities{host(0, "site-b")}, alpha(), nil},
+		{"the newest counts", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, []string{"site-c"})}, alpha(), []string{"site-c"}},
+		{"an older one does not", []cinder.Capabilities{host(0, []string{"site-c"}), host(time.Minute, []string{"site-b"})}, alpha(), []string{"site-c"}},
+		{"there are no more", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, nil)}, alpha(), nil},
+		{"another service", []cinder.Capabilities{host(0, []string{"site-b"})}, member("host1@alpha"), nil},
+		{"a cluster's", []cinder.Capabilities{cluster}, member("nodeb@alpha"), []string{"site-d"}},
+		{"a backup service of the same name", []cinder.Capabilities{backup}, alpha(), nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBus(t)
+				s, err := b.Follow(t.Context(), b.Transport)
+				closed(t, s, err)
+				for _, c := range tc.told {
+					if err := b.UpdateServiceCapabilities(t.Context(), c); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+				}
+				if diff := cmp.Diff(tc.want, b.Targets(tc.of)); diff != "" {
+					t.Errorf("targets (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// Whoever follows asks to be told, hears what schedulers hear, and takes nothing
+// away from them.
+func TestFollowIsNoScheduler(t *testing.T) {
+	b := newBus(t)
+	volume, backup, scheduler := b.serveVolume(t, "host1@alpha", ""), b.serveBackup(t), b.serveScheduler(t)
+	s, err := b.Follow(t.Context(), b.Transport)
+	closed(t, s, err)
+	for name, r := range map[string]*recorder{"volume": volume, "backup": backup} {
+		if got := r.next(t).Name; got != "publish" {
+			t.Errorf("the %s service was told to %s, want publish", name, got)
+		}
+	}
+	if n, err := b.Consumers(t.Context(), oslo.ToAny("cinder-scheduler")); n != 1 || err != nil {
+		t.Errorf("%d consumers take work of schedulers (%v), want the scheduler alone", n, err)
+	}
+	if err := b.UpdateServiceCapabilities(t.Context(), cinder.Capabilities{Service: "volume", Host: "host1@alpha"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := scheduler.next(t).Name; got != "update" {
+		t.Errorf("the scheduler was told %s, want update", got)
+	}
+}
+
+// Services announce by themselves before long: that they could not be asked is
+// no reason not to listen.
+func TestFollowWithoutAsking(t *testing.T) {
+	b := newBus(t)
+	client := oslo.NewClient(oslo.ClientOptions{Transport: deaf{b.Transport}, ResponseTimeout: time.Second, Log: b.log})
+	s, err := rpc.New(client, rpc.Options{Log: b.log}).Follow(t.Context(), b.Transport)
+	closed(t, s, err)
+}
