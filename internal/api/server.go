@@ -1,0 +1,192 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"stoker/internal/api/microversion"
+	"stoker/internal/api/schema"
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+)
+
+// The headers that the API adds to what HTTP has.
+const (
+	headerRequestID = "X-Openstack-Request-Id"
+	headerOperation = "X-Stoker-Operation" // of every answer to a change: the journal's id of it
+)
+
+// listTimeout bounds a read of the services that several requests may share.
+// The database and the scheduler have tighter bounds of their own.
+const listTimeout = 30 * time.Second
+
+// Authenticator finds out who sends a request.
+type Authenticator interface {
+	// Authenticate returns the caller, without request id and address. It fails
+	// with KindUnauthenticated when the request does not prove who sends it, and
+	// with KindUnavailable when that cannot be found out now.
+	Authenticate(r *http.Request) (cinder.Caller, error)
+}
+
+// Policy decides what a caller may do.
+type Policy interface {
+	// Allow fails with KindForbidden when the caller may not do what the rule stands for.
+	Allow(ctx context.Context, caller cinder.Caller, rule string) error
+}
+
+// Options are what a Server is made of.
+type Options struct {
+	Control *control.Control
+	Auth    Authenticator
+	Policy  Policy
+	Log     *slog.Logger
+
+	// Challenge is what a 401 asks for (WWW-Authenticate). "" is plain Keystone.
+	Challenge string
+	// PublicURL is what the links in answers begin with, without a slash at the
+	// end. "" is the address that the request was sent to.
+	PublicURL string
+}
+
+// Server answers requests. It is safe for concurrent use, and knows nothing that
+// another one would need.
+type Server struct {
+	o         Options
+	log       *slog.Logger
+	challenge string
+	mux       *http.ServeMux
+	schemas   schema.Set
+	lists     *coalescer[listing, []byte]
+}
+
+// New makes a Server. It fails when a route asks for a schema that is not there.
+func New(o Options) (*Server, error) {
+	schemas, err := schema.Compile()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, log: o.Log, challenge: o.Challenge, schemas: schemas}
+	if s.challenge == "" {
+		s.challenge = "Keystone"
+	}
+	s.lists = newCoalescer(listTimeout, s.list)
+	table := routes()
+	for i := range table {
+		if name := table[i].schema; name != "" && schemas[name] == nil {
+			return nil, fmt.Errorf("route %s %s: no schema %s", table[i].method, table[i].pattern, name)
+		}
+	}
+	s.mux = newMux(table)
+	return s, nil
+}
+
+// Close ends what the server still does for requests that nobody waits for. It
+// is called after the last request was answered.
+func (s *Server) Close() { s.lists.close() }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	rq, found := newRequest(r)
+	a := s.answer(rq, found)
+	h := w.Header()
+	maps.Copy(h, a.header)
+	h[headerRequestID] = []string{rq.caller.RequestID}
+	if rq.operation != "" {
+		h[headerOperation] = []string{rq.operation}
+	}
+	if rq.versioned() || rq.versionHeader != "" {
+		h["Vary"] = []string{microversion.Header}
+	}
+	if rq.versionHeader != "" {
+		h[http.CanonicalHeaderKey(microversion.Header)] = []string{rq.versionHeader}
+	}
+	if _, said := h["Content-Type"]; !said {
+		h["Content-Type"] = []string{"application/json"}
+	}
+	if a.status != http.StatusNoContent {
+		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
+	}
+	w.WriteHeader(a.status)
+	if r.Method != http.MethodHead {
+		if _, err := w.Write(a.body); err != nil {
+			s.log.DebugContext(rq.ctx, "the client did not wait for the answer", "request_id", rq.caller.RequestID, "error", err)
+		}
+	}
+	s.logAnswer(rq, a, began)
+}
+
+func (s *Server) logAnswer(rq *request, a *answer, began time.Time) {
+	level := slog.LevelDebug
+	if rq.operation != "" {
+		level = slog.LevelInfo
+	}
+	if !s.log.Enabled(rq.ctx, level) {
+		return
+	}
+	s.log.LogAttrs(rq.ctx, level, "request answered",
+		slog.String("method", rq.http.Method), slog.String("path", rq.path), slog.Int("status", a.status),
+		slog.Int("bytes", len(a.body)), slog.Duration("took", time.Since(began)), slog.String("user", rq.caller.UserID),
+		slog.String("address", rq.caller.Address), slog.String("request_id", rq.caller.RequestID), slog.String("operation", rq.operation))
+}
+
+// answer is the answer to a request, whatever happens.
+func (s *Server) answer(rq *request, found bool) (a *answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			a = s.fault(rq, panicked(p))
+		}
+	}()
+	a, err := s.handle(rq, found)
+	if err != nil {
+		return s.fault(rq, err)
+	}
+	return a
+}
+
+// handle takes a request to its route: what is too large goes nowhere, nothing
+// under /v3 is told to who is nobody, and what leads nowhere is not found.
+func (s *Server) handle(rq *request, found bool) (*answer, error) {
+	if rq.http.ContentLength > maxBody {
+		return nil, errTooLarge()
+	}
+	if a := s.greet(rq); a != nil {
+		return a, nil
+	}
+	if rq.http.Method == http.MethodOptions && rq.path != healthPath {
+		return &answer{status: http.StatusOK, header: http.Header{"Content-Type": nil}}, nil
+	}
+	if rq.versioned() {
+		if err := s.identify(rq); err != nil {
+			return nil, err
+		}
+	}
+	if !found || !s.find(rq) {
+		return nil, errNotFound()
+	}
+	return s.process(rq)
+}
+
+// greeter is an Authenticator that answers who comes to the door of the API
+// without a token, as noauth does.
+type greeter interface {
+	greet(r *http.Request) http.Header
+}
+
+// greet answers such a visitor (services.json, versions//v3); nil for everybody else.
+func (s *Server) greet(rq *request) *answer {
+	g, ok := s.o.Auth.(greeter)
+	if !ok || rq.path != root && rq.path != root+"/" {
+		return nil
+	}
+	h := g.greet(rq.http)
+	if h == nil {
+		return nil
+	}
+	return &answer{status: http.StatusNoContent, header: h}
+}
