@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,6 +30,8 @@ type Process struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string // for --version; see Version
+
+	Transport http.RoundTripper // to the API; nil is the network
 }
 
 // root is the command line.
@@ -37,6 +41,9 @@ type root struct {
 	Standalone standaloneCmd `cmd:"" help:"Run everything in one process: API, scheduler, backup and three volume backends."`
 	API        apiCmd        `cmd:"" name:"api" help:"Run the API alone, with a configuration file."`
 	DB         dbCmd         `cmd:"" name:"db" help:"Look after the database."`
+	Service    serviceCmd    `cmd:"" help:"List services, and enable, disable, freeze, thaw or fail them over."`
+	Log        logCmd        `cmd:"" help:"Show and change what services log."`
+	Cluster    clusterCmd    `cmd:"" help:"List clusters, and enable or disable them."`
 }
 
 // Main runs the command line and returns the exit status. An interrupt or a
@@ -79,10 +86,13 @@ func newParser(p Process, exit func(int)) (*kong.Kong, error) {
 		kong.Description(description),
 		kong.Writers(p.Stdout, p.Stderr),
 		kong.Exit(exit),
+		kong.ExplicitGroups([]kong.Group{{Key: "api", Title: "Flags of all commands that call the API:"}}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{
 			"version":  p.Version,
 			"data_dir": dataDir(p.Env),
+			"endpoint": cmp.Or(p.env("STOKER_ENDPOINT"), defaultEndpoint),
+			"project":  p.env("STOKER_PROJECT"),
 		},
 	)
 }
@@ -120,7 +130,7 @@ type versionFlag bool
 
 // BeforeReset implements kong's hook for flags that end the program.
 func (versionFlag) BeforeReset(k *kong.Kong, vars kong.Vars) error {
-	fmt.Fprintln(k.Stdout, vars["version"])
+	fmt.Fprintln(k.Stdout, "stoker", vars["version"])
 	k.Exit(exitOK)
 	return nil
 }

@@ -26,9 +26,9 @@ func report(ctx context.Context, w io.Writer, err error, parsed *kong.Context) i
 		fmt.Fprintln(w, "stoker: interrupted")
 		return exitInterrupted
 	}
-	if faults, ok := errors.AsType[config.Faults](err); ok {
+	if faults, ok := errors.AsType[config.FaultsError](err); ok {
 		for _, f := range faults {
-			fmt.Fprintln(w, "stoker:", oneLine(f.Error()))
+			fmt.Fprintln(w, "stoker:", oneLine(f.String()))
 		}
 		return exitFailed
 	}

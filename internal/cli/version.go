@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"runtime/debug"
+	"strings"
 )
 
 // Version says which stoker this is: the version that was given to the linker
@@ -11,7 +12,7 @@ import (
 func Version(linked string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "stoker " + cmp.Or(linked, "(unknown)")
+		return cmp.Or(linked, "unknown")
 	}
 	return version(linked, info)
 }
@@ -28,7 +29,7 @@ func version(linked string, info *debug.BuildInfo) string {
 	if commit != "" && settings["vcs.modified"] == "true" {
 		commit += ", modified"
 	}
-	v := fmt.Sprintf("stoker %s (%s", cmp.Or(linked, info.Main.Version, "(devel)"), info.GoVersion)
+	v := fmt.Sprintf("%s (%s", cmp.Or(linked, strings.Trim(info.Main.Version, "()"), "devel"), info.GoVersion)
 	if commit != "" {
 		v += ", commit " + commit
 	}

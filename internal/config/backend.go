@@ -29,11 +29,12 @@ type ReplicationDevice struct {
 
 // String is the device as a file would have it, but for the parameters' values.
 func (d ReplicationDevice) String() string {
-	s := "backend_id:" + d.BackendID
+	var b strings.Builder
+	b.WriteString("backend_id:" + d.BackendID)
 	for _, k := range slices.Sorted(maps.Keys(d.Params)) {
-		s += "," + k + ":***"
+		b.WriteString("," + k + ":***")
 	}
-	return s
+	return b.String()
 }
 
 // GoString is String, for %#v.

@@ -16,8 +16,8 @@ type Fault struct {
 	Problem string // what is wrong and what is allowed
 }
 
-// Error is the fault in one line.
-func (f Fault) Error() string {
+// String is the fault in one line.
+func (f Fault) String() string {
 	var b strings.Builder
 	switch {
 	case f.Line > 0:
@@ -39,14 +39,14 @@ func (f Fault) Error() string {
 	return strings.ReplaceAll(b.String(), "\n", `\n`)
 }
 
-// Faults are all that is wrong with a configuration.
-type Faults []Fault
+// FaultsError is all that is wrong with a configuration.
+type FaultsError []Fault
 
 // Error is the faults, a line each.
-func (fs Faults) Error() string {
+func (fs FaultsError) Error() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {
-		lines[i] = f.Error()
+		lines[i] = f.String()
 	}
 	return strings.Join(lines, "\n")
 }

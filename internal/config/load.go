@@ -17,7 +17,7 @@ const maxFile = 4 << 20
 
 // Load reads the files, a later one over an earlier one, and env (NAME=value,
 // as os.Environ has it) over them all, and validates the result. It fails with
-// Faults that name everything that is wrong.
+// a FaultsError that names everything that is wrong.
 //
 // Options that are not ours are ignored; see Config.Unknown.
 func Load(files, env []string) (Config, error) {
@@ -39,9 +39,9 @@ func LoadDatabase(files, env []string) (URL, error) {
 	return c.Database, nil
 }
 
-func load(files, env []string) (Config, Faults) {
+func load(files, env []string) (Config, FaultsError) {
 	settings := osloconf.New(env)
-	var faults Faults
+	var faults FaultsError
 	for _, name := range files {
 		text, err := readFile(name)
 		if err == nil {
@@ -91,7 +91,7 @@ func (c *Config) fault(section, name string, v osloconf.Value, printed, problem 
 
 // read takes every option out of s over its default. Options that have no value
 // of their type get a fault.
-func read(s *osloconf.Settings) (Config, Faults) {
+func read(s *osloconf.Settings) (Config, FaultsError) {
 	c := Config{settings: s}
 	r := reader{c: &c, table: options()}
 	for _, o := range r.table {
@@ -118,7 +118,7 @@ func read(s *osloconf.Settings) (Config, Faults) {
 type reader struct {
 	c      *Config
 	table  []option[Config]
-	faults Faults
+	faults FaultsError
 }
 
 // fallback is the default of an option, for those that refer to it.

@@ -8,7 +8,7 @@ import (
 )
 
 // Validate says everything that is wrong with c, also when it was made in code:
-// nil, or Faults.
+// nil, or FaultsError.
 func (c Config) Validate() error {
 	if faults := c.validate(nil); len(faults) > 0 {
 		return faults
@@ -18,7 +18,7 @@ func (c Config) Validate() error {
 
 // validate finds the faults besides those known already: an option has one fault
 // at most.
-func (c Config) validate(known Faults) Faults {
+func (c Config) validate(known FaultsError) FaultsError {
 	v := validator{c: c, known: known}
 	for _, o := range options() {
 		checkOption(&v, o, &c, o.group)
@@ -39,8 +39,8 @@ func (c Config) validate(known Faults) Faults {
 
 type validator struct {
 	c     Config
-	known Faults
-	found Faults
+	known FaultsError
+	found FaultsError
 }
 
 // bad says whether an option has a fault already.

@@ -76,7 +76,7 @@ func (e *expander) value(group, ref string, path []string) (string, error) {
 	if len(path) == maxDepth {
 		return "", fmt.Errorf("$%s: options refer to each other more than %d deep", ref, maxDepth)
 	}
-	return e.expand(group, text, append(path[:len(path):len(path)], full))
+	return e.expand(group, text, append(slices.Clip(path), full))
 }
 
 // find is where ref leads: the option, and its text.

@@ -32,15 +32,15 @@ func (q *question) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &[]any{&q.group, &q.name, &q.multi})
 }
 
-func osloCases(t testing.TB) []oslo {
-	t.Helper()
+func osloCases(tb testing.TB) []oslo {
+	tb.Helper()
 	b, err := os.ReadFile("testdata/oslo.json")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var cases []oslo
 	if err := json.Unmarshal(b, &cases); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cases
 }
@@ -74,6 +74,7 @@ func anyError(v any) any {
 
 // answer is what we make of the case, in the form of its answers.
 func answer(t *testing.T, c oslo) any {
+	t.Helper()
 	var env []string
 	for name, value := range c.Env {
 		env = append(env, name+"="+value)
@@ -112,6 +113,7 @@ func answer(t *testing.T, c oslo) any {
 }
 
 func value(t *testing.T, s *osloconf.Settings, q question, c oslo, fallback func(group, name string) (string, bool)) any {
+	t.Helper()
 	values := s.All(q.group, q.name)
 	if v, ok := s.Get(q.group, q.name); ok && !q.multi {
 		values = []osloconf.Value{v}

@@ -72,7 +72,10 @@ func TestWhereValuesComeFrom(t *testing.T) {
 		osloconf.Value{Text: "2", File: "two.conf", Line: 2},
 		[]osloconf.Value{{Text: "1\n2", File: "one.conf", Line: 6}, {Text: "3", File: "one.conf", Line: 8}},
 		osloconf.Value{},
-		[]string{"DEFAULT", "alpha", "empty"}, []string{"c"}, true, false, osloconf.Value{},
+		[]string{"DEFAULT", "alpha", "empty"},
+		[]string{"c"},
+		true, false,
+		osloconf.Value{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -1,0 +1,102 @@
+package format
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The forms of output.
+const (
+	FormTable = "table"
+	FormJSON  = "json"
+	FormYAML  = "yaml"
+)
+
+// Write writes t, or v in its place when a program reads along: v is what
+// encoding/json makes of it, in YAML too, with the fields in the same order.
+func Write(w io.Writer, form string, v any, t Table) error {
+	switch form {
+	case FormTable:
+		return t.write(w)
+	case FormJSON:
+		b, err := marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(b)
+		return err
+	case FormYAML:
+		return writeYAML(w, v)
+	default:
+		return fmt.Errorf("%q is no output format", form)
+	}
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func writeYAML(w io.Writer, v any) error {
+	b, err := marshal(v)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	node, err := yamlNode(d)
+	if err != nil {
+		return err
+	}
+	e := yaml.NewEncoder(w)
+	e.SetIndent(2)
+	if err := e.Encode(node); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return e.Close()
+}
+
+// yamlNode is the next JSON value of d. It goes by the tokens because a map
+// would forget the order of the fields.
+func yamlNode(d *json.Decoder) (*yaml.Node, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		if t == '[' {
+			n.Kind = yaml.SequenceNode
+		}
+		for d.More() { // an object's keys and values follow each other in both
+			child, err := yamlNode(d)
+			if err != nil {
+				return nil, err
+			}
+			n.Content = append(n.Content, child)
+		}
+		_, err := d.Token() // the closing one
+		return n, err
+	case string:
+		n := &yaml.Node{}
+		n.SetString(t)
+		return n, nil
+	case json.Number:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: t.String()}, nil
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(t)}, nil
+	default:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}, nil
+	}
+}
