@@ -181,7 +181,8 @@ func TestBackendThatDoesNotFollow(t *testing.T) {
 	})
 }
 
-// The one that carried it out agrees with its cluster even when nobody hears of it.
+// The one that carried it out agrees with its cluster even when nobody hears of
+// it; the others are told once the bus is there again.
 func TestFailoverWithoutABus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -190,6 +191,47 @@ func TestFailoverWithoutABus(t *testing.T) {
 		wantKind(t, a.Failover(t.Context(), new("site-b")), cinder.KindUnavailable)
 		a.want("disabled 'failed-over' failed-over on site-b")
 		b.want("enabled failing-over")
+		a.bus.setErr(nil)
+		pass(10 * time.Second)
+		wantAll(t, a, b, "disabled 'failed-over' failed-over on site-b", "disabled 'failed-over' failed-over on site-b")
+		pass(time.Minute)
+		if got := len(a.bus.heard()); got != 2 {
+			t.Errorf("members were told %d times, want one that failed and one that did not", got)
+		}
+	})
+}
+
+// What is owed gives way when somebody else has settled the cluster meanwhile.
+func TestOwedOutcomeGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newCluster(t)
+		a.mark(false, cinder.ReplicationFailingOver)
+		a.rows.setAway(errAway)
+		wantKind(t, a.Failover(t.Context(), new("site-b")), cinder.KindUnavailable)
+		a.rows.setAway(nil)
+		a.mark(false, cinder.ReplicationEnabled) // An administrator gave it up.
+		pass(time.Minute)
+		wantAll(t, a, b, "enabled enabled", "enabled enabled")
+		if got := a.array.is().Active; got != "" {
+			t.Errorf("the backend stays on %q", got)
+		}
+	})
+}
+
+// Hearing of a failover again does not undo what was done since.
+func TestEnabledSinceTheFailover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newCluster(t)
+		a.mark(false, cinder.ReplicationFailingOver)
+		if err := a.Failover(t.Context(), new("site-b")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.rows.edit(t, "nodeb@alpha", func(r *cinder.Service) { r.Disabled, r.DisabledReason = false, nil })
+		if err := b.FailoverCompleted(t.Context(), a.bus.heard()[0]); err != nil {
+			t.Fatal(err)
+		}
+		b.want("enabled failed-over on site-b")
 	})
 }
 

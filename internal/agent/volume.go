@@ -39,7 +39,7 @@ type Volume struct {
 	mu     sync.Mutex // guards what follows
 	state  backend.State
 	broken error                   // why the backend is not set up; nil when it is
-	owed   *cinder.FailoverOutcome // what could not be written into the rows yet
+	owed   *cinder.FailoverOutcome // what rows or members do not know of yet
 }
 
 // NewVolume makes a volume service.

@@ -11,8 +11,8 @@ import (
 // Failover sends the backend to another site and writes the outcome into the
 // service's row or, when it is clustered, the cluster's, and tells every member.
 // A nil target leaves the choice to the backend; cinder.FailbackTarget goes back.
-// Rows that could not be written are written after a later heartbeat. The error
-// is for the log: whoever asked looks at the rows.
+// What could not be written or told is so after a later heartbeat. The error is
+// for the log: whoever asked looks at the rows.
 func (v *Volume) Failover(ctx context.Context, target *string) error {
 	done, err := v.alone(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func (v *Volume) Failover(ctx context.Context, target *string) error {
 		log.Error("The failover did not happen.", "error", failure)
 	}
 	// Whatever became of the caller, the rows must say what happened.
-	err = v.conclude(context.WithoutCancel(ctx), outcomeOf(active, failure))
+	err = v.conclude(context.WithoutCancel(ctx), outcomeOf(active, failure), false)
 	if failure != nil {
 		err = failure
 	}
@@ -85,64 +85,75 @@ func (v *Volume) upToDate(ctx context.Context, tx control.Tx, o cinder.FailoverO
 	if err != nil {
 		return o, err
 	}
-	same := c.ReplicationStatus == o.ReplicationStatus &&
-		(o.ActiveBackendID == nil || value(o.ActiveBackendID) == value(c.ActiveBackendID))
-	if same || c.ReplicationStatus == cinder.ReplicationFailingOver {
+	if shows(o, c.ReplicationStatus, c.ActiveBackendID) || c.ReplicationStatus == cinder.ReplicationFailingOver {
 		return o, nil
 	}
 	v.log.Info("A late word of a failover: the cluster has gone on.", "cluster", c.Name)
 	return stateOf(&c), nil
 }
 
-// conclude writes an outcome where it belongs, or notes that it is owed.
-func (v *Volume) conclude(ctx context.Context, o cinder.FailoverOutcome) error {
+// conclude writes an outcome where it belongs and tells the cluster, or notes
+// that this is owed. One that comes late, having been owed, gives way when the
+// cluster has gone on without it.
+func (v *Volume) conclude(ctx context.Context, o cinder.FailoverOutcome, late bool) error {
 	v.owe(nil)
-	if v.row.Cluster == "" {
-		if err := v.writeOwn(ctx, o); err != nil {
-			v.owe(&o)
-			return err
-		}
-		return nil
+	told := o
+	var err error
+	if v.row.Cluster != "" {
+		told, err = v.writeCluster(ctx, o, late)
 	}
+	if err == nil {
+		err = v.writeOwn(ctx, told)
+	}
+	if err == nil && v.row.Cluster != "" {
+		ctx, cancel := context.WithTimeout(ctx, busTimeout)
+		defer cancel()
+		err = v.o.Bus.FailoverCompleted(ctx, v.row.Cluster, told)
+	}
+	if err != nil {
+		v.owe(&told)
+	}
+	return err
+}
+
+// writeCluster writes an outcome into the cluster's row and returns what is to
+// be told of it.
+func (v *Volume) writeCluster(ctx context.Context, o cinder.FailoverOutcome, late bool) (cinder.FailoverOutcome, error) {
 	told := o
 	err := v.update(ctx, func(ctx context.Context, tx control.Tx) error {
 		was, err := tx.Cluster(ctx, v.row.Cluster, v.row.Binary)
 		if err != nil {
 			return err
 		}
-		now := was
 		told = complete(o, was.ReplicationStatus, was.ActiveBackendID)
+		if late && was.ReplicationStatus != cinder.ReplicationFailingOver {
+			if !shows(told, was.ReplicationStatus, was.ActiveBackendID) {
+				told = stateOf(&was)
+			}
+			return nil
+		}
+		now := was
 		applyCluster(&now, told, tx.Now())
 		return tx.SaveCluster(ctx, was, now)
 	})
-	if err == nil {
-		err = v.writeOwn(ctx, told)
-	}
-	if err != nil {
-		v.owe(&o)
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, busTimeout)
-	defer cancel()
-	return v.o.Bus.FailoverCompleted(ctx, v.row.Cluster, told)
+	return told, err
 }
 
 // writeOwn writes an outcome into the service's own row. One that the row shows
-// already is not written again.
+// already is not written again: an administrator may have enabled it since.
 func (v *Volume) writeOwn(ctx context.Context, o cinder.FailoverOutcome) error {
 	return v.change(ctx, func(tx control.Tx, row *cinder.Service) error {
-		now := *row
-		apply(&now, complete(o, row.ReplicationStatus, row.ActiveBackendID), tx.Now())
-		if !sameState(row, &now) {
-			*row = now
+		o := complete(o, row.ReplicationStatus, row.ActiveBackendID)
+		if !shows(o, row.ReplicationStatus, row.ActiveBackendID) {
+			apply(row, o, tx.Now())
 		}
 		return nil
 	})
 }
 
-func sameState(a, b *cinder.Service) bool {
-	return a.Disabled == b.Disabled && value(a.DisabledReason) == value(b.DisabledReason) &&
-		a.ReplicationStatus == b.ReplicationStatus && value(a.ActiveBackendID) == value(b.ActiveBackendID)
+// shows says whether a row shows an outcome already.
+func shows(o cinder.FailoverOutcome, status cinder.ReplicationStatus, active *string) bool {
+	return status == o.ReplicationStatus && (o.ActiveBackendID == nil || *o.ActiveBackendID == value(active))
 }
 
 // arrived notes that the backend works, at that site.
@@ -153,14 +164,14 @@ func (v *Volume) arrived(active string) {
 	v.broken = nil
 }
 
-// owe notes an outcome that the rows do not show yet; nil when they do.
+// owe notes an outcome that rows or members do not know of yet; nil when they do.
 func (v *Volume) owe(o *cinder.FailoverOutcome) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.owed = o
 }
 
-// afterBeat writes what is owed: the database is there again.
+// afterBeat does what is owed: the database is there again, and perhaps the bus.
 func (v *Volume) afterBeat(ctx context.Context) {
 	select {
 	case <-v.turn:
@@ -174,7 +185,7 @@ func (v *Volume) afterBeat(ctx context.Context) {
 	if o == nil {
 		return
 	}
-	if err := v.conclude(ctx, *o); err != nil {
-		v.log.Warn("The outcome of a failover is still not written down.", "error", err)
+	if err := v.conclude(ctx, *o, true); err != nil {
+		v.log.Warn("The outcome of a failover is still not known to all.", "error", err)
 	}
 }
