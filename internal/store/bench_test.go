@@ -63,22 +63,20 @@ func benchmarkView(b *testing.B, n int) {
 			view(b, cinder.ServiceQuery{Host: &host}, 1)
 		}
 	})
-	b.Run("held", func(b *testing.B) {
-		view(b, cinder.ServiceQuery{}, n)
-		full := heap()
-		if _, err := db.Beat(b.Context(), 1); err != nil { // the next view forgets the last one
-			b.Fatal(err)
-		}
-		if err := db.Update(b.Context(), func(tx *store.Tx) error { return nil }); err != nil {
-			b.Fatal(err)
-		}
-		v, err := db.View(b.Context(), cinder.ServiceQuery{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		runtime.KeepAlive(v)
-		b.ReportMetric(float64(full)/1e6, "MB")
-	})
+}
+
+// TestFleetIsSmall: what a process keeps of 10,000 services.
+func TestFleetIsSmall(t *testing.T) {
+	db := newFleet(t, 10_000)
+	before := heap()
+	v, err := db.View(t.Context(), cinder.ServiceQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, limit := int64(heap())-int64(before), int64(6_000_000); got > limit {
+		t.Errorf("%d bytes for %d services, want at most %d", got, len(v.Services), limit)
+	}
+	runtime.KeepAlive(v)
 }
 
 func heap() uint64 {
@@ -147,7 +145,7 @@ func newFleet(tb testing.TB, n int) *store.DB {
 			'cinder-volume', %d, 0, 'nova', '3.18', '1.39', 'enabled', 0, %s, '00000000-0000-4000-8000-%012d')`,
 			i%60, i%59, i, i, cluster, i)
 	}
-	exec(tb, path, `INSERT INTO services (created_at, updated_at, deleted, host, "binary", topic, report_count, disabled,
+	execute(tb, path, `INSERT INTO services (created_at, updated_at, deleted, host, "binary", topic, report_count, disabled,
 		availability_zone, rpc_current_version, object_current_version, replication_status, frozen, cluster_name, uuid)
 		VALUES `+rows.String())
 	return db

@@ -3,16 +3,40 @@ package store_test
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	_ "modernc.org/sqlite"
 
+	"stoker/internal/cinder"
 	"stoker/internal/store"
 	"stoker/internal/store/storetest"
 )
 
+func TestContract(t *testing.T) {
+	storetest.Run(t, func(tb testing.TB) storetest.Database {
+		tb.Helper()
+		path := filepath.Join(tb.TempDir(), "stoker.db")
+		open(tb, path)
+		return storetest.Database{
+			Open: func(tb testing.TB) *store.DB { tb.Helper(); return open(tb, path) },
+			Exec: func(tb testing.TB, query string, args ...any) { tb.Helper(); execute(tb, path, query, args...) },
+		}
+	})
+}
+
 // open opens the database in a file, prepared.
 func open(tb testing.TB, path string) *store.DB {
+	tb.Helper()
+	db := connect(tb, path)
+	if _, err := db.Sync(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	return db
+}
+
+// connect opens the database in a file as it is.
+func connect(tb testing.TB, path string) *store.DB {
 	tb.Helper()
 	db, err := store.Open(tb.Context(), store.Options{URL: "sqlite:///" + path})
 	if err != nil {
@@ -23,35 +47,52 @@ func open(tb testing.TB, path string) *store.DB {
 			tb.Error(err)
 		}
 	})
-	if _, err := db.Sync(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
 	return db
 }
 
-// exec runs SQL as another program would.
-func exec(tb testing.TB, path, query string, args ...any) {
+// raw is a handle of another program's.
+func raw(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
-	db, err := sql.Open("sqlite", filepath.Clean(path)+"?_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// execute runs SQL as another program would, and leaves.
+func execute(tb testing.TB, path, query string, args ...any) {
+	tb.Helper()
+	db := raw(tb, path)
 	if _, err := db.ExecContext(tb.Context(), query, args...); err != nil {
-		tb.Fatal(err)
+		tb.Fatalf("%s: %v", query, err)
 	}
 	if err := db.Close(); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-func TestContract(t *testing.T) {
-	storetest.Run(t, func(tb testing.TB) storetest.Database {
-		tb.Helper()
-		path := filepath.Join(tb.TempDir(), "stoker.db")
-		open(tb, path)
-		return storetest.Database{
-			Open: func(tb testing.TB) *store.DB { tb.Helper(); return open(tb, path) },
-			Exec: func(tb testing.TB, query string, args ...any) { tb.Helper(); exec(tb, path, query, args...) },
+// wantLine wants an error of a kind, on one line that says all of the words.
+func wantLine(tb testing.TB, err error, kind cinder.Kind, words ...string) {
+	tb.Helper()
+	if err == nil {
+		tb.Fatalf("no error, want one that says %q", words)
+	}
+	if got := cinder.KindOf(err); got != kind {
+		tb.Errorf("error %q is of kind %v, want %v", err, got, kind)
+	}
+	if strings.Contains(err.Error(), "\n") {
+		tb.Errorf("error %q is not one line", err)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			tb.Errorf("error %q does not say %q", err, w)
 		}
-	})
+	}
 }
