@@ -197,7 +197,7 @@ func TestClusterOnARealDatabase(t *testing.T) {
 func TestFleetOnARealDatabase(t *testing.T) {
 	db := open(t)
 	f := agent.NewFleet(agent.FleetOptions{
-		Size: 1500, Zone: "nova", Store: db, Log: slog.New(slog.DiscardHandler), ReportInterval: 10 * time.Second,
+		Size: 300, Zone: "nova", Store: db, Log: slog.New(slog.DiscardHandler), ReportInterval: 10 * time.Second,
 	})
 	for range 2 { // The second start finds the rows.
 		if err := f.Start(t.Context()); err != nil {
@@ -208,12 +208,12 @@ func TestFleetOnARealDatabase(t *testing.T) {
 		}
 	}
 	view, err := db.View(t.Context(), cinder.ServiceQuery{})
-	if err != nil || len(view.Services) != 1500 {
+	if err != nil || len(view.Services) != 300 {
 		t.Fatalf("%d services, %v", len(view.Services), err)
 	}
-	got := view.Services[1499]
+	got := view.Services[299]
 	want := cinder.Service{
-		Host: "sim-01500@mirror", Binary: "cinder-volume", Topic: "cinder-volume", Zone: "nova", ReplicationStatus: "disabled",
+		Host: "sim-00300@mirror", Binary: "cinder-volume", Topic: "cinder-volume", Zone: "nova", ReplicationStatus: "disabled",
 		ReportCount: 2, RPCVersion: "3.18", ObjectVersion: "1.39",
 		ID: got.ID, UUID: got.UUID, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
 	}
