@@ -9,8 +9,8 @@ import (
 type Fault struct {
 	File    string // or the environment variable; "" for a default or a Config made in code
 	Line    int    // 0 when there is none
-	Section string // "" when the fault is the file's
-	Option  string // "" when the fault is the section's
+	Section string // with Option; both are "" when the fault is the file's
+	Option  string
 	Value   string // as written, secrets left out
 	Default bool   // the value is written nowhere
 	Problem string // what is wrong and what is allowed
@@ -25,18 +25,26 @@ func (f Fault) String() string {
 	case f.File != "":
 		b.WriteString(f.File + ": ")
 	}
-	switch {
-	case f.Option != "":
-		fmt.Fprintf(&b, "[%s] %s = %s", f.Section, f.Option, f.Value)
+	if f.Option != "" {
+		fmt.Fprintf(&b, "[%s] %s = %s", f.Section, f.Option, shorten(f.Value))
 		if f.Default {
 			b.WriteString(" (the default)")
 		}
 		b.WriteString(": ")
-	case f.Section != "":
-		b.WriteString("[" + f.Section + "]: ")
 	}
 	b.WriteString(f.Problem)
 	return strings.ReplaceAll(b.String(), "\n", `\n`)
+}
+
+// maxShown is how much of a value a fault shows: enough to recognise it.
+const maxShown = 120
+
+func shorten(s string) string {
+	r := []rune(s)
+	if len(r) <= maxShown {
+		return s
+	}
+	return string(r[:maxShown]) + "..."
 }
 
 // FaultsError is all that is wrong with a configuration.

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"stoker/internal/osloconf"
 )
@@ -32,7 +34,7 @@ func Load(files, env []string) (Config, error) {
 // nothing else: the schema can be made before the rest is decided.
 func LoadDatabase(files, env []string) (URL, error) {
 	c, faults := load(files, env)
-	faults = slices.DeleteFunc(faults, func(f Fault) bool { return (f.Option != "" || f.Section != "") && f.Section != "database" })
+	faults = slices.DeleteFunc(faults, func(f Fault) bool { return f.Section != "" && f.Section != "database" })
 	if len(faults) > 0 {
 		return "", faults
 	}
@@ -55,7 +57,28 @@ func load(files, env []string) (Config, FaultsError) {
 		return Config{}, faults // what is left out of a file would make faults of its own
 	}
 	c, faults := read(settings)
-	return c, append(faults, c.validate(faults)...)
+	return c, inOrder(files, append(faults, c.validate(faults)...))
+}
+
+// inOrder sorts faults as somebody goes through them who mends the files: by
+// file and line, then the environment and the defaults. Faults of a default that
+// it owes to the option it refers to are left out.
+func inOrder(files []string, faults FaultsError) FaultsError {
+	owed := func(f Fault) bool { return f.Default && strings.Contains(f.Value, "$") }
+	if !slices.ContainsFunc(faults, func(f Fault) bool { return !owed(f) }) {
+		return faults
+	}
+	faults = slices.DeleteFunc(faults, owed)
+	place := func(f Fault) int {
+		if f.Line == 0 {
+			return len(files)
+		}
+		return slices.Index(files, f.File)
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.Line, b.Line))
+	})
+	return faults
 }
 
 func readFile(name string) (text string, err error) {
@@ -98,12 +121,10 @@ func read(s *osloconf.Settings) (Config, FaultsError) {
 		readOption(&r, o, &c, o.group)
 	}
 	for _, section := range c.EnabledBackends {
-		b := Backend{Section: section}
 		if !hasSection(s, section) {
-			r.faults = append(r.faults, Fault{
-				Section: section, Problem: "enabled_backends names this section, but there is none",
-			})
+			continue // a fault, found by validate
 		}
+		b := Backend{Section: section}
 		for _, o := range backendOptions() {
 			readOption(&r, o, &b, section)
 		}

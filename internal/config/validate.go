@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"stoker/internal/osloconf"
 )
@@ -24,11 +25,6 @@ func (c Config) validate(known FaultsError) FaultsError {
 		checkOption(&v, o, &c, o.group)
 	}
 	v.rules()
-	for _, name := range c.EnabledBackends {
-		if !slices.ContainsFunc(c.Backends, func(b Backend) bool { return b.Section == name }) {
-			v.add(Fault{Section: name, Problem: "enabled_backends names this backend, but there is none"})
-		}
-	}
 	for _, b := range c.Backends {
 		for _, o := range backendOptions() {
 			checkOption(&v, o, &b, b.Section)
@@ -76,6 +72,9 @@ func (v *validator) option(name, section, problem string, values []osloconf.Valu
 func (v *validator) rules() {
 	const def = osloconf.DefaultGroup
 	c := v.c
+	if missing := c.missingBackends(); len(missing) > 0 {
+		v.rule(def, "enabled_backends", "there is no section [%s]", strings.Join(missing, "], ["))
+	}
 	if c.AuthStrategy == AuthKeystone {
 		v.rule(def, "auth_strategy", "keystone is not supported yet: set it to %s or %s, which believe every caller",
 			AuthNoauth, AuthNoauthProject)
@@ -93,7 +92,14 @@ func (v *validator) rules() {
 	}
 }
 
-// rule adds a fault of one of options.
+// missingBackends are those of EnabledBackends that are not described.
+func (c Config) missingBackends() []string {
+	return slices.DeleteFunc(slices.Clone(c.EnabledBackends), func(name string) bool {
+		return slices.ContainsFunc(c.Backends, func(b Backend) bool { return b.Section == name })
+	})
+}
+
+// rule adds a fault of one of options, unless that has one already.
 func (v *validator) rule(group, name, format string, args ...any) {
 	for _, o := range options() {
 		if o.group == group && o.name == name && !v.bad(group, name) {
