@@ -3,13 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 
 	"stoker/internal/app"
-	"stoker/internal/cinder"
 	"stoker/internal/store"
+	"stoker/internal/telemetry"
 )
 
 // Servers are the real servers.
@@ -20,7 +18,7 @@ func standalone(ctx context.Context, o StandaloneOptions) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, opts, o.Server, func(a *app.App) { welcome(o.Out, a, opts) })
+	return serve(ctx, opts, o.Server, func(a *app.App) { welcome(o.Server, a, opts) })
 }
 
 func serveAPI(ctx context.Context, o APIOptions) error {
@@ -31,7 +29,7 @@ func serveAPI(ctx context.Context, o APIOptions) error {
 
 // serve runs a process until ctx ends or it fails.
 func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)) error {
-	opts.Log, opts.LogLevel, opts.Version = s.Log, level(s.LogLevel), s.Version
+	opts.Log, opts.LogLevel, opts.Version = s.Log, telemetry.LevelOf(s.LogLevel), s.Version
 	a, err := app.New(ctx, opts)
 	if err != nil {
 		return err
@@ -51,27 +49,14 @@ func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)
 	return failed
 }
 
-// level is the log level that a slog level stands for.
-func level(l slog.Level) cinder.LogLevel {
-	switch {
-	case l < slog.LevelInfo:
-		return cinder.LogDebug
-	case l < slog.LevelWarn:
-		return cinder.LogInfo
-	case l < slog.LevelError:
-		return cinder.LogWarning
-	default:
-		return cinder.LogError
-	}
-}
-
 // standaloneProject is the project that the lines to paste act for: any would do.
 const standaloneProject = "0123456789abcdef0123456789abcdef"
 
 // welcome says what runs and how to talk to it.
-func welcome(w io.Writer, a *app.App, o app.Options) {
+func welcome(s Server, a *app.App, o app.Options) {
+	w := s.Out
 	endpoint := "http://" + a.Addr().String() + "/v3"
-	fmt.Fprintf(w, "Stoker %s runs at %s (data in %s)\n\n", o.Version, endpoint, o.Config.StatePath)
+	fmt.Fprintf(w, "Stoker %s runs at %s (data in %s)\n\n", s.Version, endpoint, o.Config.StatePath)
 	fmt.Fprintf(w, "  cinder-scheduler  %s\n  cinder-backup     %s\n", o.Config.Host, o.Config.Host)
 	for _, v := range o.Volumes {
 		about := "not replicated"
@@ -87,7 +72,7 @@ func welcome(w io.Writer, a *app.App, o app.Options) {
 		fmt.Fprintf(w, "  and %d simulated volume services\n", o.Fleet)
 	}
 	flag := ""
-	if endpoint != "http://127.0.0.1:8776/v3" {
+	if endpoint != defaultEndpoint {
 		flag = " --endpoint " + endpoint
 	}
 	fmt.Fprintf(w, "\nTry, in another terminal:\n\n  stoker service list%s\n  curl -s -H 'X-Auth-Token: admin:%s' -H 'OpenStack-API-Version: volume latest' %s/os-services\n\nCtrl-C stops it.\n",

@@ -35,7 +35,7 @@ func nameLevel(groups []string, a slog.Attr) slog.Attr {
 		return a
 	}
 	if l, ok := a.Value.Any().(slog.Level); ok {
-		return slog.String(slog.LevelKey, string(levelName(l)))
+		return slog.String(slog.LevelKey, string(LevelOf(l)))
 	}
 	return a
 }
@@ -56,8 +56,8 @@ func (h leveled) WithGroup(name string) slog.Handler {
 	return leveled{h.Handler.WithGroup(name), h.level}
 }
 
-// levelName is the threshold that a slog level stands for.
-func levelName(l slog.Level) cinder.LogLevel {
+// LevelOf is the threshold that a slog level stands for.
+func LevelOf(l slog.Level) cinder.LogLevel {
 	switch {
 	case l < slog.LevelInfo:
 		return cinder.LogDebug

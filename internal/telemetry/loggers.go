@@ -57,7 +57,7 @@ func (l *Loggers) Levels(prefix string) map[string]cinder.LogLevel {
 	levels := make(map[string]cinder.LogLevel)
 	for name, n := range l.named {
 		if strings.HasPrefix(name, prefix) {
-			levels[name] = levelName(n.level.Level())
+			levels[name] = LevelOf(n.level.Level())
 		}
 	}
 	return levels
