@@ -105,6 +105,38 @@ func BenchmarkBeat(b *testing.B) {
 	}
 }
 
+// BenchmarkRegister is what a fleet costs that starts for the first time, and once more.
+func BenchmarkRegister(b *testing.B) {
+	services := make([]cinder.Service, 10_000)
+	for i := range services {
+		services[i] = cinder.Service{
+			Host: fmt.Sprintf("new%05d@lvm", i), Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova",
+			RPCVersion: "3.18", ObjectVersion: "1.39", ReplicationStatus: cinder.ReplicationEnabled,
+		}
+	}
+	path := b.TempDir() + "/stoker.db"
+	db := open(b, path)
+	many := func(b *testing.B) {
+		b.Helper()
+		if _, err := db.RegisterMany(b.Context(), services); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			execute(b, path, `DELETE FROM services`)
+			b.StartTimer()
+			many(b)
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		for b.Loop() {
+			many(b)
+		}
+	})
+}
+
 // BenchmarkUpdate is what an enable or disable costs.
 func BenchmarkUpdate(b *testing.B) {
 	db := newFleet(b, 1000)

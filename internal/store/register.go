@@ -93,6 +93,9 @@ func (tx *Tx) put(ctx context.Context, s, was cinder.Service, found bool) (cinde
 			join(&row, cluster)
 		}
 	}
+	if found && row == was {
+		return row, nil
+	}
 	if found {
 		return row, tx.refreshService(ctx, row)
 	}
