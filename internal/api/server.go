@@ -62,6 +62,7 @@ type Server struct {
 	mux       *http.ServeMux
 	schemas   schema.Set
 	lists     *coalescer[listing, []byte]
+	kept      kept
 }
 
 // New makes a Server. It fails when a route asks for a schema that is not there.

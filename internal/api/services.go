@@ -63,6 +63,9 @@ func (s *Server) list(ctx context.Context, key listing) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if key.anyHost && key.anyBinary {
+		return s.kept.render(rows, key.view, states), nil
+	}
 	return renderServices(rows, key.view, states), nil
 }
 
