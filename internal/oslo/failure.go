@@ -116,7 +116,7 @@ func FailureOf(err error) *Failure {
 	case cinder.KindNotSupported:
 		return exception(moduleCinder, "NotSupportedOperation", msg, code(405))
 	case cinder.KindUndeliverable, cinder.KindUnavailable:
-		return exception(moduleCinder, "ServiceUnavailable", msg, code(503))
+		return exception(moduleCinder, "ServiceUnavailable", msg, code(400))
 	case cinder.KindTimeout:
 		return exception(moduleCinder, "RPCTimeout", msg, code(502))
 	default: // KindInternal, KindRemote and what is none of ours.

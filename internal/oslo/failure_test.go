@@ -86,7 +86,7 @@ func TestFailureOf(t *testing.T) {
 		{"nothing there", cinder.Errorf(cinder.KindNotFound, "no x"), "cinder.exception", "NotFound", "no x", map[string]any{"code": 404}},
 		{"not allowed", cinder.Errorf(cinder.KindForbidden, "no"), "cinder.exception", "NotAuthorized", "no", map[string]any{"code": 403}},
 		{"not supported", cinder.Errorf(cinder.KindNotSupported, "no"), "cinder.exception", "NotSupportedOperation", "no", map[string]any{"code": 405}},
-		{"away", cinder.Wrap(cinder.KindUnavailable, secret, "away"), "cinder.exception", "ServiceUnavailable", "away", map[string]any{"code": 503}},
+		{"away", cinder.Wrap(cinder.KindUnavailable, secret, "away"), "cinder.exception", "ServiceUnavailable", "away", map[string]any{"code": 400}},
 		{"late", cinder.Wrap(cinder.KindTimeout, secret, "late"), "cinder.exception", "RPCTimeout", "late", map[string]any{"code": 502}},
 		{"ours to mend", cinder.Wrap(cinder.KindInternal, secret, "secret"), "cinder.exception", "CinderException", generic, map[string]any{"code": 500}},
 		{"somebody else's words", cinder.Errorf(cinder.KindRemote, "secret"), "cinder.exception", "CinderException", generic, map[string]any{"code": 500}},

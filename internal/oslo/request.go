@@ -93,7 +93,7 @@ func DecodeRequest(body []byte) (Request, error) {
 	if r.Call() && r.ReplyTo == "" {
 		return Request{}, fmt.Errorf("decode request %q: a call without a reply queue", r.Method)
 	}
-	if t := inner.Timeout; t != nil && *t >= 1 && *t <= maxKeepAlive.Seconds() {
+	if t := inner.Timeout; r.Call() && t != nil && *t >= 1 && *t <= maxKeepAlive.Seconds() {
 		r.KeepAlive = time.Duration(*t) * time.Second
 	}
 	r.Caller = callerOf(text)
