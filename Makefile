@@ -21,8 +21,7 @@ test: ## Run every test, with the race detector.
 	$(GO) test -race -timeout 20m ./...
 
 cover: ## Test coverage by package.
-	$(GO) test -coverpkg=./internal/... -coverprofile=coverage.out ./...
-	$(GO) run ./test/cover coverage.out
+	$(GO) test -cover ./internal/...
 
 lint: ## Check style and the rules between packages.
 	$(GOLANGCI_LINT) run ./...
@@ -31,7 +30,7 @@ fmt: ## Format as the linter wants it.
 	$(GOLANGCI_LINT) fmt ./...
 
 generate: ## Rewrite golden files and generated documents.
-	$(GO) test ./internal/... -run 'Golden|OpenAPI|Reference' -update
+	grep -rl '"update"' --include='*_test.go' internal | xargs -n 1 dirname | sort -u | xargs -I % $(GO) test ./% -update
 
 verify: generate ## Fail when a golden file or generated document is not up to date.
 	git diff --exit-code
@@ -47,4 +46,4 @@ load: ## Load runs over loopback, beside a bare net/http handler.
 	$(GO) run ./test/bench
 
 clean: ## Remove what the targets above made.
-	rm -rf bin coverage.out
+	rm -rf bin
