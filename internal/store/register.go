@@ -11,10 +11,9 @@ import (
 )
 
 const (
-	// beatTimeout bounds a heartbeat, and beatPerRow what each row adds: a late
-	// one is worth less than the next.
-	beatTimeout = time.Second
-	beatPerRow  = 200 * time.Microsecond
+	// beatPatience is how long a heartbeat waits for other writers: a late one is
+	// worth less than the next.
+	beatPatience = time.Second
 	// beatChunk is how many rows one statement of Beat writes.
 	beatChunk = 1000
 )
@@ -180,10 +179,12 @@ func (db *DB) Beat(ctx context.Context, ids ...int64) (missing []int64, err erro
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, beatTimeout+time.Duration(len(ids))*beatPerRow)
+	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
+	waiting := time.AfterFunc(beatPatience, cancel)
+	defer waiting.Stop()
 	err = db.transact(ctx, func(tx *Tx) error {
-		missing = nil
+		waiting.Stop()
 		for chunk := range slices.Chunk(ids, beatChunk) {
 			gone, err := tx.beat(ctx, chunk)
 			if err != nil {
