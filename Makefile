@@ -30,7 +30,7 @@ fmt: ## Format as the linter wants it.
 	$(GOLANGCI_LINT) fmt ./...
 
 generate: ## Rewrite golden files and generated documents.
-	grep -rl '"update"' --include='*_test.go' internal | xargs -n 1 dirname | sort -u | xargs -I % $(GO) test ./% -update
+	grep -rl 'flag.Bool("update"' --include='*_test.go' internal | xargs -n 1 dirname | sort -u | xargs -I % $(GO) test ./% -update
 
 verify: generate ## Fail when a golden file or generated document is not up to date.
 	git diff --exit-code
