@@ -52,10 +52,11 @@ func Main(p Process, d Deps) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal finds the default action: death
-	return run(ctx, p, d)
+	return Run(ctx, p, d)
 }
 
-func run(ctx context.Context, p Process, d Deps) int {
+// Run is Main without its signals: ctx ends what is under way.
+func Run(ctx context.Context, p Process, d Deps) int {
 	if len(p.Args) == 0 {
 		p.Args = []string{"--help"}
 	}

@@ -366,7 +366,7 @@ func TestOperationAndSilentServices(t *testing.T) {
 	c := serve(t, api("3.71", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Stoker-Operation", "b8b3d0a2")
 		if strings.HasSuffix(r.URL.Path, "get-log") {
-			answer(w, http.StatusOK, `{"log_levels": [], "silent": [{"binary": "cinder-volume", "host": "h@b", "why": "no answer"}]}`, nil)
+			answer(w, http.StatusOK, `{"log_levels": [], "unanswered": [{"binary": "cinder-volume", "host": "h@b", "reason": "no answer"}]}`, nil)
 		}
 	}), client.Options{})
 	change, err := c.Thaw(t.Context(), client.Target{Cluster: "c@b"})

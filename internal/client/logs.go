@@ -31,7 +31,7 @@ type LogAnswer struct {
 type SilentService struct {
 	Binary string `json:"binary"`
 	Host   string `json:"host"`
-	Why    string `json:"why"`
+	Why    string `json:"reason"`
 }
 
 // logMinor is the microversion that log levels came with.
@@ -48,7 +48,7 @@ func (c *Client) GetLog(ctx context.Context, f LogFilter) (LogAnswer, error) {
 	}
 	var answer struct {
 		LogLevels []LogLevels     `json:"log_levels"`
-		Silent    []SilentService `json:"silent"`
+		Silent    []SilentService `json:"unanswered"`
 	}
 	err = c.decode(b, &answer)
 	return LogAnswer{Levels: answer.LogLevels, Silent: answer.Silent}, err

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -23,7 +25,7 @@ func Write(w io.Writer, form string, v any, t Table) error {
 	case FormTable:
 		return t.write(w)
 	case FormJSON:
-		b, err := marshal(v)
+		b, err := marshal(v, "  ")
 		if err != nil {
 			return err
 		}
@@ -36,11 +38,12 @@ func Write(w io.Writer, form string, v any, t Table) error {
 	}
 }
 
-func marshal(v any) ([]byte, error) {
+// marshal is json.Marshal, but leaves <, > and & alone: no browser reads along.
+func marshal(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
+	e.SetIndent("", indent)
 	if err := e.Encode(v); err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
@@ -48,7 +51,7 @@ func marshal(v any) ([]byte, error) {
 }
 
 func writeYAML(w io.Writer, v any) error {
-	b, err := marshal(v)
+	b, err := marshal(v, "  ")
 	if err != nil {
 		return err
 	}
@@ -89,9 +92,7 @@ func yamlNode(d *json.Decoder) (*yaml.Node, error) {
 		_, err := d.Token() // the closing one
 		return n, err
 	case string:
-		n := &yaml.Node{}
-		n.SetString(t)
-		return n, nil
+		return yamlString(t), nil
 	case json.Number:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: t.String()}, nil
 	case bool:
@@ -99,4 +100,26 @@ func yamlNode(d *json.Decoder) (*yaml.Node, error) {
 	default:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}, nil
 	}
+}
+
+// yamlString is a string that every reader of YAML takes for one: in quotes,
+// unless it starts with a letter, has nothing but letters, digits and some
+// harmless signs, and is no word that YAML 1.1 means something by.
+func yamlString(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle}
+	switch strings.ToLower(s) {
+	case "", "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return n
+	}
+	for i, r := range s {
+		switch {
+		case unicode.IsLetter(r):
+		case i > 0 && (unicode.IsDigit(r) || strings.ContainsRune("_-./@+", r)):
+		case i > 0 && i < len(s)-1 && r == ' ':
+		default:
+			return n
+		}
+	}
+	n.Style = 0
+	return n
 }

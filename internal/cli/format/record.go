@@ -2,7 +2,6 @@ package format
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 )
 
@@ -24,15 +23,15 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		name, err := json.Marshal(f.Name)
+		name, err := marshal(f.Name, "")
 		if err != nil {
 			return nil, err
 		}
-		value, err := json.Marshal(f.Value)
+		value, err := marshal(f.Value, "")
 		if err != nil {
 			return nil, err
 		}
-		b.Write(name)
+		b.Write(name) // ends with a line break, which JSON does not mind
 		b.WriteByte(':')
 		b.Write(value)
 	}

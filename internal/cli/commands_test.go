@@ -1,0 +1,185 @@
+package cli_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"stoker/internal/cli"
+)
+
+const twoServices = `{"services": [
+	{"binary": "cinder-backup", "host": "stor1", "zone": "nova", "status": "enabled", "state": "up", "updated_at": "2026-11-23T11:56:57.000000", "cluster": null, "disabled_reason": null},
+	{"binary": "cinder-volume", "host": "stör1@alpha", "zone": "nova", "status": "disabled", "state": "down", "updated_at": null, "cluster": "c@alpha",
+	 "disabled_reason": "disk\u001b[2J swap: \"no\"\nuntil 日曜", "backend_state": "up", "replication_status": "failed-over", "active_backend_id": "site-b", "frozen": false}]}`
+
+const oneCluster = `{"name": "c@alpha", "binary": "cinder-volume", "state": "up", "status": "enabled", "replication_status": "enabled", "num_hosts": 2,
+	"num_down_hosts": 10, "last_heartbeat": "2026-11-23T11:56:57.000000", "created_at": "2026-11-22T11:56:57.000000", "updated_at": null,
+	"disabled_reason": null, "frozen": false, "active_backend_id": null}`
+
+const shortCluster = `{"cluster": {"name": "c@alpha", "binary": "cinder-volume", "state": "up", "status": "disabled", "replication_status": "enabled", "disabled_reason": "why"}}`
+
+// Every command, with what it asks the API and what it prints: the golden file
+// has the latter.
+func TestCommands(t *testing.T) {
+	tests := []struct {
+		name    string // of the golden file
+		args    []string
+		answers map[string]string
+		asked   string
+	}{
+		{"service-list", words("service list"), map[string]string{"GET /v3/os-services": twoServices}, "GET /v3/os-services"},
+		{"service-list-long", words("service list --long"), map[string]string{"GET /v3/os-services": twoServices}, "GET /v3/os-services"},
+		{"service-list-json", words("service list -o json"), map[string]string{"GET /v3/os-services": twoServices}, "GET /v3/os-services"},
+		{"service-list-yaml", words("service list -o yaml"), map[string]string{"GET /v3/os-services": twoServices}, "GET /v3/os-services"},
+		{
+			"service-list-none", words("service list --host nope --binary cinder-volume"),
+			map[string]string{"GET /v3/os-services?binary=cinder-volume&host=nope": `{"services": []}`},
+			"GET /v3/os-services?binary=cinder-volume&host=nope",
+		},
+		{"service-list-none-json", words("service list -o json"), map[string]string{"GET /v3/os-services": `{"services": []}`}, "GET /v3/os-services"},
+		{
+			"service-enable", words("service enable stor1@alpha"),
+			map[string]string{"PUT /v3/os-services/enable": `{"status": "enabled"}`},
+			`PUT /v3/os-services/enable {"binary":"cinder-volume","host":"stor1@alpha"}`,
+		},
+		{
+			"service-disable", words("service disable stor1 cinder-backup -o json"),
+			map[string]string{"PUT /v3/os-services/disable": `{}`},
+			`PUT /v3/os-services/disable {"binary":"cinder-backup","host":"stor1"}`,
+		},
+		{
+			"service-disable-reason",
+			[]string{"service", "disable", "stor1@alpha", "--reason", "disk swap"},
+			map[string]string{"PUT /v3/os-services/disable-log-reason": `{}`},
+			`PUT /v3/os-services/disable-log-reason {"binary":"cinder-volume","disabled_reason":"disk swap","host":"stor1@alpha"}`,
+		},
+		{"service-freeze", words("service freeze stor1@alpha"), map[string]string{"PUT /v3/os-services/freeze": ""}, `PUT /v3/os-services/freeze {"host":"stor1@alpha"}`},
+		{"service-freeze-cluster", words("service freeze --cluster c@alpha"), map[string]string{"PUT /v3/os-services/freeze": ""}, `PUT /v3/os-services/freeze {"cluster":"c@alpha"}`},
+		{"service-thaw", words("service thaw stor1@alpha -o yaml"), map[string]string{"PUT /v3/os-services/thaw": ""}, `PUT /v3/os-services/thaw {"host":"stor1@alpha"}`},
+		{
+			"service-thaw-refused", words("service thaw stor1@alpha"),
+			map[string]string{"PUT /v3/os-services/thaw": fault(409, "conflictingRequest", "The array says:\n\tnot \x1b[31mnow")},
+			`PUT /v3/os-services/thaw {"host":"stor1@alpha"}`,
+		},
+		{
+			"service-failover", words("service failover stor1@alpha --backend-id site-b"),
+			map[string]string{"PUT /v3/os-services/failover_host": "202"},
+			`PUT /v3/os-services/failover_host {"backend_id":"site-b","host":"stor1@alpha"}`,
+		},
+		{
+			"service-failover-cluster", words("service failover --cluster c@alpha -o json"),
+			map[string]string{"PUT /v3/os-services/failover": "202"},
+			`PUT /v3/os-services/failover {"cluster":"c@alpha"}`,
+		},
+		{"log-get", words("log get --host stor1 --prefix stoker.b"), map[string]string{
+			"PUT /v3/os-services/get-log": `{"log_levels": [{"binary": "cinder-volume", "host": "stor1@a", "levels": {"stoker.b.z": "INFO", "stoker.b.a": "DEBUG"}}]}`,
+		}, `PUT /v3/os-services/get-log {"prefix":"stoker.b","server":"stor1"}`},
+		{"log-get-silent", words("log get -o json"), map[string]string{
+			"PUT /v3/os-services/get-log": `{"log_levels": [{"binary": "cinder-volume", "host": "stor1@a", "levels": {"stoker.b": "INFO"}}],
+				"unanswered": [{"binary": "cinder-volume", "host": "stor2@a", "reason": "no answer within 5s"}, {"binary": "cinder-backup", "host": "stor2", "reason": "nobody listens"}]}`,
+		}, `PUT /v3/os-services/get-log {}`},
+		{
+			"log-set", words("log set Debug --binary cinder-volume --host stor1@a --prefix stoker.b"),
+			map[string]string{"PUT /v3/os-services/set-log": "202"},
+			`PUT /v3/os-services/set-log {"binary":"cinder-volume","level":"DEBUG","prefix":"stoker.b","server":"stor1@a"}`,
+		},
+		{"cluster-list", words("cluster list"), map[string]string{"GET /v3/clusters": `{"clusters": [` + oneCluster + `]}`}, "GET /v3/clusters"},
+		{
+			"cluster-list-long", words("cluster list --long --up --disabled --name c@alpha --binary cinder-volume"),
+			map[string]string{"GET /v3/clusters/detail?binary=cinder-volume&disabled=true&is_up=true&name=c%40alpha": `{"clusters": [` + oneCluster + `]}`},
+			"GET /v3/clusters/detail?binary=cinder-volume&disabled=true&is_up=true&name=c%40alpha",
+		},
+		{
+			"cluster-list-down", words("cluster list --down --enabled -o json"),
+			map[string]string{"GET /v3/clusters?disabled=false&is_up=false": `{"clusters": []}`},
+			"GET /v3/clusters?disabled=false&is_up=false",
+		},
+		{
+			"cluster-show", words("cluster show c@alpha"),
+			map[string]string{"GET /v3/clusters/c@alpha?binary=cinder-volume": `{"cluster": ` + oneCluster + `}`},
+			"GET /v3/clusters/c@alpha?binary=cinder-volume",
+		},
+		{
+			"cluster-show-json", words("cluster show c@alpha -o json"),
+			map[string]string{"GET /v3/clusters/c@alpha?binary=cinder-volume": `{"cluster": ` + oneCluster + `}`},
+			"GET /v3/clusters/c@alpha?binary=cinder-volume",
+		},
+		{
+			"cluster-show-none", words("cluster show nope"),
+			map[string]string{"GET /v3/clusters/nope?binary=cinder-volume": fault(404, "itemNotFound", "Cluster nope could not be found.")},
+			"GET /v3/clusters/nope?binary=cinder-volume",
+		},
+		{
+			"cluster-enable", words("cluster enable c@alpha -o yaml"),
+			map[string]string{"PUT /v3/clusters/enable": shortCluster},
+			`PUT /v3/clusters/enable {"binary":"cinder-volume","name":"c@alpha"}`,
+		},
+		{
+			"cluster-disable", words("cluster disable c@alpha --reason why"),
+			map[string]string{"PUT /v3/clusters/disable": shortCluster},
+			`PUT /v3/clusters/disable {"binary":"cinder-volume","disabled_reason":"why","name":"c@alpha"}`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			api := &fake{t: t, answers: tt.answers}
+			got := run(t, api, cli.Deps{}, tt.args...)
+			golden(t, tt.name, "$ stoker "+strings.Join(tt.args, " ")+"\n"+got.String())
+			if !slices.Equal(api.asked, []string{tt.asked}) {
+				t.Errorf("asked %q, want %q", api.asked, tt.asked)
+			}
+		})
+	}
+}
+
+func words(s string) []string { return strings.Fields(s) }
+
+func TestEveryCommandFailsWithTheServersWords(t *testing.T) {
+	for _, line := range []string{
+		"service list", "service enable h", "service disable h", "service freeze h", "service thaw h", "service failover h",
+		"log get", "log set info", "cluster list", "cluster show c", "cluster enable c", "cluster disable c",
+	} {
+		t.Run(line, func(t *testing.T) {
+			got := run(t, always(fault(403, "forbidden", "Policy doesn't allow that.")), cli.Deps{}, words(line)...)
+			if want := (result{1, "", "stoker: Policy doesn't allow that.\n"}); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestNoAPI(t *testing.T) {
+	refused := refuse{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}
+	tests := []struct {
+		name, args, want string
+		api              refuse
+	}{
+		{"nobody here", "service list", "stoker: nothing listens on 127.0.0.1:8776 (stoker standalone starts one; --endpoint names another)\n", refused},
+		{"nobody there", "service list --endpoint http://ctl1:8776/v3", "stoker: nothing listens on ctl1:8776: dial: connect: connection refused\n", refused},
+		{"no such host", "log get --endpoint http://nope/v3", "stoker: cannot reach nope: no such host\n", refuse{errors.New("no such host")}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, want := run(t, tt.api, cli.Deps{}, words(tt.args)...), (result{1, "", tt.want}); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestEndpointAndProjectFromTheEnvironment(t *testing.T) {
+	const project = "0123456789abcdef0123456789abcdef"
+	api := &fake{t: t, answers: map[string]string{"GET /volume/v3/" + project + "/os-services": `{"services": []}`, "GET /volume/": `{"versions": [{"id": "v3.0", "version": "3.71"}]}`}}
+	var out, errs strings.Builder
+	status := cli.Run(t.Context(), cli.Process{
+		Args: words("service list -o json"), Env: []string{"STOKER_ENDPOINT=http://h/volume/v3", "STOKER_PROJECT=" + project}, Stdout: &out, Stderr: &errs, Transport: api,
+	}, cli.Deps{})
+	if status != 0 || out.String() != "[]\n" || errs.String() != "" {
+		t.Errorf("status %d, %s, %s", status, out.String(), errs.String())
+	}
+}
