@@ -22,12 +22,20 @@ type Snapshot struct {
 // the same slices. Fails with KindUnavailable.
 func (db *DB) View(ctx context.Context, q cinder.ServiceQuery) (*Snapshot, error) {
 	s := &Snapshot{}
-	if q == (cinder.ServiceQuery{}) {
+	if q.Host == nil && q.Cluster == nil { // most of the rows: those in memory serve
 		rows, err := db.fleet.read(ctx)
 		if err != nil {
 			return nil, db.fail(ctx, "read the fleet", err)
 		}
 		s.Services, s.Open, s.Now = rows.services, rows.open, db.now().UTC()
+		if q.Binary != nil {
+			s.Services = nil
+			for i := range rows.services {
+				if q.Matches(&rows.services[i]) {
+					s.Services = append(s.Services, rows.services[i])
+				}
+			}
+		}
 		return s, nil
 	}
 	err := db.read(ctx, "read services", func(ctx context.Context, tx *sql.Tx) (err error) {

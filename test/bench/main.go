@@ -32,6 +32,7 @@ type options struct {
 	clients int
 	rounds  int
 	round   time.Duration
+	beating bool
 	ceiling string // internal: serve this file's bytes
 }
 
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 8, "how many clients ask at once")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each server is measured, in turns")
 	flag.DurationVar(&o.round, "round", 3*time.Second, "how long each time")
+	flag.BoolVar(&o.beating, "beating", false, "run stoker standalone with a fleet that beats, not stoker api on rows that rest")
 	flag.StringVar(&o.ceiling, "ceiling", "", "serve the bytes of this file (used by the command itself)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -92,7 +94,8 @@ func bench(ctx context.Context, o options) error {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/stoker").CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
 	}
-	fmt.Printf("%s, %d processors, %d clients, %d rounds of %v, microversion %s, SQLite\n\n", runtime.Version(), runtime.NumCPU(), o.clients, o.rounds, o.round, o.version)
+	fmt.Printf("%s, %d processors, %d clients, %d rounds of %v, microversion %s, SQLite, %s\n\n", runtime.Version(), runtime.NumCPU(), o.clients, o.rounds, o.round, o.version,
+		map[bool]string{false: "rows that rest", true: "services that beat every 10 s"}[o.beating])
 	fmt.Println("| services | bytes | Stoker /s | p50 | p99 | bare handler /s | ratio | µs per service | resident | first answer |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|---|")
 	for size := range strings.SplitSeq(o.sizes, ",") {
@@ -114,10 +117,13 @@ func measure(ctx context.Context, o options, binary, dir string, n int) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if err := fill(ctx, filepath.Join(dir, "stoker.db"), n); err != nil {
-		return err
+	var api *process
+	var err error
+	if o.beating {
+		api, err = startStandalone(ctx, binary, dir, n)
+	} else if err = fill(ctx, filepath.Join(dir, "stoker.db"), n); err == nil {
+		api, err = startAPI(ctx, binary, dir)
 	}
-	api, err := startAPI(ctx, binary, dir)
 	if err != nil {
 		return err
 	}
@@ -197,16 +203,20 @@ func fill(ctx context.Context, file string, n int) error {
 	if _, err := db.Sync(ctx); err != nil {
 		return err
 	}
-	var ids []int64
-	for i := range n {
-		row, err := db.Register(ctx, cinder.Service{
+	services := make([]cinder.Service, n)
+	for i := range services {
+		services[i] = cinder.Service{
 			Host: fmt.Sprintf("stor%05d@lvm", i), Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova",
 			ReplicationStatus: cinder.ReplicationEnabled, RPCVersion: "3.18", ObjectVersion: "1.39",
-		})
-		if err != nil {
-			return err
 		}
-		ids = append(ids, row.ID)
+	}
+	rows, err := db.RegisterMany(ctx, services)
+	if err != nil {
+		return err
+	}
+	ids := make([]int64, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
 	}
 	_, err = db.Beat(ctx, ids...)
 	return err

@@ -53,7 +53,24 @@ func startAPI(ctx context.Context, binary, dir string) (*process, error) {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, binary, "api", "--config-file", file)
+	return startServer(ctx, addr, exec.CommandContext(ctx, binary, "api", "--config-file", file))
+}
+
+// standaloneServices is how many services `stoker standalone` runs without a fleet.
+const standaloneServices = 5
+
+// startStandalone runs `stoker standalone` with n services, all of which beat.
+func startStandalone(ctx context.Context, binary, dir string, n int) (*process, error) {
+	addr, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return startServer(ctx, addr, exec.CommandContext(ctx, binary, "standalone", "--dir", filepath.Join(dir, "data"),
+		"--listen", addr, "--fleet", strconv.Itoa(max(0, n-standaloneServices)), "--log-level", "warn"))
+}
+
+// startServer starts a server and waits for its first answer.
+func startServer(ctx context.Context, addr string, cmd *exec.Cmd) (*process, error) {
 	cmd.Stderr = os.Stderr
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -68,7 +85,7 @@ func startAPI(ctx context.Context, binary, dir string) (*process, error) {
 		}
 		if ctx.Err() != nil || time.Since(begun) > 10*time.Second {
 			p.stop()
-			return nil, fmt.Errorf("stoker api did not answer: %w", err)
+			return nil, fmt.Errorf("no answer from %s: %w", addr, err)
 		}
 		select {
 		case <-ctx.Done():
