@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"stoker/internal/app"
@@ -29,6 +31,7 @@ func serveAPI(ctx context.Context, o APIOptions) error {
 
 // serve runs a process until ctx ends or it fails.
 func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)) error {
+	frugal()
 	opts.Log, opts.LogLevel, opts.Version = s.Log, telemetry.LevelOf(s.LogLevel), s.Version
 	a, err := app.New(ctx, opts)
 	if err != nil {
@@ -47,6 +50,18 @@ func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)
 		failed = err
 	}
 	return failed
+}
+
+// gcPercent is how much garbage may pile up, in percent of what is in use. Lists
+// of large fleets are megabytes that live for a moment: at Go's own 100 they make
+// half of the process's memory, and collecting sooner costs them no throughput.
+const gcPercent = 50
+
+// frugal applies it, unless the operator decided otherwise.
+func frugal() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 }
 
 // standaloneProject is the project that the lines to paste act for: any would do.
