@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	program = filepath.Join(dir, "stoker")
-	build := exec.Command("go", "build", "-race", "-o", program, "stoker/cmd/stoker")
+	build := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", program, "stoker/cmd/stoker")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
@@ -74,7 +74,7 @@ var endpoint = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan error, 1)}
-	p.cmd = exec.Command(program, args...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, args...) // outlives no test: see Cleanup
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.logs
 	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	if err := p.cmd.Start(); err != nil {
@@ -109,7 +109,7 @@ func (p *process) interrupt() {
 		}
 	case <-time.After(20 * time.Second):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-		<-p.done
+		_ = <-p.done
 		p.t.Fatalf("still running 20 s after an interrupt:\n%s", p.logs.String())
 	}
 }
@@ -117,7 +117,7 @@ func (p *process) interrupt() {
 // kill ends it as a power cut does.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
-	<-p.done
+	_ = <-p.done
 }
 
 // eventually waits, for 20 s at most, until something is so.

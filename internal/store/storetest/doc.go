@@ -1,0 +1,5 @@
+// Package storetest is the contract of the store as a list of tests: what every
+// database engine has to pass, in the words of those who use the store.
+//
+// It knows no engine and asks nothing about speed.
+package storetest
