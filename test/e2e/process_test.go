@@ -47,7 +47,8 @@ type process struct {
 	url  string // http://127.0.0.1:PORT
 	out  lines
 	logs lines
-	done chan error
+	done chan struct{} // closed when it has ended
+	err  error         // how, after that
 }
 
 // lines collects what a process prints.
@@ -73,14 +74,14 @@ var endpoint = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 // start runs the program and waits until it says where it listens.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, done: make(chan error, 1)}
+	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, args...) // outlives no test: see Cleanup
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.logs
 	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.done <- p.cmd.Wait() }()
+	go func() { defer close(p.done); p.err = p.cmd.Wait() }()
 	t.Cleanup(func() {
 		if p.cmd.ProcessState == nil {
 			p.kill()
@@ -103,13 +104,13 @@ func (p *process) interrupt() {
 		p.t.Fatal(err)
 	}
 	select {
-	case err := <-p.done:
-		if err != nil {
-			p.t.Fatalf("after an interrupt: %v\n%s", err, p.logs.String())
+	case <-p.done:
+		if p.err != nil {
+			p.t.Fatalf("after an interrupt: %v\n%s", p.err, p.logs.String())
 		}
 	case <-time.After(20 * time.Second):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-		_ = <-p.done
+		<-p.done
 		p.t.Fatalf("still running 20 s after an interrupt:\n%s", p.logs.String())
 	}
 }
@@ -117,7 +118,7 @@ func (p *process) interrupt() {
 // kill ends it as a power cut does.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
-	_ = <-p.done
+	<-p.done
 }
 
 // eventually waits, for 20 s at most, until something is so.
