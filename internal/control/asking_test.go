@@ -141,9 +141,50 @@ func TestBackendStates(t *testing.T) {
 		t.Error(diff)
 	}
 	s.fleet.poolErr = cinder.Errorf(cinder.KindUndeliverable, "no scheduler")
-	if got := s.BackendStates(t.Context()); got != nil {
+	if got := s.process("another").BackendStates(t.Context()); got != nil {
 		t.Errorf("without a scheduler: %v, want none", got)
 	}
+}
+
+// The scheduler is asked once a second at most, and again after each change of
+// ours; a hung one makes one list in a second wait.
+func TestTheSchedulerIsAskedSeldom(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.fleet.pools = []cinder.Pool{{Name: "host1@alpha#p", BackendState: "up"}}
+	state := func() string { return s.BackendStates(t.Context())["host1@alpha"] }
+	if got := state(); got != "up" {
+		t.Fatalf("state %q, want up", got)
+	}
+	s.fleet.pools[0].BackendState = "down"
+	if err := s.act("disable"); err != nil {
+		t.Fatal(err)
+	}
+	if got := state(); got != "down" {
+		t.Errorf("after a change of ours: %q, want down: it was not asked again", got)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := s.process("fresh")
+		c.BackendStates(t.Context())
+		s.fleet.pools[0].BackendState = "up"
+		time.Sleep(time.Second - time.Nanosecond) //nolint:forbidigo // Time in this bubble is ours.
+		if got := c.BackendStates(t.Context())["host1@alpha"]; got != "down" {
+			t.Errorf("within a second: %q: it was asked again", got)
+		}
+		time.Sleep(time.Nanosecond) //nolint:forbidigo // Time in this bubble is ours.
+		if got := c.BackendStates(t.Context())["host1@alpha"]; got != "up" {
+			t.Errorf("after a second: %q, want up", got)
+		}
+		s.fleet.poolErr = errLate
+		time.Sleep(time.Second) //nolint:forbidigo // Time in this bubble is ours.
+		began := time.Now()
+		for range 5 {
+			c.BackendStates(t.Context())
+		}
+		if d := time.Since(began); d != time.Second {
+			t.Errorf("five lists waited %v for a hung scheduler, want 1s", d)
+		}
+	})
 }
 
 // A list never waits for the scheduler longer than the bound (G5).

@@ -77,7 +77,7 @@ func (c *Control) DisableCluster(ctx context.Context, name, binary string, reaso
 
 func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, name, binary string, reason *string) (cinder.Cluster, cinder.Operation, error) {
 	var op cinder.Operation
-	err := c.o.Store.Update(ctx, func(tx Tx) error {
+	err := c.update(ctx, func(tx Tx) error {
 		was, err := tx.Cluster(ctx, name, binary)
 		if cinder.KindOf(err) == cinder.KindNotFound {
 			return noCluster(name, binary)

@@ -40,11 +40,12 @@ type Control struct {
 	wake  chan struct{} // tells Run that an operation waits to be settled
 
 	waiting ids // operations whose request waits for the answer
+	pools   *pools
 }
 
 // New makes a Control. Nothing runs until Run is called.
 func New(o Options) *Control {
-	return &Control{o: o, newID: uuid.NewString, wake: make(chan struct{}, 1)}
+	return &Control{o: o, newID: uuid.NewString, wake: make(chan struct{}, 1), pools: newPools()}
 }
 
 // operation begins the journal entry of a change.
@@ -59,6 +60,12 @@ func (c *Control) operation(ctx context.Context, tx Tx, id string, kind cinder.O
 // finish ends a journal entry.
 func finish(op *cinder.Operation, tx Tx, state cinder.OperationState, outcome string) {
 	op.State, op.Outcome, op.SettledAt = state, outcome, tx.Now()
+}
+
+// update is a transaction that changes what the fleet looks like.
+func (c *Control) update(ctx context.Context, fn func(Tx) error) error {
+	defer c.pools.forget()
+	return c.o.Store.Update(ctx, fn)
 }
 
 // detached is a context for work that must not end with the request that asked

@@ -52,7 +52,7 @@ func (c *Control) DisableWithReason(ctx context.Context, host, binary string, re
 // change is the one transaction of an enable or disable: causes, row and journal.
 func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, binary string, apply func(*service) error, detail string) (cinder.Operation, error) {
 	var op cinder.Operation
-	err := c.o.Store.Update(ctx, func(tx Tx) error {
+	err := c.update(ctx, func(tx Tx) error {
 		rows, err := named(ctx, tx, host, binary)
 		if err != nil {
 			return err

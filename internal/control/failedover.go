@@ -11,7 +11,7 @@ import (
 // then it stays open, and is overdue after its deadline.
 func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) error {
 	var settled *cinder.Operation
-	err := c.o.Store.Update(ctx, func(tx Tx) error {
+	err := c.update(ctx, func(tx Tx) error {
 		settled = nil
 		mine, rows, err := c.reopen(ctx, tx, op)
 		if err != nil {

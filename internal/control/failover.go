@@ -54,7 +54,7 @@ func mayFailOver(st cinder.ReplicationStatus) bool {
 
 // markFailingOver is the transaction before the command.
 func (c *Control) markFailingOver(ctx context.Context, id string, sel Selector, site *string) (op cinder.Operation, first cinder.Service, err error) {
-	err = c.o.Store.Update(ctx, func(tx Tx) error {
+	err = c.update(ctx, func(tx Tx) error {
 		t, err := find(ctx, tx, sel)
 		if err != nil {
 			return err
@@ -143,7 +143,7 @@ func (c *Control) announced(s cinder.Service, name string, site *string) error {
 func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed error) (cinder.Operation, error) {
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
-	err := c.o.Store.Update(ctx, func(tx Tx) error {
+	err := c.update(ctx, func(tx Tx) error {
 		mine, rows, err := c.reopen(ctx, tx, op)
 		if err != nil {
 			return err

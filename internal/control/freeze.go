@@ -48,7 +48,7 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 		cluster: func(cl *cinder.Cluster) bool { return cl.Frozen != want },
 		member:  func(s *cinder.Service) bool { return s.Frozen != want },
 	}
-	err = c.o.Store.Update(ctx, func(tx Tx) error {
+	err = c.update(ctx, func(tx Tx) error {
 		t, err := find(ctx, tx, sel)
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
 	told := failed
-	err := c.o.Store.Update(ctx, func(tx Tx) error {
+	err := c.update(ctx, func(tx Tx) error {
 		told = failed
 		mine, rows, err := c.reopen(ctx, tx, op)
 		if err != nil {

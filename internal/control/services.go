@@ -52,31 +52,6 @@ func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 	return rows
 }
 
-// BackendStates says for every backend that the scheduler knows whether it is
-// up or down, by the name that Service.QueueHost gives. A backend is down when
-// any of its pools is. It waits at most PoolsTimeout; nil when nobody answered,
-// which is no error: a list is wanted most when the scheduler is away (G5).
-func (c *Control) BackendStates(ctx context.Context) map[string]string {
-	ctx, cancel := context.WithTimeout(ctx, c.o.PoolsTimeout)
-	defer cancel()
-	pools, err := c.o.Fleet.Pools(ctx)
-	if err != nil {
-		c.o.Log.DebugContext(ctx, "no pools from the scheduler: backend states are not shown", "error", err)
-		return nil
-	}
-	states := make(map[string]string, len(pools))
-	for _, p := range pools {
-		backend, _, _ := strings.Cut(p.Name, "#")
-		switch {
-		case p.BackendState == "down":
-			states[backend] = "down"
-		case states[backend] == "":
-			states[backend] = "up"
-		}
-	}
-	return states
-}
-
 // named returns the services of one binary on one host. The host may leave its
 // backend out when only one fits; several rows of one host (nothing in the
 // schema forbids them) are one service. KindNotFound when there is none
