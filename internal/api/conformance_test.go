@@ -246,27 +246,34 @@ func (r *rig) rows(tb testing.TB) map[string]map[string]any {
 	found := map[string]map[string]any{}
 	for _, w := range watched {
 		columns := strings.Split(w.columns, ",")
-		rows, err := r.db.QueryContext(tb.Context(), "SELECT "+w.name+", "+w.columns+" FROM "+w.table)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for rows.Next() {
-			var name string
-			values := make([]any, len(columns))
-			targets := []any{&name}
-			for i := range values {
-				targets = append(targets, &values[i])
-			}
-			check(tb, rows.Scan(targets...))
+		r.query(tb, "SELECT "+w.name+", "+w.columns+" FROM "+w.table, len(columns)+1, func(values []any) {
 			row := map[string]any{}
 			for i, c := range columns {
-				row[c] = column(values[i])
+				row[c] = column(values[i+1])
 			}
-			found[name] = row
-		}
-		check(tb, rows.Err(), rows.Close())
+			found[fmt.Sprint(values[0])] = row
+		})
 	}
 	return found
+}
+
+// query gives each row of a result to visit.
+func (r *rig) query(tb testing.TB, text string, columns int, visit func(values []any)) {
+	tb.Helper()
+	rows, err := r.db.QueryContext(tb.Context(), text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { check(tb, rows.Close()) }()
+	values, targets := make([]any, columns), make([]any, columns)
+	for i := range values {
+		targets[i] = &values[i]
+	}
+	for rows.Next() {
+		check(tb, rows.Scan(targets...))
+		visit(values)
+	}
+	check(tb, rows.Err())
 }
 
 // column makes one form of what the driver and JSON have several for.
@@ -349,7 +356,7 @@ func (r *rig) loadFixture(tb testing.TB) {
 			var args []any
 			for k, v := range row {
 				if ago, ok := v.(map[string]any); ok {
-					v = stamp(time.Duration(ago["seconds_ago"].(float64)) * time.Second)
+					v = stamp(time.Duration(ago["seconds_ago"].(float64) * float64(time.Second)))
 				}
 				columns, marks, args = append(columns, `"`+k+`"`), append(marks, "?"), append(args, v)
 			}

@@ -122,8 +122,8 @@ func (s *Server) fault(rq *request, err error) *answer {
 	case text == "":
 		text = http.StatusText(status)
 	}
-	if status == http.StatusGatewayTimeout && rq.operation != "" {
-		text += " The outcome is not known yet: operation " + rq.operation + "."
+	if status == http.StatusGatewayTimeout && !strings.Contains(text, rq.operation) {
+		text += " (operation " + rq.operation + ")"
 	}
 	s.logFault(rq, status, err)
 	a := &answer{status: status, body: faultBody(status, text)}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -187,9 +188,7 @@ func (r *rig) service(tb testing.TB, binary, host string, more map[string]any) {
 	if binary == cinder.BinaryVolume {
 		row["replication_status"] = "enabled"
 	}
-	for k, v := range more {
-		row[k] = v
-	}
+	maps.Copy(row, more)
 	r.insert(tb, "services", row)
 }
 

@@ -10,6 +10,7 @@ const root = "/v3"
 type location struct {
 	path    string // /v3/os-services
 	project string // of the URL; "" when it names none
+	suffix  bool   // .json stood at its end
 }
 
 // versioned says whether the path is one of Cinder's API, where every request needs a token.
@@ -45,7 +46,7 @@ func locate(path string) (l location, ok bool) {
 	}
 	// A name of nothing but the suffix is a name.
 	if short, ok := strings.CutSuffix(l.path, ".json"); ok && !strings.HasSuffix(short, "/") {
-		l.path = short
+		l.path, l.suffix = short, true
 	}
 	return l, true
 }

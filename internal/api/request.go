@@ -33,6 +33,12 @@ type request struct {
 	operation     string // the change that the request began
 }
 
+// The two names that JSON goes by.
+const (
+	mediaJSON   = "application/json"
+	mediaVendor = "application/vnd.openstack.volume+json"
+)
+
 // answer is what a request is answered with.
 type answer struct {
 	status int
@@ -182,7 +188,7 @@ func errTooLarge() error {
 // Cinder (services.json, content-type/APPLICATION/JSON).
 func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
-	return media == "application/json" || media == "application/vnd.openstack.volume+json"
+	return media == mediaJSON || media == mediaVendor
 }
 
 // text is a text of the body; "" when it is null or not there.

@@ -143,7 +143,8 @@ func clusterRoutes() []route {
 }
 
 // emptyRoutes are paths that Cinder's router knows and no handler answers: they
-// are not found, but only after the version and the content type were judged.
+// are not found, but only after the version and the content type were judged,
+// and for some the project.
 func emptyRoutes() []route {
 	var table []route
 	for _, at := range [][2]string{
@@ -155,14 +156,17 @@ func emptyRoutes() []route {
 		{http.MethodGet, "/clusters/new"},
 		{http.MethodGet, "/clusters/{id}/edit"},
 		{http.MethodDelete, "/clusters/{id}"},
-		{http.MethodPost, "/extensions"},
 		{http.MethodPut, "/extensions/{id}"},
-		{http.MethodDelete, "/extensions/{id}"},
 	} {
 		table = append(table, route{method: at[0], pattern: root + at[1], access: byToken})
 	}
-	return table
+	return append(table,
+		route{method: http.MethodPost, pattern: root + "/extensions", access: byToken, serve: (*Server).nothing},
+		route{method: http.MethodDelete, pattern: root + "/extensions/{id}", access: byToken, serve: (*Server).nothing},
+	)
 }
+
+func (s *Server) nothing(*request) (*answer, error) { return nil, errNotFound() }
 
 // Rules are the policy rules that the routes ask for, each once.
 func Rules() []string {

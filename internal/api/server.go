@@ -108,7 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h[http.CanonicalHeaderKey(microversion.Header)] = []string{rq.versionHeader}
 	}
 	if _, said := h["Content-Type"]; !said {
-		h["Content-Type"] = []string{"application/json"}
+		h["Content-Type"] = []string{rq.mediaType(a.status)}
 	}
 	if a.status != http.StatusNoContent {
 		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
