@@ -54,7 +54,7 @@ func appendService(b []byte, s *cinder.Service, l control.Listing, v view, state
 	b = append(b, `, "host": `...)
 	b = appendString(b, s.Host)
 	b = append(b, `, "zone": `...)
-	b = appendString(b, s.Zone)
+	b = appendNonEmpty(b, s.Zone)
 	b = append(b, `, "status": `...)
 	b = appendStatus(b, s.Disabled)
 	b = append(b, `, "state": `...)
@@ -118,11 +118,11 @@ func appendCluster(b []byte, c *cinder.Cluster, v clusterView) []byte {
 		b = append(b, `, "num_down_hosts": `...)
 		b = appendInt(b, c.DownHosts)
 		b = append(b, `, "last_heartbeat": `...)
-		b = appendTime(b, c.LastHeartbeat)
+		b = appendClusterTime(b, c.LastHeartbeat)
 		b = append(b, `, "created_at": `...)
-		b = appendTime(b, c.CreatedAt)
+		b = appendClusterTime(b, c.CreatedAt)
 		b = append(b, `, "updated_at": `...)
-		b = appendTime(b, c.UpdatedAt)
+		b = appendClusterTime(b, c.UpdatedAt)
 	}
 	if v.detail || v.reason {
 		b = append(b, `, "disabled_reason": `...)
@@ -205,6 +205,15 @@ func appendTime(b []byte, t time.Time) []byte {
 	b = append(b, '.')
 	b = appendDigits(b, t.Nanosecond()/1000, 6)
 	return append(b, '"')
+}
+
+// appendClusterTime is the same for a cluster, of which Cinder shows a time that
+// is not there as the empty string.
+func appendClusterTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return append(b, `""`...)
+	}
+	return appendTime(b, t)
 }
 
 // appendDigits writes the last width digits of n.

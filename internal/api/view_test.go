@@ -133,8 +133,8 @@ func TestAppendCluster(t *testing.T) {
 		{"summary", clusterView{}, `{"name": "c@b", "binary": "cinder-volume", "state": "up", "status": "disabled"}`},
 		{"summary from 3.26", clusterView{replication: true}, `{"name": "c@b", "binary": "cinder-volume", "state": "up", "status": "disabled", "replication_status": "failed-over"}`},
 		{"changed", clusterView{reason: true}, `{"name": "c@b", "binary": "cinder-volume", "state": "up", "status": "disabled", "disabled_reason": "why"}`},
-		{"detail", clusterView{detail: true}, `{"name": "c@b", "binary": "cinder-volume", "state": "up", "status": "disabled", "num_hosts": 12, "num_down_hosts": 10, "last_heartbeat": "2026-03-04T12:00:00.123456", "created_at": "2026-03-04T12:00:00.000000", "updated_at": null, "disabled_reason": "why"}`},
-		{"detail from 3.26", clusterView{detail: true, replication: true}, `{"name": "c@b", "binary": "cinder-volume", "state": "up", "status": "disabled", "replication_status": "failed-over", "num_hosts": 12, "num_down_hosts": 10, "last_heartbeat": "2026-03-04T12:00:00.123456", "created_at": "2026-03-04T12:00:00.000000", "updated_at": null, "disabled_reason": "why", "frozen": true, "active_backend_id": "site-b"}`},
+		{"detail", clusterView{detail: true}, `{"name": "c@b", "binary": "cinder-volume", "state": "up", "status": "disabled", "num_hosts": 12, "num_down_hosts": 10, "last_heartbeat": "2026-03-04T12:00:00.123456", "created_at": "2026-03-04T12:00:00.000000", "updated_at": "", "disabled_reason": "why"}`},
+		{"detail from 3.26", clusterView{detail: true, replication: true}, `{"name": "c@b", "binary": "cinder-volume", "state": "up", "status": "disabled", "replication_status": "failed-over", "num_hosts": 12, "num_down_hosts": 10, "last_heartbeat": "2026-03-04T12:00:00.123456", "created_at": "2026-03-04T12:00:00.000000", "updated_at": "", "disabled_reason": "why", "frozen": true, "active_backend_id": "site-b"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
