@@ -131,7 +131,7 @@ func TestMessagesForCallers(t *testing.T) {
 			}
 		})
 	}
-	if err := cinder.Wrap(cinder.KindUnavailable, cause, "Away."); !errors.Is(err, cause) || err.Error() != "Away.: no such table" {
+	if err := cinder.Wrap(cinder.KindUnavailable, cause, "Away."); !errors.Is(err, cause) || err.Error() != "Away: no such table" {
 		t.Errorf("the log reads %q", err)
 	}
 	for k := cinder.KindInternal; k <= cinder.KindNotSupported; k++ {

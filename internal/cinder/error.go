@@ -3,6 +3,7 @@ package cinder
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says what went wrong. The set is closed: the API maps each kind to one
@@ -77,7 +78,7 @@ func (e *Error) Error() string {
 	if e.Err == nil {
 		return e.Msg
 	}
-	return e.Msg + ": " + e.Err.Error()
+	return strings.TrimSuffix(e.Msg, ".") + ": " + e.Err.Error()
 }
 
 // Unwrap returns the cause.
