@@ -144,6 +144,11 @@ func (s *Server) answer(rq *request, found bool) (a *answer) {
 		}
 	}()
 	a, err := s.handle(rq, found)
+	if rq.http.Method == http.MethodOptions && (err != nil || a.status >= http.StatusMultipleChoices) {
+		// Whoever asks what he may do is not told off (auth.json, open-method/OPTIONS).
+		rq.versionHeader = ""
+		return &answer{status: http.StatusOK, header: http.Header{"Content-Type": nil}}
+	}
 	if err != nil {
 		return s.fault(rq, err)
 	}
@@ -158,9 +163,6 @@ func (s *Server) handle(rq *request, found bool) (*answer, error) {
 	}
 	if a := s.greet(rq); a != nil {
 		return a, nil
-	}
-	if rq.http.Method == http.MethodOptions && rq.path != healthPath {
-		return &answer{status: http.StatusOK, header: http.Header{"Content-Type": nil}}, nil
 	}
 	if rq.versioned() {
 		if err := s.identify(rq); err != nil {

@@ -86,6 +86,12 @@ func TestDoors(t *testing.T) {
 		{name: "options of health", ask: ask{method: "OPTIONS", path: "/healthcheck", token: none}, status: 200, has: "OK"},
 		{name: "openapi", ask: ask{path: "/stoker/v1/openapi.yaml", token: none}, status: 200, has: "openapi: 3.1.0", header: map[string]string{"Content-Type": "application/yaml"}},
 		{name: "options", ask: ask{method: "OPTIONS", path: "{P}/os-services", token: none}, status: 200, header: map[string]string{"Content-Type": ""}},
+		{name: "options of the version", ask: ask{method: "OPTIONS", path: "/v3/"}, status: 200, has: `"version":"3.71"`, header: map[string]string{"Openstack-Api-Version": "volume 3.0"}},
+		{name: "options of versions", ask: ask{method: "OPTIONS", path: "/", token: none}, status: 200, header: map[string]string{"Content-Type": "", "Openstack-Api-Version": ""}},
+		{name: "options of nothing", ask: ask{method: "OPTIONS", path: "/nothing", token: none}, status: 200},
+		{name: "options of the root", ask: ask{method: "OPTIONS", path: "/v3"}, status: 200, header: map[string]string{"Location": ""}},
+		{name: "options without a version that is one", ask: ask{method: "OPTIONS", path: "/v3/", version: "x"}, status: 200},
+		{name: "options greeted", ask: ask{method: "OPTIONS", path: "/v3", token: none}, status: 204},
 		{name: "options of all", ask: ask{method: "OPTIONS", path: "*", token: none}, status: 200},
 
 		{name: "greeting", ask: ask{path: "/v3", token: none}, status: 204, header: map[string]string{"X-Auth-Token": "admin:admin", "X-Server-Management-Url": "http://" + r.address + "/v3/admin"}},
