@@ -70,6 +70,9 @@ func TestQueriesOfClusters(t *testing.T) {
 		want bool
 	}{
 		"all":            {cinder.ClusterQuery{}, true},
+		"its name":       {cinder.ClusterQuery{Name: new("mycl@alpha")}, true},
+		"no backend":     {cinder.ClusterQuery{Name: new("mycl")}, true},
+		"part of a name": {cinder.ClusterQuery{Name: new("my")}, false},
 		"up":             {cinder.ClusterQuery{Up: new(true)}, true},
 		"down":           {cinder.ClusterQuery{Up: new(false)}, false},
 		"hosts":          {cinder.ClusterQuery{Hosts: new(2), DownHosts: new(1)}, true},

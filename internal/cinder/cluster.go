@@ -29,7 +29,7 @@ func (c *Cluster) Up() bool { return c.Hosts > c.DownHosts }
 
 // ClusterQuery selects clusters. Nil fields do not restrict.
 type ClusterQuery struct {
-	Name              *string
+	Name              *string // the cluster itself or, when it names no backend, those of all its backends
 	Binary            *string
 	Up                *bool
 	Disabled          *bool
@@ -42,10 +42,21 @@ type ClusterQuery struct {
 
 // Matches says whether the query selects the cluster, computed fields included.
 func (q ClusterQuery) Matches(c *Cluster) bool {
-	return is(q.Name, c.Name) && is(q.Binary, c.Binary) && is(q.Up, c.Up()) &&
+	return (q.Name == nil || HostMatches(c.Name, *q.Name)) && is(q.Binary, c.Binary) && is(q.Up, c.Up()) &&
 		is(q.Disabled, c.Disabled) && is(q.Hosts, c.Hosts) && is(q.DownHosts, c.DownHosts) &&
 		is(q.ReplicationStatus, string(c.ReplicationStatus)) && is(q.Frozen, c.Frozen) &&
 		(q.ActiveBackendID == nil || c.ActiveBackendID != nil && *c.ActiveBackendID == *q.ActiveBackendID)
+}
+
+// ClusterNamed is, of clusters that match a name, the one of exactly that name,
+// else the first. There must be one at least.
+func ClusterNamed(clusters []Cluster, name string) Cluster {
+	for _, c := range clusters {
+		if c.Name == name {
+			return c
+		}
+	}
+	return clusters[0]
 }
 
 func is[T comparable](want *T, got T) bool { return want == nil || *want == got }

@@ -223,6 +223,13 @@ func TestClusters(t *testing.T) {
 	if err != nil || cl.Disabled || cl.DisabledReason != nil {
 		t.Errorf("enable: %+v, %v", cl, err)
 	}
+	cl, op, err = s.DisableCluster(t.Context(), "mycl", cinder.BinaryVolume, nil)
+	if err != nil || cl.Name != "mycl@alpha" || op.Cluster != "mycl@alpha" {
+		t.Errorf("disable without a backend: %+v, %+v, %v", cl, op, err)
+	}
+	if cl, err = s.Cluster(t.Context(), "mycl@beta", cinder.BinaryVolume); err != nil || cl.Name != "mycl@beta" {
+		t.Errorf("by its whole name: %+v, %v", cl, err)
+	}
 	_, _, err = s.EnableCluster(t.Context(), "nope", cinder.BinaryVolume)
 	wantKind(t, err, cinder.KindNotFound)
 	if got, want := cinder.Message(err), "Cluster {'binary': 'cinder-volume', 'name': 'nope'} could not be found."; got != want {

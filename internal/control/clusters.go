@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"stoker/internal/cinder"
@@ -48,7 +49,7 @@ func (c *Control) count(clusters []cinder.Cluster, members []cinder.Service, now
 	}
 }
 
-// Cluster returns one cluster. KindNotFound when there is none
+// Cluster returns one cluster; its name may leave the backend out. KindNotFound when there is none
 // (services.json, clusters/show-nope@3.26).
 func (c *Control) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
 	found, err := c.Clusters(ctx, cinder.ClusterQuery{Name: &name, Binary: &binary})
@@ -58,11 +59,19 @@ func (c *Control) Cluster(ctx context.Context, name, binary string) (cinder.Clus
 	if len(found) == 0 {
 		return cinder.Cluster{}, noCluster(name, binary)
 	}
-	return found[0], nil
+	return cinder.ClusterNamed(found, name), nil
 }
 
 func noCluster(name, binary string) error {
-	return cinder.Errorf(cinder.KindNotFound, "Cluster {'binary': '%s', 'name': '%s'} could not be found.", binary, name)
+	return cinder.Errorf(cinder.KindNotFound, "Cluster {'binary': %s, 'name': %s} could not be found.", quoted(binary), quoted(name))
+}
+
+// quoted is a name as Cinder's messages quote it.
+func quoted(name string) string {
+	if strings.Contains(name, "'") && !strings.Contains(name, `"`) {
+		return `"` + name + `"`
+	}
+	return "'" + name + "'"
 }
 
 // EnableCluster enables a cluster and clears its reason. KindNotFound.
@@ -77,6 +86,7 @@ func (c *Control) DisableCluster(ctx context.Context, name, binary string, reaso
 
 func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, name, binary string, reason *string) (cinder.Cluster, cinder.Operation, error) {
 	var op cinder.Operation
+	var found string
 	err := c.update(ctx, func(tx Tx) error {
 		was, err := tx.Cluster(ctx, name, binary)
 		if cinder.KindOf(err) == cinder.KindNotFound {
@@ -85,6 +95,7 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 		if err != nil {
 			return err
 		}
+		found = was.Name
 		now := was
 		now.Disabled, now.DisabledReason, now.UpdatedAt = kind == cinder.OpDisableCluster, reason, tx.Now()
 		if err := tx.SaveCluster(ctx, was, now); err != nil {
@@ -103,7 +114,7 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 			return err
 		}
 		op = c.operation(ctx, tx, c.newID(), kind)
-		op.Binary, op.Cluster = binary, name
+		op.Binary, op.Cluster = binary, found
 		if reason != nil {
 			op.Detail = *reason
 		}
@@ -115,6 +126,6 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 	if err != nil {
 		return cinder.Cluster{}, cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, name, err)
 	}
-	cl, err := c.Cluster(ctx, name, binary)
+	cl, err := c.Cluster(ctx, found, binary)
 	return cl, op, err
 }

@@ -41,7 +41,8 @@ type Tx interface {
 type Rows interface {
 	// Services returns the services that q selects, by id.
 	Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error)
-	// Cluster returns the cluster; KindNotFound when there is none.
+	// Cluster returns the cluster of that name or, without one, the first of
+	// those on its backends; KindNotFound when there is none.
 	Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error)
 	// SaveService writes the columns in which now differs from was, provided the
 	// row still is as was says in them; KindConflict when it is not.

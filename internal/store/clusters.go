@@ -37,7 +37,8 @@ func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder.Clu
 	return clusters, members, nil
 }
 
-// Cluster returns the cluster; KindNotFound when there is none.
+// Cluster returns the cluster of that name or, without one, the first of those
+// on its backends; KindNotFound when there is none.
 func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
 	clusters, err := selectClusters(ctx, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary})
 	if err != nil {
@@ -46,7 +47,7 @@ func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster,
 	if len(clusters) == 0 {
 		return cinder.Cluster{}, cinder.Errorf(cinder.KindNotFound, "Cluster %s could not be found.", name)
 	}
-	return clusters[0], nil
+	return cinder.ClusterNamed(clusters, name), nil
 }
 
 // SaveCluster writes the columns in which now differs from was, provided that
@@ -73,10 +74,6 @@ func (tx *Tx) SaveCluster(ctx context.Context, was, now cinder.Cluster) error {
 func selectClusters(ctx context.Context, q querier, query cinder.ClusterQuery) (_ []cinder.Cluster, err error) {
 	text := `SELECT ` + clusterColumns + ` FROM clusters WHERE COALESCE(deleted, FALSE) = FALSE`
 	var args []any
-	if query.Name != nil {
-		text += ` AND name = ?`
-		args = append(args, *query.Name)
-	}
 	if query.Binary != nil {
 		text += ` AND "binary" = ?`
 		args = append(args, *query.Binary)
