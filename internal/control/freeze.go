@@ -31,9 +31,13 @@ func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.Opera
 		return cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, sel, err)
 	}
 	failed := c.command(ctx, kind, service)
-	op, err = c.settleFrozen(ctx, op, failed)
+	op, told, err := c.settleFrozen(ctx, op, failed)
 	if err != nil {
-		return op, fmt.Errorf("%s %s: %w", kind, sel, err)
+		c.o.Log.ErrorContext(ctx, "operation could not be settled: left to recovery", "operation", op.ID, "kind", op.Kind, "error", err)
+		told = cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
+	}
+	if told != nil {
+		return op, fmt.Errorf("%s %s: %w", kind, sel, told)
 	}
 	return op, nil
 }
@@ -103,12 +107,12 @@ func (c *Control) command(ctx context.Context, kind cinder.OperationKind, s cind
 }
 
 // settleFrozen is the transaction after the command: it ends the operation as
-// done or undone, on all members alike, and returns what the caller is told.
-func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed error) (cinder.Operation, error) {
+// done or undone, on all members alike. told is what the caller is told, nil when
+// it was carried out; err is why the operation is still open, or errSettled.
+func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed error) (_ cinder.Operation, told, err error) {
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
-	told := failed
-	err := c.update(ctx, func(tx Tx) error {
+	err = c.update(ctx, func(tx Tx) error {
 		told = failed
 		mine, rows, err := c.reopen(ctx, tx, op)
 		if err != nil {
@@ -135,11 +139,10 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 		return tx.SaveOperation(ctx, mine, mine.Owner)
 	})
 	if err != nil {
-		c.o.Log.ErrorContext(ctx, "operation could not be settled: left to recovery", "operation", op.ID, "kind", op.Kind, "error", err)
-		return op, cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
+		return op, nil, err
 	}
 	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", op.State, "outcome", op.Outcome)
-	return op, told
+	return op, told, nil
 }
 
 // applyFrozen writes how a freeze or thaw ended into rows and causes.

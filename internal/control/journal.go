@@ -149,10 +149,7 @@ func (c *Control) lookAt(ctx context.Context, op cinder.Operation) error {
 		if c.waiting.has(op.ID) {
 			return nil
 		}
-		_, err := c.settleFrozen(ctx, op, cinder.Errorf(cinder.KindTimeout, "no answer is known"))
-		if cinder.KindOf(err) == cinder.KindTimeout {
-			return nil // undone, and on record
-		}
+		_, _, err := c.settleFrozen(ctx, op, cinder.Errorf(cinder.KindTimeout, "no answer is known"))
 		return err
 	default:
 		return nil
