@@ -176,6 +176,10 @@ func (t tx) Causes(_ context.Context, binary, host string) ([]cinder.Cause, erro
 	return t.rows.causes[binary+" "+host], nil
 }
 
+func (t tx) DisabledByAdmin(context.Context) ([]cinder.ServiceName, error) {
+	panic("services do not ask what is on record of others")
+}
+
 func (t tx) SaveCauses(_ context.Context, binary, host string, causes []cinder.Cause) error {
 	t.rows.causes[binary+" "+host] = causes
 	return nil

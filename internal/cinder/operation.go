@@ -15,6 +15,7 @@ const (
 	OpEnableCluster  OperationKind = "enable-cluster"
 	OpDisableCluster OperationKind = "disable-cluster"
 	OpSetLog         OperationKind = "set-log"
+	OpGiveBack       OperationKind = "give-back" // of an administrator's disable, after somebody else's thaw
 )
 
 // OperationState is how far an operation has come.
@@ -99,6 +100,12 @@ func (c *Cluster) State() ClusterState {
 		ID: c.ID, Binary: c.Binary, Name: c.Name, Disabled: c.Disabled, DisabledReason: c.DisabledReason,
 		Frozen: c.Frozen, ReplicationStatus: c.ReplicationStatus, ActiveBackendID: c.ActiveBackendID,
 	}
+}
+
+// ServiceName is what a service is known by beyond the life of its row.
+type ServiceName struct {
+	Binary string
+	Host   string
 }
 
 // CauseKind is why a service is disabled. The three are independent (G4).

@@ -12,6 +12,8 @@ type service struct {
 	was    cinder.Service
 	row    cinder.Service
 	causes []cinder.Cause
+
+	recorded int // how many causes there were on record
 }
 
 // load takes a row into a change: its recorded causes, made to agree with what
@@ -22,7 +24,7 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 	if err != nil {
 		return nil, err
 	}
-	s := &service{was: row, row: row, causes: causes}
+	s := &service{was: row, row: row, causes: causes, recorded: len(causes)}
 	if touches(open, row.ID, cinder.OpFreeze, cinder.OpThaw) == nil {
 		s.reconcile()
 		if dropped := without(causes, s.causes); len(dropped) > 0 {

@@ -145,3 +145,39 @@ func TestCausesAreKeptByBinaryAndHost(t *testing.T) {
 		t.Errorf("causes %+v, %v: want the administrator's, with reason and time", causes, err)
 	}
 }
+
+// A thaw by another API of a service that the administrator had disabled gives
+// that disable back, without anybody asking; other changes by others stand.
+func TestDisableIsGivenBack(t *testing.T) {
+	tests := []struct {
+		name string
+		do   []string
+		want string
+	}{
+		{"frozen by us", []string{"reason maint", "freeze", "their-thaw"}, "disabled 'maint' enabled"},
+		{"frozen by them", []string{"reason maint", "their-freeze", "look", "their-thaw"}, "disabled 'maint' enabled"},
+		{"enabled by them", []string{"reason maint", "their-enable"}, "enabled 'maint' enabled"},
+		{"never disabled", []string{"freeze", "their-thaw"}, "enabled '' enabled"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t)
+			s.volume(alpha, "", cinder.ReplicationEnabled)
+			look := func() {
+				looks := 0
+				s.runUntil(s.Control, func() bool { looks++; return looks > 5 })
+			}
+			for _, words := range tt.do {
+				if words == "look" {
+					look()
+				} else if err := s.act(words); err != nil {
+					t.Fatal(err)
+				}
+			}
+			look()
+			if got := says(s.row(alpha)); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -55,8 +55,9 @@ const (
 	paceIdle  = 2 * time.Second
 )
 
-// Run settles operations whose outcome shows in the rows (failovers), and takes
-// over those whose owner stopped renewing its lease. It returns when ctx ends.
+// Run settles operations whose outcome shows in the rows (failovers), takes over
+// those whose owner stopped renewing its lease, and gives an administrator's
+// disable back that somebody else's thaw has ended. It returns when ctx ends.
 func (c *Control) Run(ctx context.Context) {
 	pace := paceFirst
 	timer := time.NewTimer(0)
@@ -90,16 +91,20 @@ func (c *Control) recover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	var open []cinder.Operation
+	var covered []cinder.ServiceName
 	var now time.Time
 	err := c.o.Store.Update(ctx, func(tx Tx) (err error) {
-		open, err = tx.OpenOperations(ctx)
 		now = tx.Now()
+		if open, err = tx.OpenOperations(ctx); err != nil {
+			return err
+		}
+		covered, err = tx.DisabledByAdmin(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	var errs []error
+	errs := []error{c.giveBack(ctx, covered)}
 	for _, op := range open {
 		if op.Owner != c.o.Owner || op.LeaseUntil.Before(now.Add(c.o.Lease/2)) {
 			mine, err := c.take(ctx, op)

@@ -51,6 +51,9 @@ type Rows interface {
 	SaveCluster(ctx context.Context, was, now cinder.Cluster) error
 	// Causes returns why the service is disabled, as we recorded it.
 	Causes(ctx context.Context, binary, host string) ([]cinder.Cause, error)
+	// DisabledByAdmin returns the services, and clusters by their names, that we
+	// recorded as disabled by an administrator.
+	DisabledByAdmin(ctx context.Context) ([]cinder.ServiceName, error)
 	// SaveCauses replaces what we recorded.
 	SaveCauses(ctx context.Context, binary, host string, causes []cinder.Cause) error
 }

@@ -29,6 +29,28 @@ func (tx *Tx) Causes(ctx context.Context, binary, host string) (_ []cinder.Cause
 	return causes, nil
 }
 
+// DisabledByAdmin returns the services, and clusters by their names, that are
+// recorded as disabled by an administrator.
+func (tx *Tx) DisabledByAdmin(ctx context.Context) (_ []cinder.ServiceName, err error) {
+	rows, err := tx.tx.QueryContext(ctx, `SELECT "binary", host FROM stoker_causes WHERE cause = ? ORDER BY "binary", host`, string(cinder.CauseAdmin))
+	if err != nil {
+		return nil, tx.db.fail(ctx, "read causes", err)
+	}
+	defer func() { err = firstError(err, rows.Close()) }()
+	var names []cinder.ServiceName
+	c := newCells(2)
+	for rows.Next() {
+		if err := c.scan(rows); err != nil {
+			return nil, tx.db.fail(ctx, "read causes", err)
+		}
+		names = append(names, cinder.ServiceName{Binary: c.text(), Host: c.text()})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, tx.db.fail(ctx, "read causes", err)
+	}
+	return names, nil
+}
+
 // SaveCauses replaces what is recorded of why the service is disabled.
 func (tx *Tx) SaveCauses(ctx context.Context, binary, host string, causes []cinder.Cause) error {
 	if _, err := tx.tx.ExecContext(ctx, `DELETE FROM stoker_causes WHERE "binary" = ? AND host = ?`, binary, host); err != nil {

@@ -37,6 +37,14 @@ func causes(t *testing.T, create func(testing.TB) Database) {
 	wantSame(t, "of another binary", get(t, "cinder-backup", "h@b"), []cinder.Cause{admin})
 	wantSame(t, "of a name in other letters", get(t, "cinder-volume", "H@b"), []cinder.Cause{empty})
 
+	update(t, db, func(tx *store.Tx) error {
+		names, err := tx.DisabledByAdmin(t.Context())
+		wantSame(t, "disabled by an administrator", names, []cinder.ServiceName{
+			{Binary: "cinder-backup", Host: "h@b"}, {Binary: "cinder-volume", Host: "h@b"},
+		})
+		return err
+	})
+
 	frozen.Reason = new("renewed")
 	save(t, "cinder-volume", "h@b", frozen)
 	wantSame(t, "replaced", get(t, "cinder-volume", "h@b"), []cinder.Cause{frozen})
