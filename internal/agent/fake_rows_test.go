@@ -176,7 +176,7 @@ func (t tx) Causes(_ context.Context, binary, host string) ([]cinder.Cause, erro
 	return t.rows.causes[binary+" "+host], nil
 }
 
-func (t tx) DisabledByAdmin(context.Context) ([]cinder.ServiceName, error) {
+func (t tx) DisabledByAdmin(context.Context) (map[cinder.ServiceName]bool, error) {
 	panic("services do not ask what is on record of others")
 }
 

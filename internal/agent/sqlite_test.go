@@ -184,11 +184,11 @@ func TestClusterOnARealDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.want("disabled true 'failed-over', frozen false, failed-over on 'site-b'")
-	clusters, _, err := db.Clusters(t.Context(), cinder.ClusterQuery{})
-	if err != nil || len(clusters) != 1 {
-		t.Fatalf("%d clusters, %v", len(clusters), err)
+	v, err := db.Clusters(t.Context(), cinder.ClusterQuery{})
+	if err != nil || len(v.Clusters) != 1 {
+		t.Fatalf("%+v, %v, want one cluster", v, err)
 	}
-	c := clusters[0]
+	c := v.Clusters[0]
 	if !c.Disabled || *c.DisabledReason != "failed-over" || c.ReplicationStatus != "failed-over" || *c.ActiveBackendID != "site-b" {
 		t.Errorf("cluster %+v", c)
 	}

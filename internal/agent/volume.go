@@ -82,6 +82,9 @@ func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
 	// From here on, the caller going away must not leave the row behind the backend.
 	ctx = context.WithoutCancel(ctx)
 	err = v.change(ctx, func(tx control.Tx, row *cinder.Service) error {
+		if row.Frozen != frozen { // marked before the command came: whoever sent it has given up since
+			return cinder.Errorf(cinder.KindUnavailable, "The %s came too late: it was given up.", word)
+		}
 		if frozen {
 			disable(row, cinder.ReasonFrozen, tx.Now())
 		} else {

@@ -224,6 +224,7 @@ func TestCommandsTakeTurns(t *testing.T) {
 		failed := make(chan error, 2)
 		go func() { failed <- s.do("failover site-b") }()
 		synctest.Wait()
+		s.rows.edit(t, alpha, func(r *cinder.Service) { r.Frozen = true })
 		go func() { failed <- s.FreezeHost(t.Context()) }()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -231,14 +232,14 @@ func TestCommandsTakeTurns(t *testing.T) {
 		if beats := s.rows.row(t, alpha).ReportCount; beats < 6 {
 			t.Errorf("%d heartbeats in the minute of a failover", beats)
 		}
-		s.want("enabled failing-over")
+		s.want("enabled frozen failing-over")
 		close(s.array.hold)
 		for range 2 {
 			if err := <-failed; err != nil {
 				t.Error(err)
 			}
 		}
-		s.want("disabled 'frozen' failed-over on site-b")
+		s.want("disabled 'frozen' frozen failed-over on site-b")
 		if diff := cmp.Diff([]string{"setup", "failover", "completed", "freeze"}, s.commands()); diff != "" {
 			t.Errorf("the backend was told (-want +got):\n%s", diff)
 		}

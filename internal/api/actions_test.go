@@ -405,8 +405,8 @@ func (away) View(context.Context, cinder.ServiceQuery) (*control.View, error) {
 	return nil, cinder.Wrap(cinder.KindUnavailable, errors.New("password hunter2"), "The database is away.")
 }
 
-func (away) Clusters(context.Context, cinder.ClusterQuery) ([]cinder.Cluster, []cinder.Service, error) {
-	return nil, nil, errors.New("hunter2")
+func (away) Clusters(context.Context, cinder.ClusterQuery) (*control.ClusterView, error) {
+	return nil, errors.New("hunter2")
 }
 
 func (away) Update(context.Context, func(control.Tx) error) error {

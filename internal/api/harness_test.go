@@ -21,6 +21,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"stoker/internal/api"
+	"stoker/internal/app"
 	"stoker/internal/cinder"
 	"stoker/internal/control"
 	"stoker/internal/oslo"
@@ -77,7 +78,7 @@ func newRig(tb testing.TB, p parts) *rig {
 	remote := rpc.New(client, rpc.Options{FailoverExpiry: time.Second, Log: log})
 
 	o := control.Options{
-		Store: storePort{db}, Fleet: remote, Logs: remote, Loggers: &loggers{}, Log: log, Host: "api1", Owner: "api1:1",
+		Store: app.Store(db), Fleet: remote, Logs: remote, Loggers: &loggers{}, Log: log, Host: "api1", Owner: "api1:1",
 		DownTime: time.Minute, PoolsTimeout: time.Second, LogTimeout: time.Second, ResponseTimeout: time.Second,
 		FailoverDeadline: time.Minute, Lease: time.Minute,
 	}
@@ -104,19 +105,6 @@ func newRig(tb testing.TB, p parts) *rig {
 	tb.Cleanup(func() { server.Close(); r.api.Close() })
 	r.address = server.Listener.Addr().String()
 	return r
-}
-
-// storePort makes the store what control asks for: the two differ only in the
-// names of their types.
-type storePort struct{ *store.DB }
-
-func (s storePort) View(ctx context.Context, q cinder.ServiceQuery) (*control.View, error) {
-	v, err := s.DB.View(ctx, q)
-	return (*control.View)(v), err
-}
-
-func (s storePort) Update(ctx context.Context, fn func(control.Tx) error) error {
-	return s.DB.Update(ctx, func(tx *store.Tx) error { return fn(tx) })
 }
 
 // loggers are the loggers of the process: one, whose level can be set.

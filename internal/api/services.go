@@ -53,6 +53,11 @@ func (s *Server) list(ctx context.Context, key listing) ([]byte, error) {
 	if key.view >= viewBackend && (key.anyBinary || key.binary == cinder.BinaryVolume) {
 		go func() {
 			defer close(known)
+			defer func() {
+				if p := recover(); p != nil {
+					s.log.ErrorContext(ctx, "the backends' states could not be asked for", "error", panicked(p))
+				}
+			}()
 			states = s.o.Control.BackendStates(ctx)
 		}()
 	} else {

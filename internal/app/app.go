@@ -72,6 +72,11 @@ func who(binary, host string) []slog.Attr {
 // wire makes everything that does not run by itself.
 func (a *App) wire(ctx context.Context) error {
 	c := a.o.Config
+	if a.o.Lock != "" {
+		if err := a.lock(a.o.Lock); err != nil {
+			return err
+		}
+	}
 	db, err := store.Open(ctx, store.Options{URL: string(c.Database), Log: a.loggers.Logger("stoker.store")})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -230,6 +231,33 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}
 	o.Config.ListenPort = 0
 	start(t, o)
+}
+
+// Two processes in one directory would drive the same backends.
+func TestOneProcessPerDirectory(t *testing.T) {
+	dir := t.TempDir()
+	start(t, standalone(t, dir))
+	o := standalone(t, dir)
+	o.Log = io.Discard
+	if _, err := app.New(t.Context(), o); cinder.KindOf(err) != cinder.KindUnavailable || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a second process in the directory: %v", err)
+	}
+}
+
+// A client that is slow does not keep the process from stopping, and is no failure.
+func TestStopCutsOffTheSlow(t *testing.T) {
+	s := start(t, standalone(t, t.TempDir()))
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "PUT /v3/os-services/enable HTTP/1.1\r\nHost: x\r\nX-Auth-Token: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Errorf("stop: %v", err)
+	}
 }
 
 // The fleet beats, and the whole of it is listed.

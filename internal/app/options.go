@@ -14,7 +14,8 @@ type Options struct {
 	Config  config.Config // valid
 	Version string
 
-	Sync      bool // make the schema first, where it is missing
+	Lock      string // a file that only one process may hold; "" for none
+	Sync      bool   // make the schema first, where it is missing
 	API       bool
 	Scheduler bool
 	Backup    bool

@@ -49,7 +49,7 @@ func Standalone(dir, listen string, fleet int) (Options, error) {
 	gamma := volume("gamma", "site-z")
 	gamma.RefuseThaw = "The array is rebuilding: remove the file refuse-thaw from the directory of the backend to let it thaw."
 	return Options{
-		Config: c, Sync: true, API: true, Scheduler: true, Backup: true, Fleet: fleet,
+		Config: c, Lock: filepath.Join(dir, "lock"), Sync: true, API: true, Scheduler: true, Backup: true, Fleet: fleet,
 		Volumes: []Volume{volume("alpha", "site-b", "site-c"), volume("beta"), gamma},
 	}, nil
 }

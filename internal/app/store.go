@@ -21,6 +21,12 @@ func (s StorePort) View(ctx context.Context, q cinder.ServiceQuery) (*control.Vi
 	return (*control.View)(v), err
 }
 
+// Clusters implements control.Store.
+func (s StorePort) Clusters(ctx context.Context, q cinder.ClusterQuery) (*control.ClusterView, error) {
+	v, err := s.DB.Clusters(ctx, q)
+	return (*control.ClusterView)(v), err
+}
+
 // Update implements control.Store.
 func (s StorePort) Update(ctx context.Context, fn func(control.Tx) error) error {
 	return s.DB.Update(ctx, func(tx *store.Tx) error { return fn(tx) })

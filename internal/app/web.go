@@ -21,6 +21,7 @@ const (
 	readTimeout       = 30 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
+	patience          = 3 * time.Second // with requests that are under way when the process stops
 )
 
 // web is the API's server. Its port is taken by New, so that a port in use is
@@ -81,9 +82,12 @@ func (w *web) start(a *App) {
 		}
 	}()
 	a.onStop("API", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
 		err := w.server.Shutdown(ctx)
-		if err != nil {
-			err = errors.Join(err, w.server.Close())
+		if errors.Is(err, context.DeadlineExceeded) { // a client that is slow is no failure of ours
+			a.log.WarnContext(ctx, "requests that were under way have been cut off")
+			err = w.server.Close()
 		}
 		<-done
 		return err

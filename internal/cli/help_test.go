@@ -78,7 +78,7 @@ func TestUsageErrors(t *testing.T) {
 		{"api", "stoker: missing flags: --config-file=FILE\nTry: stoker api --help\n"},
 		{"db sync", "stoker: missing flags: --config-file=FILE\nTry: stoker db sync --help\n"},
 		{"standalone --fleet x", "stoker: --fleet: expected a valid 64 bit int but got \"x\"\nTry: stoker standalone --help\n"},
-		{"standalone --fleet=-1", "stoker: --fleet must not be negative\nTry: stoker standalone --help\n"},
+		{"standalone --fleet=-1", "stoker: --fleet must be from 0 to 100000\nTry: stoker standalone --help\n"},
 		{"standalone --log-level loud", "stoker: --log-level: slog: level string \"loud\": unknown name\nTry: stoker standalone --help\n"},
 	}
 	for _, tt := range tests {

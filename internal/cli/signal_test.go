@@ -121,7 +121,7 @@ func TestSignals(t *testing.T) {
 
 func TestUsageErrorsEndWithTwo(t *testing.T) {
 	p := start(t, "standalone", "--fleet=-1")
-	if got := p.ended(); got != "exit status 2" || !strings.HasPrefix(p.errs.String(), "stoker: --fleet must not be negative\n") {
+	if got := p.ended(); got != "exit status 2" || !strings.HasPrefix(p.errs.String(), "stoker: --fleet must be from 0 to 100000\n") {
 		t.Errorf("ended with %s, %s", got, p.errs.String())
 	}
 }

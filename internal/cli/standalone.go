@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"stoker/internal/cinder"
@@ -25,13 +26,16 @@ Examples:
   stoker standalone --fleet 1000`
 }
 
+// maxFleet is how many simulated services one process may be asked for.
+const maxFleet = 100_000
+
 // Run runs it.
 func (c *standaloneCmd) Run(ctx context.Context, p Process, d Deps) error {
 	switch {
 	case c.Dir == "":
 		return usageError{"--dir is needed: neither XDG_DATA_HOME nor HOME is set"}
-	case c.Fleet < 0:
-		return usageError{"--fleet must not be negative"}
+	case c.Fleet < 0 || c.Fleet > maxFleet:
+		return usageError{fmt.Sprintf("--fleet must be from 0 to %d", maxFleet)}
 	case d.Standalone == nil:
 		return cinder.Errorf(cinder.KindNotSupported, "this build has no standalone server")
 	}

@@ -12,8 +12,6 @@ type service struct {
 	was    cinder.Service
 	row    cinder.Service
 	causes []cinder.Cause
-
-	recorded int // how many causes there were on record
 }
 
 // load takes a row into a change: its recorded causes, made to agree with what
@@ -24,7 +22,7 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 	if err != nil {
 		return nil, err
 	}
-	s := &service{was: row, row: row, causes: causes, recorded: len(causes)}
+	s := &service{was: row, row: row, causes: causes}
 	if touches(open, row.ID, cinder.OpFreeze, cinder.OpThaw) == nil {
 		s.reconcile()
 		if dropped := without(causes, s.causes); len(dropped) > 0 {
@@ -111,6 +109,9 @@ func (s *service) reconcile() {
 		s.drop(cinder.CauseFailedOver)
 	case !s.has(cinder.CauseFailedOver) && reasonIs(cinder.ReasonFailedOver):
 		s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: new(cinder.ReasonFailedOver)})
+	case len(s.causes) == 0 && r.ReplicationStatus == cinder.ReplicationFailoverError:
+		// What a service does to itself when its backend fails; the reason is older.
+		s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: r.DisabledReason})
 	}
 	ours := reasonIs(cinder.ReasonFrozen) && r.Frozen || reasonIs(cinder.ReasonFailedOver) && over
 	admin := s.cause(cinder.CauseAdmin)

@@ -12,11 +12,13 @@ import (
 // Clusters lists the clusters that q selects, by id, with what follows from
 // their members: how many there are, how many are down, the last heartbeat.
 func (c *Control) Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder.Cluster, error) {
-	clusters, members, err := c.o.Store.Clusters(ctx, cinder.ClusterQuery{Name: q.Name, Binary: q.Binary})
+	v, err := c.o.Store.Clusters(ctx, cinder.ClusterQuery{Name: q.Name, Binary: q.Binary})
 	if err != nil {
 		return nil, fmt.Errorf("list clusters: %w", err)
 	}
-	c.count(clusters, members, time.Now())
+	clusters := v.Clusters
+	c.count(clusters, v.Members, v.Now)
+	shownClusters(clusters, v.Open)
 	kept := clusters[:0]
 	for i := range clusters {
 		if q.Matches(&clusters[i]) {
@@ -24,6 +26,24 @@ func (c *Control) Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder
 		}
 	}
 	return kept, nil
+}
+
+// shownClusters lays over the clusters what the open operations say of them, as
+// shown does for services (G1).
+func shownClusters(clusters []cinder.Cluster, open []cinder.Operation) {
+	for _, op := range open {
+		for _, st := range op.Shown.Clusters {
+			for i := range clusters {
+				switch {
+				case clusters[i].ID != st.ID:
+				case op.Kind == cinder.OpFailover:
+					clusters[i].ReplicationStatus, clusters[i].ActiveBackendID = st.ReplicationStatus, st.ActiveBackendID
+				default:
+					clusters[i].Frozen = st.Frozen
+				}
+			}
+		}
+	}
 }
 
 // count fills in what is computed from the members.
@@ -86,7 +106,7 @@ func (c *Control) DisableCluster(ctx context.Context, name, binary string, reaso
 
 func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, name, binary string, reason *string) (cinder.Cluster, cinder.Operation, error) {
 	var op cinder.Operation
-	var found string
+	var found cinder.Cluster
 	err := c.update(ctx, func(tx Tx) error {
 		was, err := tx.Cluster(ctx, name, binary)
 		if cinder.KindOf(err) == cinder.KindNotFound {
@@ -95,7 +115,6 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 		if err != nil {
 			return err
 		}
-		found = was.Name
 		now := was
 		now.Disabled, now.DisabledReason, now.UpdatedAt = kind == cinder.OpDisableCluster, reason, tx.Now()
 		if err := tx.SaveCluster(ctx, was, now); err != nil {
@@ -114,18 +133,24 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 			return err
 		}
 		op = c.operation(ctx, tx, c.newID(), kind)
-		op.Binary, op.Cluster = binary, found
+		op.Binary, op.Cluster = binary, was.Name
 		if reason != nil {
 			op.Detail = *reason
 		}
 		op.Before.Clusters = []cinder.ClusterState{was.State()}
 		op.After.Clusters = []cinder.ClusterState{now.State()}
 		finish(&op, tx, cinder.OpDone, "")
+		members, err := tx.Services(ctx, cinder.ServiceQuery{Cluster: &was.Name, Binary: &binary})
+		if err != nil {
+			return err
+		}
+		answer := []cinder.Cluster{now}
+		c.count(answer, members, tx.Now())
+		found = answer[0]
 		return tx.AddOperation(ctx, op)
 	})
 	if err != nil {
 		return cinder.Cluster{}, cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, name, err)
 	}
-	cl, err := c.Cluster(ctx, found, binary)
-	return cl, op, err
+	return found, op, nil
 }

@@ -90,14 +90,11 @@ func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, b
 	return op, nil
 }
 
-// tell makes the open freezes and thaws of a service show what has just been
+// tell makes the open operations of a service show what has just been
 // acknowledged: lists believe them while they are open (G1).
 func tell(ctx context.Context, tx Tx, open []cinder.Operation, st cinder.ServiceState) error {
 	for i := range open {
 		op := &open[i]
-		if op.Kind != cinder.OpFreeze && op.Kind != cinder.OpThaw {
-			continue
-		}
 		for j := range op.Shown.Services {
 			if sh := &op.Shown.Services[j]; sh.ID == st.ID {
 				sh.Disabled, sh.DisabledReason = st.Disabled, st.DisabledReason

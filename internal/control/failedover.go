@@ -66,18 +66,21 @@ func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
 	if rows.cluster != nil {
 		status, active = rows.cluster.ReplicationStatus, rows.cluster.ActiveBackendID
 	}
-	before := op.Before.Services[0]
+	before, from := op.Before.Services[0].ReplicationStatus, op.Before.Services[0].ActiveBackendID
+	if len(op.Before.Clusters) > 0 {
+		before, from = op.Before.Clusters[0].ReplicationStatus, op.Before.Clusters[0].ActiveBackendID
+	}
 	at := func(id *string) string {
 		if id == nil || *id == "" {
 			return cinder.FailbackTarget
 		}
 		return *id
 	}
-	moved := at(active) != at(before.ActiveBackendID) || status != before.ReplicationStatus
+	moved := at(active) != at(from) || status != before
 	switch {
 	case status == cinder.ReplicationFailoverError:
 		return cinder.OpFailed, "the backend failed to fail over: see the log of the service"
-	case moved && (op.Detail == "" || at(active) == op.Detail), !moved && at(active) == op.Detail:
+	case moved && (op.Detail == "" && status == cinder.ReplicationFailedOver || at(active) == op.Detail), !moved && at(active) == op.Detail:
 		return cinder.OpDone, "active backend: " + at(active)
 	case !moved:
 		return cinder.OpUndone, fmt.Sprintf("the service refused the target and stays on %s: see its log", at(active))

@@ -16,10 +16,7 @@ import (
 // precondition does not hold, KindConflict when a failover is under way, and as
 // Fleet.Failover does.
 func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cinder.Operation, error) {
-	id := c.newID()
-	c.waiting.add(id)
-	defer c.waiting.remove(id)
-	op, first, err := c.markFailingOver(ctx, id, sel, site)
+	op, first, err := c.markFailingOver(ctx, sel, site)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("failover %s: %w", sel, err)
 	}
@@ -53,7 +50,7 @@ func mayFailOver(st cinder.ReplicationStatus) bool {
 }
 
 // markFailingOver is the transaction before the command.
-func (c *Control) markFailingOver(ctx context.Context, id string, sel Selector, site *string) (op cinder.Operation, first cinder.Service, err error) {
+func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *string) (op cinder.Operation, first cinder.Service, err error) {
 	err = c.update(ctx, func(tx Tx) error {
 		t, err := find(ctx, tx, sel)
 		if err != nil {
@@ -85,7 +82,7 @@ func (c *Control) markFailingOver(ctx context.Context, id string, sel Selector, 
 			return err
 		}
 		first = t.members[0]
-		op = c.operation(ctx, tx, id, cinder.OpFailover)
+		op = c.operation(ctx, tx, c.newID(), cinder.OpFailover)
 		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
 		op.Deadline = op.StartedAt.Add(c.o.FailoverDeadline)
 		if site != nil {

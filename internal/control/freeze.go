@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"stoker/internal/cinder"
 )
@@ -83,7 +84,7 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 			}
 		}
 		op.Before = t.before()
-		op.Shown = t.before() // a slice of its own: lists show it, and an enable may change it
+		op.Shown = op.Before
 		if t.cluster != nil {
 			now := *t.cluster
 			now.Frozen, now.UpdatedAt = want, tx.Now()
@@ -148,6 +149,11 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 // applyFrozen writes how a freeze or thaw ended into rows and causes.
 func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, rows target, done bool) error {
 	frozen := (op.Kind == cinder.OpFreeze) == done
+	others, err := tx.OpenOperations(ctx)
+	if err != nil {
+		return err
+	}
+	others = slices.DeleteFunc(others, func(o cinder.Operation) bool { return o.ID == op.ID })
 	for i, row := range rows.members {
 		s := &service{was: row, row: row}
 		var err error
@@ -169,6 +175,9 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 			s.row.ModifiedAt = tx.Now()
 		}
 		if err := s.save(ctx, tx); err != nil {
+			return err
+		}
+		if err := tell(ctx, tx, others, s.row.State()); err != nil {
 			return err
 		}
 		rows.members[i] = s.row
@@ -195,19 +204,16 @@ func restore(row *cinder.Service, states []cinder.ServiceState) {
 	}
 }
 
-// carriedOut says whether any row shows the service's own mark of a freeze or
-// thaw: disabled with the reason "frozen", or no longer so.
+// carriedOut says whether any row shows that the service did as it was told: it
+// wrote what nobody else has. A frozen one is disabled with the reason "frozen".
 func carriedOut(op cinder.Operation, rows target) bool {
-	mark := func(disabled bool, reason *string) bool {
-		return disabled && reason != nil && *reason == cinder.ReasonFrozen
-	}
 	for _, row := range rows.members {
-		for _, st := range op.Before.Services {
-			if st.ID != row.ID {
+		for _, st := range op.Shown.Services { // follows what was acknowledged meanwhile
+			if st.ID != row.ID || st.Disabled == row.Disabled && equal(st.DisabledReason, row.DisabledReason) {
 				continue
 			}
-			before, now := mark(st.Disabled, st.DisabledReason), mark(row.Disabled, row.DisabledReason)
-			if before != now && now == (op.Kind == cinder.OpFreeze) {
+			frozen := row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFrozen
+			if frozen == (op.Kind == cinder.OpFreeze) {
 				return true
 			}
 		}

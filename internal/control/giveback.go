@@ -11,7 +11,9 @@ import (
 // for what others have made of their rows meanwhile, and brings rows and record
 // together (G4). A service that somebody else has frozen and thawed over the
 // administrator's disable is disabled again, on record.
-func (c *Control) giveBack(ctx context.Context, covered []cinder.ServiceName) error {
+//
+// covered says of each such service whether it is on record as frozen too.
+func (c *Control) giveBack(ctx context.Context, covered map[cinder.ServiceName]bool) error {
 	if len(covered) == 0 {
 		return nil
 	}
@@ -19,14 +21,10 @@ func (c *Control) giveBack(ctx context.Context, covered []cinder.ServiceName) er
 	if err != nil {
 		return fmt.Errorf("look at disabled services: %w", err)
 	}
-	wanted := make(map[cinder.ServiceName]bool, len(covered))
-	for _, name := range covered {
-		wanted[name] = true
-	}
 	for i := range view.Services {
-		// Only rows that somebody may have changed are worth a transaction.
+		// Only rows that contradict the record are worth a transaction.
 		s := &view.Services[i]
-		if wanted[cinder.ServiceName{Binary: s.Binary, Host: s.Host}] && (s.Frozen || !s.Disabled) {
+		if frozen, ok := covered[cinder.ServiceName{Binary: s.Binary, Host: s.Host}]; ok && (!s.Disabled || s.Frozen != frozen) {
 			if err := c.reconcile(ctx, *s); err != nil {
 				return fmt.Errorf("reconcile %s on %s: %w", s.Binary, s.Host, err)
 			}
@@ -38,7 +36,7 @@ func (c *Control) giveBack(ctx context.Context, covered []cinder.ServiceName) er
 // reconcile makes the record of a service agree with its row, and gives back
 // what is to be given back.
 func (c *Control) reconcile(ctx context.Context, seen cinder.Service) error {
-	return c.update(ctx, func(tx Tx) error {
+	return c.o.Store.Update(ctx, func(tx Tx) error {
 		rows, err := tx.Services(ctx, cinder.ServiceQuery{Host: &seen.Host, Binary: &seen.Binary})
 		if err != nil {
 			return err
@@ -58,7 +56,7 @@ func (c *Control) reconcile(ctx context.Context, seen cinder.Service) error {
 			switch {
 			case s.row.Disabled != row.Disabled:
 				return c.restoreDisable(ctx, tx, s)
-			case len(s.causes) != s.recorded:
+			default:
 				return s.record(ctx, tx)
 			}
 		}
@@ -67,6 +65,7 @@ func (c *Control) reconcile(ctx context.Context, seen cinder.Service) error {
 }
 
 func (c *Control) restoreDisable(ctx context.Context, tx Tx, s *service) error {
+	c.pools.forget()
 	s.row.ModifiedAt = tx.Now()
 	if err := s.save(ctx, tx); err != nil {
 		return err

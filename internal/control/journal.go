@@ -91,7 +91,7 @@ func (c *Control) recover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	var open []cinder.Operation
-	var covered []cinder.ServiceName
+	var covered map[cinder.ServiceName]bool
 	var now time.Time
 	err := c.o.Store.Update(ctx, func(tx Tx) (err error) {
 		now = tx.Now()
@@ -117,7 +117,7 @@ func (c *Control) recover(ctx context.Context) error {
 			}
 			op = mine
 		}
-		if err := c.lookAt(ctx, op); err != nil && !errors.Is(err, errSettled) {
+		if err := c.lookAt(ctx, op, now); err != nil && !errors.Is(err, errSettled) {
 			errs = append(errs, err)
 		}
 	}
@@ -128,10 +128,16 @@ func (c *Control) recover(ctx context.Context) error {
 func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operation, error) {
 	mine := op
 	err := c.o.Store.Update(ctx, func(tx Tx) error {
-		if op.Owner != c.o.Owner && !op.LeaseUntil.Before(tx.Now()) {
+		// Read anew: what was acknowledged meanwhile may have changed what it shows.
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID && o.Owner == op.Owner })
+		if i < 0 || op.Owner != c.o.Owner && !open[i].LeaseUntil.Before(tx.Now()) {
 			return errSettled
 		}
-		mine = op
+		mine = open[i]
 		mine.Owner, mine.LeaseUntil = c.o.Owner, tx.Now().Add(c.o.Lease)
 		return tx.SaveOperation(ctx, mine, op.Owner)
 	})
@@ -144,14 +150,14 @@ func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operati
 	return mine, err
 }
 
-// lookAt settles an operation of ours when its outcome is known and no request
-// of this process still waits for it.
-func (c *Control) lookAt(ctx context.Context, op cinder.Operation) error {
+// lookAt settles an operation of ours when its outcome is known. A freeze or thaw
+// whose request is gone may still be carried out until its deadline.
+func (c *Control) lookAt(ctx context.Context, op cinder.Operation, now time.Time) error {
 	switch op.Kind {
 	case cinder.OpFailover:
 		return c.settleFailover(ctx, op)
 	case cinder.OpFreeze, cinder.OpThaw:
-		if c.waiting.has(op.ID) {
+		if c.waiting.has(op.ID) || now.Before(op.Deadline) {
 			return nil
 		}
 		_, _, err := c.settleFrozen(ctx, op, cinder.Errorf(cinder.KindTimeout, "no answer is known"))

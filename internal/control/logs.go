@@ -12,9 +12,6 @@ import (
 	"stoker/internal/cinder"
 )
 
-// maxAsked bounds how many services are asked at the same moment.
-const maxAsked = 512
-
 // LogQuery selects services and loggers for get-log and set-log.
 type LogQuery struct {
 	Binary string // "" or "*": all, this process included
@@ -108,18 +105,21 @@ func (c *Control) SetLogLevels(ctx context.Context, q LogQuery, level cinder.Log
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("set-log: %w", err)
 	}
+	// What has begun is brought to its end, and on record, also for a client that goes away.
+	ctx, cancel := detached(ctx, c.o.LogTimeout+settleTimeout)
+	defer cancel()
 	if c.own(q) {
 		c.o.Loggers.SetLevel(q.Prefix, level)
 	}
-	silent, err := c.each(ctx, services, func(ctx context.Context, i int) error {
+	silent, tooOld := c.each(ctx, services, func(ctx context.Context, i int) error {
 		return c.o.Logs.SetLogLevel(ctx, services[i], q.Prefix, level)
 	})
+	op, err := c.recordLevels(ctx, q, level, silent, tooOld)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("set-log: %w", err)
 	}
-	op, err := c.recordLevels(ctx, q, level, silent)
-	if err != nil {
-		return cinder.Operation{}, fmt.Errorf("set-log: %w", err)
+	if tooOld != nil {
+		return op, fmt.Errorf("set-log: %w", tooOld)
 	}
 	if len(silent) > 0 && len(silent) == len(services) && !c.own(q) {
 		return op, cinder.Errorf(cinder.KindUndeliverable, "No service could be sent the log level: %s", op.Outcome)
@@ -127,7 +127,7 @@ func (c *Control) SetLogLevels(ctx context.Context, q LogQuery, level cinder.Log
 	return op, nil
 }
 
-func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.LogLevel, silent []SilentService) (cinder.Operation, error) {
+func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.LogLevel, silent []SilentService, tooOld error) (cinder.Operation, error) {
 	var names []string
 	for _, s := range silent {
 		names = append(names, s.Binary+" on "+s.Host+": "+s.Why)
@@ -139,6 +139,9 @@ func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.Log
 		outcome := ""
 		if names != nil {
 			outcome = "not delivered to " + strings.Join(names, ", ")
+		}
+		if tooOld != nil {
+			outcome = "not delivered to all: " + tooOld.Error()
 		}
 		finish(&op, tx, cinder.OpDone, outcome)
 		return tx.AddOperation(ctx, op)
@@ -154,11 +157,10 @@ func (c *Control) each(ctx context.Context, services []cinder.Service, ask func(
 		failed = map[int]error{}
 		group  errgroup.Group
 	)
-	group.SetLimit(maxAsked)
+	ctx, cancel := context.WithTimeout(ctx, c.o.LogTimeout) // one for all: the whole is bounded, however many there are
+	defer cancel()
 	for i := range services {
 		group.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, c.o.LogTimeout)
-			defer cancel()
 			err := ask(ctx, i)
 			if cinder.KindOf(err) == cinder.KindNotSupported {
 				return err
@@ -180,8 +182,11 @@ func (c *Control) each(ctx context.Context, services []cinder.Service, ask func(
 		if why == "" {
 			why = cinder.KindOf(err).String() + " error"
 		}
-		c.o.Log.WarnContext(ctx, "service did not answer", "binary", services[i].Binary, "host", services[i].Host, "error", err)
+		c.o.Log.DebugContext(ctx, "service did not answer", "binary", services[i].Binary, "host", services[i].Host, "error", err)
 		silent = append(silent, SilentService{Host: services[i].Host, Binary: services[i].Binary, Why: why})
+	}
+	if len(silent) > 0 {
+		c.o.Log.WarnContext(ctx, "services did not answer", "how_many", len(silent), "one_of_them", silent[0].Binary+" on "+silent[0].Host, "why", silent[0].Why)
 	}
 	slices.SortFunc(silent, func(a, b SilentService) int {
 		return strings.Compare(a.Host+a.Binary, b.Host+b.Binary)

@@ -13,9 +13,10 @@ type Store interface {
 	// in one snapshot that shows every change acknowledged before the call.
 	// The result is shared and must not be written to. Fails with KindUnavailable.
 	View(ctx context.Context, q cinder.ServiceQuery) (*View, error)
-	// Clusters reads clusters that are not deleted, by name and binary only, and
-	// the services that belong to any cluster, in one such snapshot.
-	Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder.Cluster, []cinder.Service, error)
+	// Clusters reads clusters that are not deleted, by name and binary only, the
+	// services that belong to any cluster, and the operations that are open, in
+	// one such snapshot.
+	Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterView, error)
 	// Update runs fn in one transaction: all of its writes happen or none.
 	// fn may be run more than once. Fails with fn's error, or KindUnavailable.
 	Update(ctx context.Context, fn func(Tx) error) error
@@ -24,6 +25,14 @@ type Store interface {
 // View is one consistent look at the services.
 type View struct {
 	Services []cinder.Service // by id
+	Open     []cinder.Operation
+	Now      time.Time // the clock that heartbeats are compared with
+}
+
+// ClusterView is one consistent look at the clusters.
+type ClusterView struct {
+	Clusters []cinder.Cluster // by id; what is computed from the members is zero
+	Members  []cinder.Service // of any cluster, by id
 	Open     []cinder.Operation
 	Now      time.Time // the clock that heartbeats are compared with
 }
@@ -52,8 +61,8 @@ type Rows interface {
 	// Causes returns why the service is disabled, as we recorded it.
 	Causes(ctx context.Context, binary, host string) ([]cinder.Cause, error)
 	// DisabledByAdmin returns the services, and clusters by their names, that we
-	// recorded as disabled by an administrator.
-	DisabledByAdmin(ctx context.Context) ([]cinder.ServiceName, error)
+	// recorded as disabled by an administrator, and whether as frozen too.
+	DisabledByAdmin(ctx context.Context) (map[cinder.ServiceName]bool, error)
 	// SaveCauses replaces what we recorded.
 	SaveCauses(ctx context.Context, binary, host string, causes []cinder.Cause) error
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -35,7 +36,7 @@ func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 	copied := false
 	for _, op := range open {
 		for _, st := range op.Shown.Services {
-			i, ok := slices.BinarySearchFunc(rows, st.ID, func(s cinder.Service, id int64) int { return int(s.ID - id) })
+			i, ok := slices.BinarySearchFunc(rows, st.ID, func(s cinder.Service, id int64) int { return cmp.Compare(s.ID, id) })
 			if !ok {
 				continue
 			}
@@ -44,6 +45,9 @@ func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 			}
 			if op.Kind == cinder.OpFailover {
 				rows[i].ReplicationStatus, rows[i].ActiveBackendID = st.ReplicationStatus, st.ActiveBackendID
+				if st.Disabled && !rows[i].Disabled { // a way back that has ended more causes than its own
+					rows[i].Disabled, rows[i].DisabledReason = true, st.DisabledReason
+				}
 			} else {
 				rows[i].Disabled, rows[i].DisabledReason, rows[i].Frozen = st.Disabled, st.DisabledReason, st.Frozen
 			}

@@ -30,20 +30,23 @@ func (tx *Tx) Causes(ctx context.Context, binary, host string) (_ []cinder.Cause
 }
 
 // DisabledByAdmin returns the services, and clusters by their names, that are
-// recorded as disabled by an administrator.
-func (tx *Tx) DisabledByAdmin(ctx context.Context) (_ []cinder.ServiceName, err error) {
-	rows, err := tx.tx.QueryContext(ctx, `SELECT "binary", host FROM stoker_causes WHERE cause = ? ORDER BY "binary", host`, string(cinder.CauseAdmin))
+// recorded as disabled by an administrator, and whether as frozen too.
+func (tx *Tx) DisabledByAdmin(ctx context.Context) (_ map[cinder.ServiceName]bool, err error) {
+	rows, err := tx.tx.QueryContext(ctx, `SELECT a."binary", a.host, f.cause FROM stoker_causes a
+		LEFT JOIN stoker_causes f ON f."binary" = a."binary" AND f.host = a.host AND f.cause = ?
+		WHERE a.cause = ?`, string(cinder.CauseFrozen), string(cinder.CauseAdmin))
 	if err != nil {
 		return nil, tx.db.fail(ctx, "read causes", err)
 	}
 	defer func() { err = firstError(err, rows.Close()) }()
-	var names []cinder.ServiceName
-	c := newCells(2)
+	names := map[cinder.ServiceName]bool{}
+	c := newCells(3)
 	for rows.Next() {
 		if err := c.scan(rows); err != nil {
 			return nil, tx.db.fail(ctx, "read causes", err)
 		}
-		names = append(names, cinder.ServiceName{Binary: c.text(), Host: c.text()})
+		name := cinder.ServiceName{Binary: c.text(), Host: c.text()}
+		names[name] = c.textOrNil() != nil
 	}
 	if err := rows.Err(); err != nil {
 		return nil, tx.db.fail(ctx, "read causes", err)

@@ -44,7 +44,12 @@ func (c *change) pointer(column string, was, now *string) {
 }
 
 func (c *change) time(column string, was, now time.Time) {
-	if before, after := secondsValue(was), secondsValue(now); before != after {
+	before, after := secondsValue(was), secondsValue(now)
+	switch {
+	case before == after:
+	case was.IsZero(): // NULL, or what somebody else wrote and nobody can read: nothing is lost with it
+		c.set, c.setArgs = append(c.set, column+" = ?"), append(c.setArgs, after)
+	default:
 		c.add(column, c.dialect.sameTime(column), before, after)
 	}
 }
@@ -54,8 +59,8 @@ func (c *change) run(ctx context.Context, q querier, id int64) (bool, error) {
 	if len(c.set) == 0 {
 		return true, nil
 	}
-	query := "UPDATE " + c.table + " SET " + strings.Join(c.set, ", ") +
-		" WHERE id = ? AND COALESCE(deleted, FALSE) = FALSE AND " + strings.Join(c.where, " AND ")
+	where := append([]string{"id = ?", "COALESCE(deleted, FALSE) = FALSE"}, c.where...)
+	query := "UPDATE " + c.table + " SET " + strings.Join(c.set, ", ") + " WHERE " + strings.Join(where, " AND ")
 	result, err := q.ExecContext(ctx, query, append(append(c.setArgs, id), c.whereArgs...)...)
 	if err != nil {
 		return false, err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"stoker/internal/cinder"
 )
@@ -18,23 +19,34 @@ func neededClusterColumns() []string {
 	}
 }
 
-// Clusters reads the clusters that q selects by name and binary, by id, and the
-// services that belong to any cluster, in one snapshot. What is computed from
-// the members is left zero. Fails with KindUnavailable.
-func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder.Cluster, []cinder.Service, error) {
-	var clusters []cinder.Cluster
-	var members []cinder.Service
+// ClusterSnapshot is one consistent look at the clusters.
+type ClusterSnapshot struct {
+	Clusters []cinder.Cluster   // by id; what is computed from the members is zero
+	Members  []cinder.Service   // of any cluster, by id
+	Open     []cinder.Operation // operations that are not settled, the oldest first
+	Now      time.Time          // the clock that heartbeats are compared with, UTC
+}
+
+// Clusters reads the clusters that q selects by name and binary, the services
+// that belong to any cluster, and the operations that are open, in one snapshot.
+// Fails with KindUnavailable.
+func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnapshot, error) {
+	s := &ClusterSnapshot{}
 	err := db.read(ctx, "read clusters", func(ctx context.Context, tx *sql.Tx) (err error) {
-		if clusters, err = selectClusters(ctx, tx, q); err != nil {
+		if s.Clusters, err = selectClusters(ctx, tx, q); err != nil {
 			return err
 		}
-		members, err = readServices(ctx, tx, membersServices)
+		if s.Members, err = readServices(ctx, tx, membersServices); err != nil {
+			return err
+		}
+		s.Open, err = readOperations(ctx, tx, openOperations)
 		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return clusters, members, nil
+	s.Now = db.now().UTC()
+	return s, nil
 }
 
 // Cluster returns the cluster of that name or, without one, the first of those

@@ -95,7 +95,10 @@ func (b *Backend) makeDirs(active string) error {
 			continue
 		}
 		if err := os.MkdirAll(b.dir(name), 0o750); err != nil {
-			return err
+			if name == active {
+				return err
+			}
+			b.o.Log.Error("A site that is not in use cannot be reached.", "backend", b.o.Name, "site", name, "error", err)
 		}
 	}
 	if first && b.o.RefuseThaw != "" {

@@ -168,7 +168,7 @@ func (b *Backend) copyVolume(ctx context.Context, from, to string) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	if old, err := os.Stat(to); err == nil && !info.ModTime().After(old.ModTime()) {
+	if newer(to, info) {
 		return false, nil
 	}
 	part, err := os.CreateTemp(filepath.Dir(to), ".part-*")
@@ -178,10 +178,19 @@ func (b *Backend) copyVolume(ctx context.Context, from, to string) (bool, error)
 	if err := fill(ctx, part, src, info); err != nil {
 		return false, errors.Join(err, os.Remove(part.Name()))
 	}
+	if newer(to, info) { // written there since: the site has become the active one
+		return false, os.Remove(part.Name())
+	}
 	if err := os.Rename(part.Name(), to); err != nil {
 		return false, errors.Join(err, os.Remove(part.Name()))
 	}
 	return true, nil
+}
+
+// newer says whether the file there is as new as the original, or newer.
+func newer(to string, original fs.FileInfo) bool {
+	there, err := os.Stat(to)
+	return err == nil && !original.ModTime().After(there.ModTime())
 }
 
 // fill writes a copy of src, with its mode and time, to disk and closes it.

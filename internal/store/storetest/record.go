@@ -39,8 +39,8 @@ func causes(t *testing.T, create func(testing.TB) Database) {
 
 	update(t, db, func(tx *store.Tx) error {
 		names, err := tx.DisabledByAdmin(t.Context())
-		wantSame(t, "disabled by an administrator", names, []cinder.ServiceName{
-			{Binary: "cinder-backup", Host: "h@b"}, {Binary: "cinder-volume", Host: "h@b"},
+		wantSame(t, "disabled by an administrator", names, map[cinder.ServiceName]bool{
+			{Binary: "cinder-backup", Host: "h@b"}: false, {Binary: "cinder-volume", Host: "h@b"}: true,
 		})
 		return err
 	})

@@ -18,9 +18,9 @@ func rows(t *testing.T, create func(testing.TB) Database) {
 		if got := view(t, db, cinder.ServiceQuery{}); len(got) != 0 {
 			t.Errorf("services %v, want none", got)
 		}
-		clusters, members, err := db.Clusters(t.Context(), cinder.ClusterQuery{})
-		if err != nil || len(clusters) != 0 || len(members) != 0 {
-			t.Errorf("clusters %v, members %v, error %v, want none", clusters, members, err)
+		v, err := db.Clusters(t.Context(), cinder.ClusterQuery{})
+		if err != nil || len(v.Clusters) != 0 || len(v.Members) != 0 {
+			t.Errorf("%+v, error %v, want none", v, err)
 		}
 	})
 	t.Run("every column, as others write it", func(t *testing.T) { everyColumn(t, create) })
@@ -54,9 +54,9 @@ func rows(t *testing.T, create func(testing.TB) Database) {
 		if got := view(t, db, cinder.ServiceQuery{Host: new("h1")}); len(got) != 0 {
 			t.Errorf("services of the deleted host: %v", got)
 		}
-		clusters, members, err := db.Clusters(t.Context(), cinder.ClusterQuery{})
-		if err != nil || len(clusters) != 0 || len(members) != 0 {
-			t.Errorf("clusters %v, members %v, error %v, want none", clusters, members, err)
+		v, err := db.Clusters(t.Context(), cinder.ClusterQuery{})
+		if err != nil || len(v.Clusters) != 0 || len(v.Members) != 0 {
+			t.Errorf("%+v, error %v, want none", v, err)
 		}
 	})
 	t.Run("names match exactly, and hosts with their backends", func(t *testing.T) { matching(t, create) })
@@ -196,16 +196,16 @@ func clusterRows(t *testing.T, create func(testing.TB) Database) {
 		{"what is computed does not restrict here", cinder.ClusterQuery{Name: new("c1@b"), Up: new(true), Hosts: new(9)}, []int64{1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			clusters, members, err := db.Clusters(t.Context(), test.query)
+			v, err := db.Clusters(t.Context(), test.query)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var ids []int64
-			for _, c := range clusters {
+			for _, c := range v.Clusters {
 				ids = append(ids, c.ID)
 			}
-			wantSame(t, "clusters", ids, test.want)
-			wantSame(t, "members", hosts(members), []string{"h1@b", "h2@b"})
+			wantSame(t, "v.Clusters", ids, test.want)
+			wantSame(t, "v.Members", hosts(v.Members), []string{"h1@b", "h2@b"})
 		})
 	}
 	update(t, db, func(tx *store.Tx) error {

@@ -98,14 +98,14 @@ func row(tb testing.TB, db *store.DB, id int64) cinder.Service {
 // cluster is the only one there is.
 func cluster(tb testing.TB, db *store.DB) cinder.Cluster {
 	tb.Helper()
-	clusters, _, err := db.Clusters(tb.Context(), cinder.ClusterQuery{})
+	v, err := db.Clusters(tb.Context(), cinder.ClusterQuery{})
 	if err != nil {
 		tb.Fatalf("clusters: %v", err)
 	}
-	if len(clusters) != 1 {
-		tb.Fatalf("clusters %v, want one", clusters)
+	if len(v.Clusters) != 1 {
+		tb.Fatalf("clusters %v, want one", v.Clusters)
 	}
-	return clusters[0]
+	return v.Clusters[0]
 }
 
 func update(tb testing.TB, db *store.DB, fn func(*store.Tx) error) {

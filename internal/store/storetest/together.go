@@ -40,9 +40,9 @@ func visibility(t *testing.T, create func(testing.TB) Database) {
 				if got := row(t, reader, s.ID).DisabledReason; got == nil || *got != reason {
 					t.Fatalf("%s process shows %v, want %q", name, got, reason)
 				}
-				_, members, err := reader.Clusters(t.Context(), cinder.ClusterQuery{})
-				if err != nil || len(members) != 1 || *members[0].DisabledReason != reason {
-					t.Fatalf("%s process shows the members %v (%v), want %q", name, members, err, reason)
+				v, err := reader.Clusters(t.Context(), cinder.ClusterQuery{})
+				if err != nil || len(v.Members) != 1 || *v.Members[0].DisabledReason != reason {
+					t.Fatalf("%s process shows %+v (%v), want a member with %q", name, v, err, reason)
 				}
 			}
 		}

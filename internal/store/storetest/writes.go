@@ -189,7 +189,7 @@ func transactions(t *testing.T, create func(testing.TB) Database) {
 		wantSame(t, "row", row(t, db, was.ID), was)
 		_, err = db.View(ctx, cinder.ServiceQuery{Host: new("h")})
 		wantKind(t, err, cinder.KindUnavailable)
-		_, _, err = db.Clusters(ctx, cinder.ClusterQuery{})
+		_, err = db.Clusters(ctx, cinder.ClusterQuery{})
 		wantKind(t, err, cinder.KindUnavailable)
 	})
 	t.Run("reads see the transaction's own writes", func(t *testing.T) {
@@ -233,7 +233,7 @@ func transactions(t *testing.T, create func(testing.TB) Database) {
 		wantKind(t, err, cinder.KindUnavailable)
 		_, err = db.View(ctx, cinder.ServiceQuery{Host: new("h")})
 		wantKind(t, err, cinder.KindUnavailable)
-		_, _, err = db.Clusters(ctx, cinder.ClusterQuery{})
+		_, err = db.Clusters(ctx, cinder.ClusterQuery{})
 		wantKind(t, err, cinder.KindUnavailable)
 		wantKind(t, db.Update(ctx, func(*store.Tx) error { return nil }), cinder.KindUnavailable)
 		_, err = db.Beat(ctx, 1)
