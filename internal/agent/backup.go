@@ -7,9 +7,6 @@ import (
 	"stoker/internal/cinder"
 )
 
-// rpcBackup is the version of the backup service's commands (WIRE.md, section 5).
-const rpcBackup = "2.3"
-
 // BackupOptions are what a backup service is made of.
 type BackupOptions struct {
 	Options
@@ -30,7 +27,7 @@ type Backup struct {
 // NewBackup makes a backup service.
 func NewBackup(o BackupOptions) *Backup {
 	b := &Backup{bo: o}
-	b.service = newService(o.Options, cinder.BinaryBackup, rpcBackup, "", b)
+	b.service = newService(o.Options, cinder.BinaryBackup, cinder.BackupRPCVersion, "", b)
 	return b
 }
 

@@ -144,6 +144,6 @@ func (f *Fleet) renew(ctx context.Context, rows []cinder.Service, missing []int6
 func (f *Fleet) service(host string) cinder.Service {
 	return cinder.Service{
 		Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: f.o.Zone,
-		ReplicationStatus: cinder.ReplicationDisabled, RPCVersion: rpcVolume, ObjectVersion: objectVersion,
+		ReplicationStatus: cinder.ReplicationDisabled, RPCVersion: cinder.VolumeRPCVersion, ObjectVersion: cinder.ObjectVersion,
 	}
 }

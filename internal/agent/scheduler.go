@@ -10,9 +10,6 @@ import (
 	"stoker/internal/control"
 )
 
-// rpcScheduler is the version of the scheduler's commands (WIRE.md, section 5).
-const rpcScheduler = "3.12"
-
 // Viewer reads services.
 type Viewer interface {
 	// View reads the services that q selects. Fails with KindUnavailable.
@@ -47,7 +44,7 @@ type PoolCapabilities struct {
 // NewScheduler makes a scheduler.
 func NewScheduler(o SchedulerOptions) *Scheduler {
 	s := &Scheduler{so: o, known: map[string]cinder.Capabilities{}}
-	s.service = newService(o.Options, cinder.BinaryScheduler, rpcScheduler, "", s)
+	s.service = newService(o.Options, cinder.BinaryScheduler, cinder.SchedulerRPCVersion, "", s)
 	return s
 }
 

@@ -14,11 +14,6 @@ import (
 	"stoker/internal/telemetry"
 )
 
-// objectVersion is the version of Cinder's objects that our rows announce. A
-// lower one would make every API of the deployment speak an older language
-// (WIRE.md, section 5).
-const objectVersion = "1.39"
-
 const (
 	rowTimeout   = 10 * time.Second // for one change of a row, retries included
 	busTimeout   = 5 * time.Second  // for one message
@@ -94,7 +89,7 @@ func newService(o Options, binary, rpcVersion, cluster string, r role) *service 
 		o: o, role: r, log: o.Loggers.Logger("stoker.agent"),
 		row: cinder.Service{
 			Host: o.Host, Binary: binary, Topic: binary, Zone: o.Zone, Cluster: cluster,
-			RPCVersion: rpcVersion, ObjectVersion: objectVersion,
+			RPCVersion: rpcVersion, ObjectVersion: cinder.ObjectVersion,
 		},
 	}
 }

@@ -11,9 +11,6 @@ import (
 	"stoker/internal/control"
 )
 
-// rpcVolume is the version of the volume service's commands (WIRE.md, section 5).
-const rpcVolume = "3.18"
-
 // VolumeOptions are what a volume service is made of.
 type VolumeOptions struct {
 	Options
@@ -47,7 +44,7 @@ func NewVolume(o VolumeOptions) *Volume {
 	v := &Volume{vo: o, turn: make(chan struct{}, 1)}
 	v.turn <- struct{}{}
 	v.broken = cinder.Errorf(cinder.KindUnavailable, "The backend is not set up yet.")
-	v.service = newService(o.Options, cinder.BinaryVolume, rpcVolume, o.Cluster, v)
+	v.service = newService(o.Options, cinder.BinaryVolume, cinder.VolumeRPCVersion, o.Cluster, v)
 	return v
 }
 

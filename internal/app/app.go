@@ -194,6 +194,3 @@ func (a *App) Addr() net.Addr {
 
 // Failed tells, once, why the process cannot go on.
 func (a *App) Failed() <-chan error { return a.failed }
-
-// Loggers are the loggers of the process itself, as the API.
-func (a *App) Loggers() *telemetry.Loggers { return a.loggers }

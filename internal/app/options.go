@@ -11,8 +11,7 @@ import (
 
 // Options say what runs in the process.
 type Options struct {
-	Config  config.Config // valid
-	Version string
+	Config config.Config // valid
 
 	Lock      string // a file that only one process may hold; "" for none
 	Sync      bool   // make the schema first, where it is missing

@@ -69,7 +69,7 @@ func listenError(address string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		why = "the port is in use (by another stoker or a cinder-api?)"
 	}
-	return cinder.Wrap(cinder.KindUnavailable, err, "listen on %s: %s", address, why)
+	return cinder.Errorf(cinder.KindUnavailable, "listen on %s: %s", address, why)
 }
 
 // start serves until the process stops.

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -36,18 +34,8 @@ func report(ctx context.Context, w io.Writer, err error, parsed *kong.Context) i
 		fmt.Fprintf(w, "stoker: %s\nTry: %s --help\n", oneLine(e.Error()), parsed.Selected().FullPath())
 		return exitUsage
 	}
-	fmt.Fprintln(w, "stoker:", oneLine(explain(err)))
+	fmt.Fprintln(w, "stoker:", oneLine(err.Error()))
 	return exitFailed
-}
-
-// explain is the text of an error; in place of Go's words for the mistakes that
-// are made most, it has ones that say what to do.
-func explain(err error) string {
-	e, ok := errors.AsType[*net.OpError](err)
-	if ok && e.Op == "listen" && errors.Is(e, syscall.EADDRINUSE) {
-		return fmt.Sprintf("listen on %v: address already in use (another stoker or cinder-api?)", e.Addr)
-	}
-	return err.Error()
 }
 
 // oneLine keeps a message on one line, whoever wrote it, and control characters

@@ -32,7 +32,7 @@ func serveAPI(ctx context.Context, o APIOptions) error {
 // serve runs a process until ctx ends or it fails.
 func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)) error {
 	frugal()
-	opts.Log, opts.LogLevel, opts.Version = s.Log, telemetry.LevelOf(s.LogLevel), s.Version
+	opts.Log, opts.LogLevel = s.Log, telemetry.LevelOf(s.LogLevel)
 	a, err := app.New(ctx, opts)
 	if err != nil {
 		return err

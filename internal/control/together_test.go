@@ -142,3 +142,46 @@ func TestTheirFailoverError(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// interposed runs something between the first transaction and the second.
+type interposed struct {
+	control.Store
+	calls   int
+	between func()
+}
+
+func (i *interposed) Update(ctx context.Context, fn func(control.Tx) error) error {
+	if i.calls++; i.calls == 2 {
+		i.between()
+	}
+	return i.Store.Update(ctx, fn)
+}
+
+// A disable that is acknowledged while recovery takes an operation over is not
+// overwritten by what recovery had read before.
+func TestDisableWhileRecoveryTakesOver(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.fleet.answer["failover"] = errLate
+	_, err := s.Failover(t.Context(), control.Selector{Host: alpha}, new("site-b"))
+	wantKind(t, err, cinder.KindTimeout)
+	err = s.db.Update(t.Context(), func(tx *store.Tx) error {
+		gone := s.openIn(t, tx)
+		gone.LeaseUntil = time.Now().Add(-time.Minute)
+		return tx.SaveOperation(t.Context(), gone, gone.Owner)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := s.options("api-2")
+	o.Store = &interposed{Store: o.Store, between: func() {
+		if err := s.act("reason disk swap"); err != nil {
+			t.Error(err)
+		}
+	}}
+	s.runUntil(control.New(o), func() bool { return s.open()[0].Owner == "api-2" })
+	open := s.open()[0].Shown.Services[0]
+	if !open.Disabled || open.DisabledReason == nil || *open.DisabledReason != "disk swap" {
+		t.Errorf("the operation shows %+v, want it disabled for a disk swap", open)
+	}
+}

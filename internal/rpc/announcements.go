@@ -31,7 +31,7 @@ type announcement struct {
 func (c *Client) Follow(ctx context.Context, t oslo.Transport) (*oslo.Server, error) {
 	s, err := oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Log: c.o.Log, Targets: []oslo.Target{{Topic: topicScheduler}},
-		Endpoint: oslo.Endpoint{Version: SchedulerVersion, Methods: map[string]oslo.Handler{
+		Endpoint: oslo.Endpoint{Version: cinder.SchedulerRPCVersion, Methods: map[string]oslo.Handler{
 			methodUpdate: oslo.Method(func(_ context.Context, args updateArgs) (any, error) {
 				c.known.add(args.capabilities())
 				return nil, nil

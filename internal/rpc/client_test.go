@@ -14,11 +14,11 @@ import (
 )
 
 func alpha() cinder.Service {
-	return cinder.Service{Binary: cinder.BinaryVolume, Host: "host1@alpha", RPCVersion: rpc.VolumeVersion}
+	return cinder.Service{Binary: cinder.BinaryVolume, Host: "host1@alpha", RPCVersion: cinder.VolumeRPCVersion}
 }
 
 func member(host string) cinder.Service {
-	return cinder.Service{Binary: cinder.BinaryVolume, Host: host, Cluster: "mycl@alpha", RPCVersion: rpc.VolumeVersion}
+	return cinder.Service{Binary: cinder.BinaryVolume, Host: host, Cluster: "mycl@alpha", RPCVersion: cinder.VolumeRPCVersion}
 }
 
 func of(binary string) cinder.Service { return cinder.Service{Binary: binary, Host: "host1"} }

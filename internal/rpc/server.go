@@ -86,7 +86,7 @@ func ServeVolume(ctx context.Context, t oslo.Transport, host, cluster string, s 
 	methods[methodPublish] = plain(s.PublishCapabilities)
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: targets, Log: log,
-		Endpoint: oslo.Endpoint{Version: VolumeVersion, Methods: methods},
+		Endpoint: oslo.Endpoint{Version: cinder.VolumeRPCVersion, Methods: methods},
 	})
 }
 
@@ -108,7 +108,7 @@ func ServeScheduler(ctx context.Context, t oslo.Transport, host string, s Schedu
 	})
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: []oslo.Target{{Topic: topicScheduler, Server: host}}, Log: log,
-		Endpoint: oslo.Endpoint{Version: SchedulerVersion, Methods: methods},
+		Endpoint: oslo.Endpoint{Version: cinder.SchedulerRPCVersion, Methods: methods},
 	})
 }
 
@@ -119,7 +119,7 @@ func ServeBackup(ctx context.Context, t oslo.Transport, host string, s BackupSer
 	methods[methodPublish] = plain(s.PublishCapabilities)
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: []oslo.Target{{Topic: topicBackup, Server: host}}, Log: log,
-		Endpoint: oslo.Endpoint{Version: BackupVersion, Methods: methods},
+		Endpoint: oslo.Endpoint{Version: cinder.BackupRPCVersion, Methods: methods},
 	})
 }
 

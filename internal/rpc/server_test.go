@@ -81,7 +81,7 @@ func TestServicesAnswer(t *testing.T) {
 	}{
 		{"freeze", volume, "freeze_host", "3.0", "{}", "true", 0, ""},
 		{"failover as a call", volume, "failover", "3.8", `{"secondary_backend_id": "x"}`, "null", 0, ""},
-		{"the newest version", volume, "freeze_host", rpc.VolumeVersion, "{}", "true", 0, ""},
+		{"the newest version", volume, "freeze_host", cinder.VolumeRPCVersion, "{}", "true", 0, ""},
 		{
 			"a newer version", volume, "freeze_host", "3.19", "{}", "", cinder.KindNotSupported,
 			"Endpoint does not support RPC version 3.19. Attempted method: freeze_host",

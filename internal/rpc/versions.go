@@ -7,15 +7,6 @@ import (
 	"stoker/internal/oslo"
 )
 
-// What services of ours serve, and must write into their rows: with less, every
-// API of the deployment falls back to an older language (WIRE.md, section 5).
-const (
-	VolumeVersion    = "3.18" // rpc_current_version of cinder-volume
-	SchedulerVersion = "3.12" // of cinder-scheduler
-	BackupVersion    = "2.3"  // of cinder-backup
-	ObjectVersion    = "1.39" // object_current_version of all
-)
-
 // Topics, which are the names of the binaries.
 const (
 	topicVolume    = cinder.BinaryVolume
