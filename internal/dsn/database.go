@@ -1,0 +1,224 @@
+package dsn
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"stoker/internal/cinder"
+)
+
+// Engine is a kind of database.
+type Engine string
+
+// The engines there are. MariaDB is MySQL here, as it is in a URL.
+const (
+	SQLite     Engine = "sqlite"
+	MySQL      Engine = "mysql"
+	PostgreSQL Engine = "postgresql"
+)
+
+// Database is what a database URL names.
+type Database struct {
+	Engine   Engine
+	User     string
+	Password string
+	Host     string // name or address, IPv6 without brackets; "" when the URL names none
+	Port     int    // 0 when the URL names none
+	Name     string // of the database; the file's path for SQLite, absolute or from the working directory
+	Options  map[string][]string
+}
+
+// Option is the last value given for an option of the query; "" when there is none.
+func (d Database) Option(name string) string {
+	values := d.Options[name]
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
+// String names the database as a message to the operator may: without user,
+// password and options.
+func (d Database) String() string {
+	if d.Engine == SQLite {
+		return d.Name
+	}
+	host := d.Host
+	if d.Port != 0 {
+		host = net.JoinHostPort(host, strconv.Itoa(d.Port))
+	}
+	return string(d.Engine) + "://" + host + "/" + d.Name
+}
+
+// GoString is String: a password has no place in a dump either.
+func (d Database) GoString() string { return d.String() }
+
+// ParseDatabase takes a database URL apart as SQLAlchemy 1.4 does:
+// ENGINE[+DRIVER]://[USER[:PASSWORD]@][HOST[:PORT]][/NAME][?OPTION=VALUE&...].
+// User, password and options are percent-decoded, the name is not. A driver
+// names a Python module and is ignored. The engines are sqlite, mysql (or
+// mariadb) and postgresql.
+//
+// It refuses what SQLAlchemy reads and then no driver can use, or reads as
+// something that nobody can have meant. Errors are KindInvalid and repeat
+// nothing of what follows the engine.
+func ParseDatabase(raw string) (Database, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok || strings.IndexFunc(scheme, notInScheme) >= 0 {
+		return Database{}, cinder.Errorf(cinder.KindInvalid,
+			"the database connection is not a URL: it has to look like mysql+pymysql://user:password@host/cinder or sqlite:////absolute/path/of/a/file")
+	}
+	d := Database{}
+	switch name, _, _ := strings.Cut(scheme, "+"); name {
+	case "sqlite":
+		d.Engine = SQLite
+	case "mysql", "mariadb":
+		d.Engine = MySQL
+	case "postgresql":
+		d.Engine = PostgreSQL
+	case "postgres":
+		return Database{}, cinder.Errorf(cinder.KindInvalid, "database engine %q is not supported: write postgresql", name)
+	default:
+		return Database{}, cinder.Errorf(cinder.KindInvalid, "database engine %q is not supported: use mysql, postgresql or sqlite", name)
+	}
+	rest = d.readUser(rest)
+	rest = d.readHost(rest)
+	rest, err := d.readPort(rest)
+	if err != nil {
+		return Database{}, err
+	}
+	if path, ok := strings.CutPrefix(rest, "/"); ok {
+		d.Name, rest = cutBefore(path, "?")
+	}
+	if query, ok := strings.CutPrefix(rest, "?"); ok {
+		query, _ = cutBefore(query, "\n")
+		d.Options, rest = readQuery(query), ""
+	}
+	if err := d.check(rest); err != nil {
+		return Database{}, err
+	}
+	return d, nil
+}
+
+// notInScheme is what may not stand before the ://.
+func notInScheme(r rune) bool {
+	return r != '_' && r != '+' && !unicode.IsLetter(r) && !unicode.IsNumber(r)
+}
+
+// readUser takes user and password off. SQLAlchemy's idea of where they end: a
+// user has neither : nor /, a password no @, and anything else may stand in both.
+func (d *Database) readUser(rest string) string {
+	before, after := cutBefore(rest, ":/")
+	if password, ok := strings.CutPrefix(after, ":"); ok {
+		if password, host, ok := strings.Cut(password, "@"); ok {
+			d.User, d.Password = unquote(before), unquote(password)
+			return host
+		}
+	}
+	if i := strings.LastIndexByte(before, '@'); i >= 0 {
+		d.User = unquote(before[:i])
+		return rest[i+1:]
+	}
+	return rest
+}
+
+func (d *Database) readHost(rest string) string {
+	if inside, ok := strings.CutPrefix(rest, "["); ok {
+		inside, _ = cutBefore(inside, "/?")
+		if i := strings.LastIndexByte(inside, ']'); i > 0 {
+			d.Host = inside[:i]
+			return rest[i+2:]
+		}
+	}
+	d.Host, rest = cutBefore(rest, "/:?")
+	return rest
+}
+
+func (d *Database) readPort(rest string) (string, error) {
+	port, ok := strings.CutPrefix(rest, ":")
+	if !ok {
+		return rest, nil
+	}
+	port, rest = cutBefore(port, "/?")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", cinder.Errorf(cinder.KindInvalid, "the port of the database connection is not a number from 1 to 65535")
+	}
+	d.Port = int(n)
+	return rest, nil
+}
+
+// check says what is wrong with a URL that could be read up to rest.
+func (d *Database) check(rest string) error {
+	var wrong string
+	switch {
+	case strings.ContainsRune(d.User+d.Password+d.Host+d.Name, 0):
+		wrong = "the database connection contains a NUL character"
+	case d.Engine == SQLite && (d.Host != "" || d.User != "" || d.Password != "" || d.Port != 0):
+		wrong = "an sqlite connection names no host: write sqlite:////absolute/path or sqlite:///relative/path"
+	case d.Engine == SQLite && (d.Name == "" || d.Name == ":memory:"):
+		wrong = "an sqlite connection has to name a file, as in sqlite:////absolute/path: databases in memory are not supported"
+	case d.Engine == SQLite && strings.HasPrefix(d.Name, "file:"):
+		wrong = "an sqlite connection has to name a file, as in sqlite:////absolute/path: file: URIs are not supported"
+	case strings.ContainsAny(d.Host, "@[] \t\r\n") || rest != "":
+		wrong = "the host of the database connection makes no sense: an @ in a password is written %40, an IPv6 address stands in brackets"
+	case d.Name == "":
+		wrong = "the database connection names no database: it has to look like " + string(d.Engine) + "://user:password@host/cinder"
+	default:
+		return nil
+	}
+	return cinder.Errorf(cinder.KindInvalid, "%s", wrong)
+}
+
+// readQuery reads options as Python's parse_qsl does: those without a value are no options.
+func readQuery(query string) map[string][]string {
+	options := map[string][]string{}
+	for field := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(field, "=")
+		if value == "" {
+			continue
+		}
+		name = unquote(strings.ReplaceAll(name, "+", " "))
+		options[name] = append(options[name], unquote(strings.ReplaceAll(value, "+", " ")))
+	}
+	return options
+}
+
+// unquote decodes %xx as Python does: what is no such sequence stays as it is,
+// and what is no UTF-8 then becomes U+FFFD.
+func unquote(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return validUTF8(b.String())
+}
+
+// validUTF8 puts one U+FFFD in the place of each byte that is not UTF-8.
+func validUTF8(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
+
+// cutBefore splits s before the first of the characters; all of it comes first when there is none.
+func cutBefore(s, characters string) (before, after string) {
+	if i := strings.IndexAny(s, characters); i >= 0 {
+		return s[:i], s[i:]
+	}
+	return s, ""
+}
