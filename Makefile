@@ -17,6 +17,7 @@ run: ## Run a whole control plane on 127.0.0.1:8776.
 	$(GO) run ./cmd/stoker standalone
 
 test: ## Run every test, with the race detector.
+	./test/peers/install.sh
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
 

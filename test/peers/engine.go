@@ -1,0 +1,157 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startWithin bounds how long an engine may take until it answers.
+const startWithin = 90 * time.Second
+
+// Engine is a server that tests can end, pause and start again at the same
+// address and with the same data. Its methods fail the test when the engine
+// does not do so in a bounded time.
+type Engine struct {
+	peer   string
+	dir    string
+	port   int
+	launch command
+	ready  func(context.Context) error // nil once it answers
+	proc   *process
+	others []*process // what it needs beside itself, ended with it
+}
+
+// newEngine returns an engine with a directory and a free port.
+func newEngine(peer string) (*Engine, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "stoker-peer-")
+	if err != nil {
+		return nil, err
+	}
+	// Servers that run as another user have to get there.
+	return &Engine{peer: peer, dir: dir, port: port}, os.Chmod(dir, 0o755)
+}
+
+// Addr returns where it listens: 127.0.0.1:PORT, the same for all its life.
+func (e *Engine) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port)) }
+
+// Start starts it again after Stop or Kill, and waits until it answers.
+func (e *Engine) Start(tb testing.TB) {
+	tb.Helper()
+	if err := e.start(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Stop ends it as an operator does who restarts it.
+func (e *Engine) Stop(tb testing.TB) {
+	tb.Helper()
+	if err := e.proc.stop(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Kill ends it as a power cut does.
+func (e *Engine) Kill(tb testing.TB) {
+	tb.Helper()
+	if err := e.proc.kill(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Pause freezes it (SIGSTOP): its connections stay open and nothing answers.
+func (e *Engine) Pause(tb testing.TB) {
+	tb.Helper()
+	if err := e.proc.signal(syscall.SIGSTOP); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Resume ends a Pause.
+func (e *Engine) Resume(tb testing.TB) {
+	tb.Helper()
+	if err := e.proc.signal(syscall.SIGCONT); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (e *Engine) start() error {
+	var err error
+	if e.proc, err = start(e.launch); err != nil {
+		return fmt.Errorf("start %s: %w", e.peer, err)
+	}
+	last := errors.New("it was not asked")
+	err = await(startWithin, e.peer+" answers", func() bool {
+		if e.proc.exited() {
+			last = errors.New("it has ended")
+			return true
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		last = e.ready(ctx)
+		return last == nil
+	})
+	if err != nil || last != nil {
+		return errors.Join(err, fmt.Errorf("start %s: %w\n%s", e.peer, last, e.launch.said()), e.proc.kill())
+	}
+	return nil
+}
+
+// close ends it for good and removes what it has kept.
+func (e *Engine) close() error {
+	var err error
+	if e.proc != nil {
+		err = e.proc.kill()
+	}
+	for _, p := range e.others {
+		err = errors.Join(err, p.kill())
+	}
+	return errors.Join(err, os.RemoveAll(e.dir))
+}
+
+// owned makes an engine a test's own: it ends with the test.
+func (e *Engine) owned(tb testing.TB) {
+	tb.Helper()
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("%s said:\n%s", e.peer, e.launch.said())
+		}
+		if err := e.close(); err != nil {
+			tb.Error(err)
+		}
+	})
+}
+
+// freePort returns a port that nobody listens on, below those that the kernel
+// gives to outgoing connections: one of these might take it while its engine
+// is stopped.
+func freePort() (int, error) {
+	end := 32768
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		if first, err := strconv.Atoi(strings.Fields(string(text))[0]); err == nil && first > 12000 {
+			end = first
+		}
+	}
+	var last error
+	for range 100 {
+		port := 10000 + rand.IntN(end-10000)
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+		last = err
+	}
+	return 0, fmt.Errorf("no free port: %w", last)
+}

@@ -1,0 +1,168 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Broker is a RabbitMQ.
+type Broker struct {
+	*Engine
+	management int // the port of its HTTP API
+	made       atomic.Int64
+}
+
+// rabbitPrograms is where they are.
+type rabbitPrograms struct{ server, names string }
+
+func findRabbitMQ(tb testing.TB) rabbitPrograms {
+	tb.Helper()
+	return rabbitPrograms{
+		need(tb, "RabbitMQ", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
+		need(tb, "RabbitMQ", "epmd"),
+	}
+}
+
+// StartRabbitMQ returns a RabbitMQ of this test's own.
+func StartRabbitMQ(tb testing.TB) *Broker {
+	tb.Helper()
+	b, err := startRabbitMQ(findRabbitMQ(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b.owned(tb)
+	return b
+}
+
+// startRabbitMQ starts a node and, for it alone, the daemon by which Erlang's
+// nodes find one another: the usual one would be left behind.
+func startRabbitMQ(programs rabbitPrograms) (*Broker, error) {
+	e, err := newEngine("RabbitMQ")
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{Engine: e}
+	e.ready = b.answers
+	var names, nodes int
+	for _, port := range []*int{&b.management, &names, &nodes} {
+		if *port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	daemon, err := start(command{name: "epmd", path: programs.names, args: []string{"-address", "127.0.0.1", "-port", strconv.Itoa(names)}, dir: e.dir})
+	if err != nil {
+		return nil, err
+	}
+	e.others = append(e.others, daemon)
+	in := func(name string) string { return filepath.Join(e.dir, name) }
+	err = errors.Join(
+		os.WriteFile(in("plugins"), []byte("[rabbitmq_management].\n"), 0o600),
+		os.WriteFile(in("rabbitmq.conf"), fmt.Appendf(nil, `listeners.tcp.default = %s
+management.tcp.ip = 127.0.0.1
+management.tcp.port = %d
+default_user = %s
+default_pass = %s
+log.console = true
+log.console.level = info
+log.file = false
+disk_free_limit.absolute = 10MB
+`, e.Addr(), b.management, userName, password), 0o600))
+	if err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	e.launch = command{
+		name: "rabbitmq", path: programs.server, dir: e.dir,
+		env: []string{
+			"RUNNING_UNDER_SYSTEMD=1", // the node in place of the script, which would not pass signals on
+			"ERL_EPMD_PORT=" + strconv.Itoa(names),
+			"RABBITMQ_NODENAME=stoker" + strconv.Itoa(e.port) + "@localhost",
+			"RABBITMQ_DIST_PORT=" + strconv.Itoa(nodes),
+			"RABBITMQ_CONF_ENV_FILE=" + in("none"),
+			"RABBITMQ_CONFIG_FILE=" + in("rabbitmq.conf"),
+			"RABBITMQ_ADVANCED_CONFIG_FILE=" + in("advanced.config"),
+			"RABBITMQ_ENABLED_PLUGINS_FILE=" + in("plugins"),
+			"RABBITMQ_MNESIA_BASE=" + in("data"), "RABBITMQ_LOG_BASE=" + in("log"), "RABBITMQ_PID_FILE=" + in("pid"),
+			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}",
+		},
+	}
+	if err := b.start(); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return b, nil
+}
+
+// URL returns oslo.messaging's transport_url of a new virtual host, which is
+// removed when the test ends.
+func (b *Broker) URL(tb testing.TB) string {
+	tb.Helper()
+	vhost := "v" + strconv.FormatInt(b.made.Add(1), 10)
+	err := errors.Join(
+		b.manage(tb.Context(), http.MethodPut, "/api/vhosts/"+vhost, map[string]any{}),
+		b.manage(tb.Context(), http.MethodPut, "/api/permissions/"+vhost+"/"+userName, map[string]any{"configure": ".*", "write": ".*", "read": ".*"}))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if b.proc.exited() {
+			return // what a test has killed, it need not tidy
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := b.manage(ctx, http.MethodDelete, "/api/vhosts/"+vhost, nil); err != nil {
+			tb.Log(err)
+		}
+	})
+	u := url.URL{Scheme: "rabbit", User: url.UserPassword(userName, password), Host: b.Addr(), Path: "/" + vhost}
+	return u.String()
+}
+
+// answers reports whether it takes both AMQP and management.
+func (b *Broker) answers(ctx context.Context) error {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", b.Addr())
+	if err != nil {
+		return err
+	}
+	_ = c.Close()
+	return b.manage(ctx, http.MethodGet, "/api/overview", nil)
+}
+
+// manage does one request of the management API.
+func (b *Broker) manage(ctx context.Context, method, path string, body any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:"+strconv.Itoa(b.management)+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	req.SetBasicAuth(userName, password)
+	req.Header.Set("Content-Type", "application/json")
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err = io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("RabbitMQ: %s %s: %s %s", method, path, res.Status, text)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package peers
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+)
+
+// Shared is the engines that the tests of one package share, each started
+// when a test first asks for it. Its zero value is ready.
+type Shared struct {
+	mariadb  once[*Database]
+	postgres once[*Database]
+	rabbitmq once[*Broker]
+
+	mu    sync.Mutex
+	close []func() error // guarded by mu
+}
+
+// once is a peer that is started once, or has failed to.
+type once[T any] struct {
+	sync.Once
+	peer T
+	err  error
+}
+
+// Run is what a TestMain calls: it runs the tests, ends the engines, and
+// returns the exit code.
+func (s *Shared) Run(m interface{ Run() int }) int {
+	code := m.Run()
+	if err := s.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "end of the peers:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// Close ends the engines. It is for a TestMain that has more to do than Run does.
+func (s *Shared) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	for _, c := range s.close {
+		err = errors.Join(err, c())
+	}
+	s.close = nil
+	return err
+}
+
+// MariaDB returns the MariaDB of these tests.
+func (s *Shared) MariaDB(tb testing.TB) *Database {
+	tb.Helper()
+	return shared(tb, s, &s.mariadb, startMariaDB, findMariaDB(tb))
+}
+
+// Postgres returns the PostgreSQL of these tests.
+func (s *Shared) Postgres(tb testing.TB) *Database {
+	tb.Helper()
+	return shared(tb, s, &s.postgres, startPostgres, findPostgres(tb))
+}
+
+// RabbitMQ returns the RabbitMQ of these tests.
+func (s *Shared) RabbitMQ(tb testing.TB) *Broker {
+	tb.Helper()
+	return shared(tb, s, &s.rabbitmq, startRabbitMQ, findRabbitMQ(tb))
+}
+
+func shared[T interface{ close() error }, P any](tb testing.TB, s *Shared, o *once[T], start func(P) (T, error), programs P) T {
+	tb.Helper()
+	o.Do(func() {
+		if o.peer, o.err = start(programs); o.err == nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.close = append(s.close, o.peer.close)
+		}
+	})
+	if o.err != nil {
+		tb.Fatal(o.err)
+	}
+	return o.peer
+}
