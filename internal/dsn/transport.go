@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // The schemes that Transport has. oslo.messaging's other names for RabbitMQ
@@ -91,9 +90,7 @@ func ParseTransport(s string) (Transport, error) {
 	if err != nil {
 		return Transport{}, err
 	}
-	if !utf8.ValidString(rest) {
-		return Transport{}, errors.New("it is no UTF-8 text")
-	}
+	rest = validUTF8(rest)
 	rest, _, _ = strings.Cut(rest, "#")
 	rest, query, _ := strings.Cut(rest, "?")
 	var hosts, path string
@@ -108,7 +105,7 @@ func ParseTransport(s string) (Transport, error) {
 		}
 		return Transport{Scheme: scheme}, nil
 	}
-	t := Transport{Scheme: scheme, Query: parseQuery(query)}
+	t := Transport{Scheme: scheme, Query: joined(query)}
 	if t.VirtualHost, err = virtualHost(path); err != nil {
 		return Transport{}, err
 	}
@@ -139,24 +136,14 @@ func cutScheme(s string) (scheme, rest string, err error) {
 	}
 }
 
-// parseQuery reads options. Those without a value do not count.
-func parseQuery(query string) map[string]string {
-	all := map[string]string{}
-	for pair := range strings.SplitSeq(query, "&") {
-		name, value, _ := strings.Cut(pair, "=")
-		if value == "" {
-			continue
-		}
-		name, value = unquote(strings.ReplaceAll(name, "+", " ")), unquote(strings.ReplaceAll(value, "+", " "))
-		if before, twice := all[name]; twice {
-			value = before + "," + value
-		}
-		all[name] = value
+// joined is a query with the values of options that are there twice joined by
+// commas.
+func joined(query string) map[string]string {
+	options := map[string]string{}
+	for name, values := range readQuery(query) {
+		options[name] = strings.Join(values, ",")
 	}
-	if len(all) == 0 {
-		return nil
-	}
-	return all
+	return options
 }
 
 // virtualHost reads the path. oslo.messaging hands the decoded name to kombu
@@ -197,9 +184,6 @@ func parseBroker(text string) (b Broker, err error) {
 	if at >= 0 {
 		user, password, _ := strings.Cut(text[:at], ":")
 		b.User, b.Password = unquote(user), unquote(password)
-	}
-	if !utf8.ValidString(b.User) || !utf8.ValidString(b.Password) {
-		return Broker{}, errors.New("user or password are no UTF-8 text when decoded")
 	}
 	if b.User == "" {
 		b.User = defaultBrokerLogin
@@ -258,23 +242,4 @@ func parsePort(text string) (int, error) {
 	default:
 		return int(port), nil
 	}
-}
-
-// unquote decodes %nn. What is no such thing stays as it is.
-func unquote(s string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
