@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -63,6 +64,15 @@ func (b *bus) FailoverCompleted(_ context.Context, cluster string, o cinder.Fail
 		}
 	}
 	return err
+}
+
+// Cleanup is deaf on backup services, as rpc.Client is, and on host9.
+func (b *bus) Cleanup(_ context.Context, s cinder.Service, r cinder.CleanupRequest) error {
+	if s.Binary == cinder.BinaryBackup || s.Host == "host9@alpha" {
+		return cinder.Errorf(cinder.KindNotSupported, "nobody hears")
+	}
+	return b.note(fmt.Sprintf("cleanup %s of %d on %s in '%s' until %s",
+		s.QueueHost(), *r.ServiceID, *r.Host, value(r.Cluster), r.Until.Format(time.TimeOnly)))
 }
 
 func (b *bus) setErr(err error) {

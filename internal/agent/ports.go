@@ -33,6 +33,9 @@ type Bus interface {
 	PublishServiceCapabilities(ctx context.Context) error
 	// FailoverCompleted tells every member of a cluster.
 	FailoverCompleted(ctx context.Context, cluster string, o cinder.FailoverOutcome) error
+	// Cleanup asks a service, or any member of its cluster, to clean up.
+	// KindNotSupported when services of that binary do not.
+	Cleanup(ctx context.Context, s cinder.Service, r cinder.CleanupRequest) error
 }
 
 // Server is what serves a service's commands.

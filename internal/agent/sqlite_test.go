@@ -51,6 +51,7 @@ type quiet struct{}
 func (quiet) UpdateServiceCapabilities(context.Context, cinder.Capabilities) error { return nil }
 func (quiet) NotifyServiceCapabilities(context.Context, cinder.Capabilities) error { return nil }
 func (quiet) PublishServiceCapabilities(context.Context) error                     { return nil }
+func (quiet) Cleanup(context.Context, cinder.Service, cinder.CleanupRequest) error { return nil }
 func (quiet) FailoverCompleted(context.Context, string, cinder.FailoverOutcome) error {
 	return nil
 }

@@ -119,6 +119,22 @@ func (v *Volume) putBack(ctx context.Context) {
 func (v *Volume) PublishCapabilities(ctx context.Context) error { return v.publish(ctx) }
 
 func (v *Volume) publish(ctx context.Context) error {
+	stats := v.stats(ctx)
+	return v.broadcast(ctx, "volume", v.vo.Cluster, stats.Capabilities())
+}
+
+// Capabilities says what the backend can do, and which properties volumes of it
+// may be asked to have.
+func (v *Volume) Capabilities(ctx context.Context) (map[string]any, error) {
+	stats := v.stats(ctx)
+	values := stats.Capabilities()
+	values["properties"] = stats.Properties()
+	return values, nil
+}
+
+// stats is what the backend says of itself; one that says nothing, or that
+// cannot be used, is down.
+func (v *Volume) stats(ctx context.Context) backend.Stats {
 	stats, err := v.vo.Backend.Stats(ctx)
 	if err != nil {
 		v.log.Error("The backend does not say what it can do: it is published as down.", "error", err)
@@ -130,7 +146,7 @@ func (v *Volume) publish(ctx context.Context) error {
 			stats.Pools[i].Up = false
 		}
 	}
-	return v.broadcast(ctx, "volume", v.vo.Cluster, stats.Capabilities())
+	return stats
 }
 
 // alone waits for its turn to work on the backend. done gives it to the next.

@@ -98,6 +98,18 @@ func (s Stats) Capabilities() map[string]any {
 	}
 }
 
+// Properties are what a volume's type may ask of the backend, as get_capabilities
+// describes them: by extra spec.
+func (s Stats) Properties() map[string]any {
+	properties := map[string]any{}
+	if s.Replicated() {
+		properties["replication_enabled"] = map[string]any{
+			"title": "Replication", "description": "Whether volumes are replicated to the other sites.", "type": "boolean",
+		}
+	}
+	return properties
+}
+
 func stateName(up bool) string {
 	if up {
 		return "up"

@@ -132,6 +132,13 @@ func FuzzLogLevels(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) { objectAgain[oslo.LogLevels](t, raw) })
 }
 
+func FuzzCleanupRequest(f *testing.F) {
+	for _, data := range []string{`{}`, `{"service_id": 3, "is_up": false, "until": "2026-11-24T20:59:01Z"}`, `{"until": "9999-12-31T23:59:59-01:00"}`} {
+		f.Add([]byte(versioned("CleanupRequest", "cinder", "1.0", data)))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) { objectAgain[oslo.CleanupRequest](t, raw) })
+}
+
 func addJSON(f *testing.F, v any) {
 	f.Helper()
 	raw, err := json.Marshal(v)

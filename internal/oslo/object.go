@@ -61,13 +61,7 @@ type LogLevel struct {
 
 // object is the versioned object.
 func (l LogLevel) object() object[levelData] {
-	text := func(s string) *string {
-		if s == "" {
-			return nil
-		}
-		return &s
-	}
-	return newObject("LogLevel", levelData{Prefix: text(l.Prefix), Level: text(l.Level)}, "prefix", "level")
+	return newObject("LogLevel", levelData{Prefix: nullable(l.Prefix), Level: nullable(l.Level)}, "prefix", "level")
 }
 
 // MarshalJSON writes the versioned object.

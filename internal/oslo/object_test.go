@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -77,5 +78,47 @@ func TestDecodeLogLevels(t *testing.T) {
 				t.Errorf("the levels (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The text is Cinder's own.
+func TestCleanupRequest(t *testing.T) {
+	recorded := versioned("CleanupRequest", "cinder", "1.0", `{"service_id": null, "cluster_name": null, "host": null, `+
+		`"binary": "cinder-volume", "is_up": false, "disabled": null, "resource_id": null, "resource_type": null, "until": "2026-11-24T20:59:01Z"}`)
+	want := oslo.CleanupRequest{Binary: new("cinder-volume"), IsUp: new(false), Until: time.Date(2026, 11, 24, 20, 59, 1, 0, time.UTC)}
+	full := oslo.CleanupRequest{
+		ServiceID: new(int64(3)), Cluster: new("mycl@alpha"), Host: new("host1@alpha"), Binary: new("cinder-volume"), IsUp: new(true), Disabled: new(false),
+		ResourceID: "1b4e28ba-2fa1-11d2-883f-0016d3cca427", ResourceType: cinder.ResourceVolume, Until: want.Until,
+	}
+	var got oslo.CleanupRequest
+	if err := json.Unmarshal([]byte(recorded), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the request (-want +got):\n%s", diff)
+	}
+	for _, r := range []oslo.CleanupRequest{want, full, {}} {
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again oslo.CleanupRequest
+		if err := json.Unmarshal(text, &again); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(r, again); diff != "" {
+			t.Errorf("the request, written and read (-want +got):\n%s", diff)
+		}
+	}
+	for name, text := range map[string]string{
+		"a newer one":   strings.Replace(recorded, `"1.0"`, `"1.1"`, 1),
+		"another":       strings.Replace(recorded, "CleanupRequest", "Volume", 1),
+		"no time":       strings.Replace(recorded, "2026-11-24T20:59:01Z", "today", 1),
+		"a number":      strings.Replace(recorded, `"cinder-volume"`, `7`, 1),
+		"a plain value": `{"binary": "cinder-volume"}`,
+	} {
+		if err := json.Unmarshal([]byte(text), &got); err == nil {
+			t.Errorf("%s was read", name)
+		}
 	}
 }

@@ -43,3 +43,19 @@ func (c *Client) PublishServiceCapabilities(ctx context.Context) error {
 func (c *Client) FailoverCompleted(ctx context.Context, cluster string, o cinder.FailoverOutcome) error {
 	return c.bus.Fanout(ctx, topicVolume+"."+cluster, methodFailoverCompleted, "3.8", completedArgs{updates(o)})
 }
+
+// Cleanup asks a service, or any member of its cluster, to clean up. It returns
+// when the request is delivered. KindNotSupported when services of that binary
+// do not clean up.
+func (c *Client) Cleanup(ctx context.Context, s cinder.Service, r cinder.CleanupRequest) error {
+	request := oslo.CleanupRequest(r)
+	args := cleanupArgs{&request}
+	switch s.Binary {
+	case cinder.BinaryVolume:
+		return c.bus.Cast(ctx, volume(s, s.QueueHost()), methodCleanup, "3.7", args, c.o.FailoverExpiry)
+	case cinder.BinaryScheduler: // any of them will do
+		return c.bus.Cast(ctx, oslo.ToAny(topicScheduler), methodCleanup, "3.4", args, c.o.FailoverExpiry)
+	default:
+		return cinder.Errorf(cinder.KindNotSupported, "Services of %s do not clean up.", s.Binary)
+	}
+}

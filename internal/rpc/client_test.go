@@ -21,7 +21,12 @@ func member(host string) cinder.Service {
 	return cinder.Service{Binary: cinder.BinaryVolume, Host: host, Cluster: "mycl@alpha", RPCVersion: cinder.VolumeRPCVersion}
 }
 
-func of(binary string) cinder.Service { return cinder.Service{Binary: binary, Host: "host1"} }
+func of(binary string) cinder.Service {
+	versions := map[string]string{
+		cinder.BinaryVolume: cinder.VolumeRPCVersion, cinder.BinaryScheduler: cinder.SchedulerRPCVersion, cinder.BinaryBackup: cinder.BackupRPCVersion,
+	}
+	return cinder.Service{Binary: binary, Host: "host1", RPCVersion: versions[binary]}
+}
 
 // serveVolume serves a volume service that records its commands.
 func (b bus) serveVolume(t *testing.T, host, cluster string) *recorder {
@@ -55,6 +60,9 @@ func TestCommandsReachTheService(t *testing.T) {
 	}
 	old := alpha()
 	old.RPCVersion = "3.0"
+	unversioned := alpha()
+	unversioned.RPCVersion = ""
+	request := cinder.CleanupRequest{ServiceID: new(int64(7)), Until: time.Date(2026, 11, 24, 20, 59, 1, 0, time.UTC)}
 	outcome := cinder.FailoverOutcome{
 		ReplicationStatus: cinder.ReplicationFailedOver, ActiveBackendID: new("site-b"),
 		Disabled: new(true), DisabledReason: new("failed-over"),
@@ -79,6 +87,14 @@ func TestCommandsReachTheService(t *testing.T) {
 		{
 			"failover of an old service", func(ctx context.Context, b bus) error { return b.Failover(ctx, old, new("site-b")) },
 			command{Name: "failover", Arg: new("site-b")},
+		},
+		{
+			"failover of one that does not say how old it is", func(ctx context.Context, b bus) error { return b.Failover(ctx, unversioned, new("site-b")) },
+			command{Name: "failover", Arg: new("site-b")},
+		},
+		{
+			"cleanup", func(ctx context.Context, b bus) error { return b.Cleanup(ctx, member("host1@alpha"), request) },
+			command{Name: "cleanup", Arg: request},
 		},
 		{
 			"failover completed", func(ctx context.Context, b bus) error { return b.FailoverCompleted(ctx, "mycl@alpha", outcome) },
@@ -354,5 +370,24 @@ func TestClosedBus(t *testing.T) {
 				t.Errorf("got error %v, want one of kind %s", err, cinder.KindUnavailable)
 			}
 		})
+	}
+}
+
+// Any scheduler cleans up for all of them, and backup services do not at all.
+func TestCleanup(t *testing.T) {
+	b := newBus(t)
+	scheduler := b.serveScheduler(t)
+	gone := of(cinder.BinaryScheduler)
+	gone.Host = "another"
+	if err := b.Cleanup(t.Context(), gone, cinder.CleanupRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := scheduler.next(t).Name; got != "cleanup" {
+		t.Errorf("the scheduler got %s", got)
+	}
+	for name, want := range map[string]cinder.Kind{cinder.BinaryBackup: cinder.KindNotSupported, cinder.BinaryVolume: cinder.KindUndeliverable} {
+		if err := b.Cleanup(t.Context(), of(name), cinder.CleanupRequest{}); cinder.KindOf(err) != want {
+			t.Errorf("%s: got error %v, want one of kind %s", name, err, want)
+		}
 	}
 }

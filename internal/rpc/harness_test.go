@@ -130,6 +130,18 @@ func (r *recorder) GetPools(ctx context.Context) ([]rpc.Pool, error) {
 	}, r.note(ctx, "pools", nil)
 }
 
+func (r *recorder) Capabilities(ctx context.Context) (map[string]any, error) {
+	return map[string]any{"vendor_name": "test"}, r.note(ctx, "capabilities", nil)
+}
+
+func (r *recorder) Cleanup(ctx context.Context, request cinder.CleanupRequest) error {
+	return r.note(ctx, "cleanup", request)
+}
+
+func (r *recorder) WorkCleanup(ctx context.Context, request cinder.CleanupRequest) (cleaning, unavailable []cinder.Service, err error) {
+	return []cinder.Service{{ID: 3, Host: "host1@alpha", Binary: cinder.BinaryVolume}}, nil, r.note(ctx, "work cleanup", request)
+}
+
 func (r *recorder) LogLevels(prefix string) map[string]cinder.LogLevel {
 	r.mu.Lock()
 	defer r.mu.Unlock()

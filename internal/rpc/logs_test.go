@@ -62,6 +62,12 @@ func TestServicesWithoutLogLevels(t *testing.T) {
 			cinder.KindNotSupported,
 			"One of cinder-volume services is too old to accept get_log_levels request. Required RPC API version is 3.12. Are you running mixed versions of cinder-volumes?",
 		},
+		{
+			"one that does not say how old it is",
+			cinder.Service{Binary: cinder.BinaryBackup, Host: "host1"},
+			cinder.KindNotSupported,
+			"One of cinder-backup services is too old to accept get_log_levels request. Required RPC API version is 2.1. Are you running mixed versions of cinder-backups?",
+		},
 		{"not a service of ours", of("nova-compute"), cinder.KindInvalid, "Services of nova-compute have no log levels."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"stoker/internal/cinder"
@@ -18,10 +17,18 @@ type LogService interface {
 	SetLogLevel(prefix string, level cinder.LogLevel)
 }
 
+// Cleaner cleans up.
+type Cleaner interface {
+	// Cleanup cleans up what interrupted work of a service has left behind.
+	// Nobody is told of an error.
+	Cleanup(ctx context.Context, r cinder.CleanupRequest) error
+}
+
 // VolumeService is a volume service, as its commands are. Its methods take the
 // caller from the context.
 type VolumeService interface {
 	LogService
+	Cleaner
 	// FreezeHost freezes the backend. KindConflict is a refusal by the backend,
 	// whose words reach whoever asked.
 	FreezeHost(ctx context.Context) error
@@ -35,11 +42,17 @@ type VolumeService interface {
 	FailoverCompleted(ctx context.Context, o cinder.FailoverOutcome) error
 	// PublishCapabilities tells the schedulers what the backend can do.
 	PublishCapabilities(ctx context.Context) error
+	// Capabilities says the same to whoever asks.
+	Capabilities(ctx context.Context) (map[string]any, error)
 }
 
 // SchedulerService is a scheduler, as far as os-services needs one.
 type SchedulerService interface {
 	LogService
+	Cleaner
+	// WorkCleanup has services clean up. It returns those that were told to, and
+	// those that are meant too but cannot be told.
+	WorkCleanup(ctx context.Context, r cinder.CleanupRequest) (cleaning, unavailable []cinder.Service, err error)
 	// GetPools returns the pools of the backends that serve.
 	GetPools(ctx context.Context) ([]Pool, error)
 	// UpdateServiceCapabilities takes in what a service tells all schedulers.
@@ -84,6 +97,10 @@ func ServeVolume(ctx context.Context, t oslo.Transport, host, cluster string, s 
 		return nil, s.FailoverCompleted(ctx, cinder.FailoverOutcome(args.Updates))
 	})
 	methods[methodPublish] = plain(s.PublishCapabilities)
+	methods[methodCapabilities] = oslo.Method(func(ctx context.Context, _ capabilitiesArgs) (any, error) {
+		return s.Capabilities(ctx)
+	})
+	methods[methodCleanup] = cleanup(s)
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: targets, Log: log,
 		Endpoint: oslo.Endpoint{Version: cinder.VolumeRPCVersion, Methods: methods},
@@ -96,7 +113,10 @@ func ServeScheduler(ctx context.Context, t oslo.Transport, host string, s Schedu
 	methods := logMethods(s)
 	methods[methodGetPools] = oslo.Method(func(ctx context.Context, args poolsArgs) (any, error) {
 		pools, err := s.GetPools(ctx)
-		return wirePools(pools, args.Filters), err
+		if err != nil {
+			return nil, err
+		}
+		return wirePools(pools, args.Filters)
 	})
 	methods[methodUpdate] = oslo.Method(func(ctx context.Context, args updateArgs) (any, error) {
 		return nil, s.UpdateServiceCapabilities(ctx, args.capabilities())
@@ -105,6 +125,14 @@ func ServeScheduler(ctx context.Context, t oslo.Transport, host string, s Schedu
 		return nil, s.NotifyServiceCapabilities(ctx, cinder.Capabilities{
 			Service: args.Service, Host: args.Backend, Values: args.Capabilities, Time: args.Timestamp.or(time.Now()),
 		})
+	})
+	methods[methodCleanup] = cleanup(s)
+	methods[methodWorkCleanup] = oslo.Method(func(ctx context.Context, args cleanupArgs) (any, error) {
+		if args.Request == nil {
+			return nil, missing("cleanup_request")
+		}
+		cleaning, unavailable, err := s.WorkCleanup(ctx, cinder.CleanupRequest(*args.Request))
+		return [2]oslo.Services{cleaning, unavailable}, err
 	})
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: []oslo.Target{{Topic: topicScheduler, Server: host}}, Log: log,
@@ -129,13 +157,13 @@ func logMethods(s LogService) map[string]oslo.Handler {
 	return map[string]oslo.Handler{
 		methodGetLogLevels: oslo.Method(func(_ context.Context, args logArgs) (any, error) {
 			if args.Request == nil {
-				return nil, cinder.Errorf(cinder.KindInvalid, "Invalid input received: log_request is missing.")
+				return nil, missing("log_request")
 			}
 			return oslo.LogLevels(s.LogLevels(args.Request.Prefix)), nil
 		}),
 		methodSetLogLevels: oslo.Method(func(_ context.Context, args logArgs) (any, error) {
 			if args.Request == nil {
-				return nil, cinder.Errorf(cinder.KindInvalid, "Invalid input received: log_request is missing.")
+				return nil, missing("log_request")
 			}
 			level, err := cinder.ParseLogLevel(args.Request.Level)
 			if err == nil {
@@ -144,6 +172,21 @@ func logMethods(s LogService) map[string]oslo.Handler {
 			return nil, err
 		}),
 	}
+}
+
+// cleanup is the method of those that clean up.
+func cleanup(s Cleaner) oslo.Handler {
+	return oslo.Method(func(ctx context.Context, args cleanupArgs) (any, error) {
+		if args.Request == nil {
+			return nil, missing("cleanup_request")
+		}
+		return nil, s.Cleanup(ctx, cinder.CleanupRequest(*args.Request))
+	})
+}
+
+// missing is what an argument that is null, or not there, is refused with.
+func missing(argument string) error {
+	return cinder.Errorf(cinder.KindInvalid, "Invalid input received: %s is missing.", argument)
 }
 
 // plain is a method without arguments and result.
@@ -160,25 +203,6 @@ func refusable(fn func(context.Context) error) oslo.Handler {
 		}
 		return err == nil, err
 	})
-}
-
-// wirePools are the pools that have all that the filters ask for.
-func wirePools(pools []Pool, filters map[string]any) []pool {
-	found := []pool{}
-	for _, p := range pools {
-		matches := true
-		for key, want := range filters {
-			got := p.Values[key]
-			if key == "name" {
-				got = p.Name
-			}
-			matches = matches && reflect.DeepEqual(got, want)
-		}
-		if matches {
-			found = append(found, pool{Name: p.Name, Capabilities: p.Values})
-		}
-	}
-	return found
 }
 
 // capabilities are the arguments in the domain's words.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,20 @@ func (b bus) ask(t *testing.T, to oslo.Destination, method, version, args string
 	}()
 	result, _, err := client.Call(t.Context(), to, method, version, json.RawMessage(args))
 	return string(result), err
+}
+
+// versioned is a versioned object as text.
+func versioned(name, data string) string {
+	version := "1.0"
+	if name == "Service" {
+		version = "1.6"
+	}
+	return `{"versioned_object.name": "` + name + `", "versioned_object.namespace": "cinder", "versioned_object.version": "` +
+		version + `", "versioned_object.data": ` + data + `}`
+}
+
+func compact(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, `": `, `":`), `, "`, `,"`)
 }
 
 func TestVolumeServiceListensWhereCindersDoes(t *testing.T) {
@@ -109,6 +124,24 @@ func TestServicesAnswer(t *testing.T) {
 			"a pool by name", scheduler, "get_pools", "3.0", `{"filters": {"name": "host1@beta#beta"}}`,
 			`[{"name":"host1@beta#beta","capabilities":{"backend_state":"down"}}]`, 0, "",
 		},
+		{
+			"pools by what the API has as text", scheduler, "get_pools", "3.0", `{"filters": {"backend_state": "True"}}`,
+			`[{"name":"host1@gamma#gamma","capabilities":{"backend_state":true}}]`, 0, "",
+		},
+		{
+			"pools for a volume type", scheduler, "get_pools", "3.0", `{"filters": {"volume_type": "gold"}}`, "", cinder.KindRemote,
+			"Invalid input received: this scheduler does not filter pools by volume type.",
+		},
+		{"capabilities", volume, "get_capabilities", "3.0", `{"discover": false}`, `{"vendor_name":"test"}`, 0, ""},
+		{
+			"cleanup", scheduler, "work_cleanup", "3.4", `{"cleanup_request": ` + versioned("CleanupRequest", `{"is_up": false}`) + `}`,
+			`[[` + compact(versioned("Service", `{"id":3,"uuid":"","host":"host1@alpha","binary":"cinder-volume","topic":"","cluster_name":null,"disabled":false,"frozen":false}`)) + `],[]]`,
+			0, "",
+		},
+		{"cleanup of nothing", scheduler, "work_cleanup", "3.4", `{}`, "", cinder.KindRemote, "Invalid input received: cleanup_request is missing."},
+		{"cleanup of what is no object", volume, "do_cleanup", "3.7", `{"cleanup_request": {}}`, "", cinder.KindRemote, "Unsupported object type"},
+		{"a method of volumes", scheduler, "create_volume", "3.0", `{"volume": {}}`, "", cinder.KindNotSupported, "Endpoint does not support RPC method create_volume"},
+		{"a private method", volume, "_get_service", "3.0", "{}", "", cinder.KindNotSupported, "Endpoint does not support RPC method _get_service"},
 		{"pools that nobody has", scheduler, "get_pools", "3.0", `{"filters": {"name": "x"}}`, `[]`, 0, ""},
 		{
 			"a time that is none", scheduler, "update_service_capabilities", "3.3",

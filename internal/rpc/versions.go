@@ -27,6 +27,9 @@ const (
 	methodUpdate            = "update_service_capabilities"
 	methodNotify            = "notify_service_capabilities"
 	methodPublish           = "publish_service_capabilities"
+	methodCapabilities      = "get_capabilities"
+	methodCleanup           = "do_cleanup"
+	methodWorkCleanup       = "work_cleanup"
 )
 
 // server is the name under which a host or cluster listens: what comes before
@@ -37,7 +40,8 @@ func server(host string) string {
 }
 
 // older says whether a service whose row has the version does not take requests
-// of version want. A row without a version is that of a current service.
+// of version want. One that does not say its version takes what the oldest took:
+// every release still does.
 func older(version, want string) bool {
-	return version != "" && !oslo.Compatible(version, want)
+	return !oslo.Compatible(version, want)
 }

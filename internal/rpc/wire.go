@@ -21,6 +21,12 @@ type (
 	logArgs struct {
 		Request *oslo.LogLevel `json:"log_request"`
 	}
+	capabilitiesArgs struct {
+		Discover bool `json:"discover"` // whether to ask the backend anew: we always do
+	}
+	cleanupArgs struct {
+		Request *oslo.CleanupRequest `json:"cleanup_request"`
+	}
 	poolsArgs struct {
 		Filters map[string]any `json:"filters"`
 	}
