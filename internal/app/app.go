@@ -91,6 +91,9 @@ func (a *App) wire(ctx context.Context) error {
 	if err := db.Ready(ctx); err != nil {
 		return err
 	}
+	if c.TransportURL.Scheme() != "memory" {
+		return cinder.Errorf(cinder.KindNotSupported, "transport_url %s: this build has no bus but memory://", c.TransportURL)
+	}
 	a.bus = memory.New()
 	a.onStop("bus", a.bus.Close)
 	a.client = oslo.NewClient(oslo.ClientOptions{

@@ -33,6 +33,9 @@ type web struct {
 
 func (a *App) newWeb(ctx context.Context) (*web, error) {
 	c := a.o.Config
+	if !c.Noauth() {
+		return nil, cinder.Errorf(cinder.KindNotSupported, "auth_strategy %s: this build has none but noauth", c.AuthStrategy)
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.ListenAddress())
 	if err != nil {
 		return nil, listenError(c.ListenAddress(), err)

@@ -32,7 +32,7 @@ Examples:
 
 // Run runs it.
 func (c *apiCmd) Run(ctx context.Context, p Process, d Deps) error {
-	conf, err := config.Load(c.ConfigFile, p.Env)
+	conf, err := config.Load(c.ConfigFile, p.Env, config.ForAPI)
 	if err != nil {
 		return err
 	}

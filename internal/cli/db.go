@@ -24,12 +24,12 @@ func (dbSyncCmd) Help() string {
 
 // Run runs it.
 func (c *dbSyncCmd) Run(ctx context.Context, p Process, d Deps) error {
-	url, err := config.LoadDatabase(c.ConfigFile, p.Env)
+	conf, err := config.Load(c.ConfigFile, p.Env, config.ForDatabase)
 	if err != nil {
 		return err
 	}
 	if d.SyncDB == nil {
 		return cinder.Errorf(cinder.KindNotSupported, "this build has no database")
 	}
-	return d.SyncDB(ctx, SyncDBOptions{Database: url, Server: logFlags{}.server(p)})
+	return d.SyncDB(ctx, SyncDBOptions{Database: conf.Database, Server: logFlags{}.server(p)})
 }

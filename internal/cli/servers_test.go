@@ -115,11 +115,11 @@ func TestAPIOptions(t *testing.T) {
 
 // Each fault of a configuration has a line of its own; a password has none.
 func TestConfigurationFaults(t *testing.T) {
-	path := conf(t, "[DEFAULT]\nauth_strategy = noauth\nreport_interval = 0\n[database]\nconnection = mysql://u:hunter2@h/d\n")
+	path := conf(t, "[DEFAULT]\nauth_strategy = noauth\nreport_interval = 0\n[database]\nconnection = oracle://u:hunter2@h/d\n")
 	for args, want := range map[string]string{
 		"api": "stoker: " + path + ":3: [DEFAULT] report_interval = 0: must be a whole number of seconds from 1 to 31536000\n" +
-			"stoker: " + path + ":5: [database] connection = mysql://***@h/d: must be sqlite:///path (four slashes before an absolute path), without parameters: other databases are not supported yet\n",
-		"db sync": "stoker: " + path + ":5: [database] connection = mysql://***@h/d: must be sqlite:///path (four slashes before an absolute path), without parameters: other databases are not supported yet\n",
+			"stoker: " + path + ":5: [database] connection = oracle://***@h/d: database engine \"oracle\" is not supported: use mysql, postgresql or sqlite\n",
+		"db sync": "stoker: " + path + ":5: [database] connection = oracle://***@h/d: database engine \"oracle\" is not supported: use mysql, postgresql or sqlite\n",
 	} {
 		var r recorder
 		if got, want := run(t, nil, r.deps(), words(args+" --config-file "+path)...), (result{1, "", want}); got != want {

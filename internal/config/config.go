@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +22,7 @@ const (
 
 // Config is every option, typed. Field comments name the option; the table in
 // options.go and doc/configuration.md say what each means. It holds secrets:
-// they are in fields of type URL or ReplicationDevice, which do not print them.
+// they are in fields of type URL, Secret or ReplicationDevice, which do not print them.
 type Config struct {
 	Host            string        // [DEFAULT] host
 	Cluster         string        // [DEFAULT] cluster; "" is none
@@ -38,10 +40,19 @@ type Config struct {
 	ListenPort   int    // [DEFAULT] osapi_volume_listen_port
 	AuthStrategy string // [DEFAULT] auth_strategy
 
-	Debug   bool // [DEFAULT] debug
-	UseJSON bool // [DEFAULT] use_json
+	PublicEndpoint string // [DEFAULT] public_endpoint; "" is the address of the request
 
-	Database URL // [database] connection
+	Debug   bool   // [DEFAULT] debug
+	UseJSON bool   // [DEFAULT] use_json
+	LogDir  string // [DEFAULT] log_dir
+	LogFile string // [DEFAULT] log_file
+
+	Database  URL // [database] connection
+	Pool      Pool
+	Rabbit    Rabbit
+	Authtoken Authtoken
+	Policy    Policy
+	Edge      Edge
 
 	InsecureNoauth   bool          // [stoker] insecure_noauth
 	PoolsTimeout     time.Duration // [stoker] pools_timeout
@@ -52,10 +63,11 @@ type Config struct {
 	Backends []Backend // one for each of EnabledBackends, in their order
 
 	settings *osloconf.Settings // what it was read from; nil when it was made in code
+	files    []string           // the files of it
 }
 
 // Default is the Config of an empty file. It is not valid by itself: nobody has
-// chosen an auth_strategy that there is.
+// said where Keystone is, or that there is none.
 func Default() Config {
 	c, _ := read(nil)
 	return c
@@ -73,6 +85,34 @@ func hostname() string {
 // ListenAddress is where the API listens: host:port.
 func (c Config) ListenAddress() string {
 	return net.JoinHostPort(c.Listen, strconv.Itoa(c.ListenPort))
+}
+
+// Log is the file that a program of that name logs to: "" for standard error.
+func (c Config) Log(program string) string {
+	switch {
+	case c.LogFile != "" && (c.LogDir == "" || filepath.IsAbs(c.LogFile)):
+		return c.LogFile
+	case c.LogFile != "":
+		return filepath.Join(c.LogDir, c.LogFile)
+	case c.LogDir != "":
+		return filepath.Join(c.LogDir, program+".log")
+	default:
+		return ""
+	}
+}
+
+// Find is where a file or directory of a relative name is to be looked for, the
+// likeliest place first: beside the configuration files, the last of them first,
+// and in Cinder's directory. An absolute name is there alone.
+func (c Config) Find(name string) []string {
+	if filepath.IsAbs(name) {
+		return []string{name}
+	}
+	var places []string
+	for _, f := range slices.Backward(c.files) {
+		places = append(places, filepath.Join(filepath.Dir(f), name))
+	}
+	return append(places, filepath.Join("/etc/cinder", name))
 }
 
 // Noauth says whether requests are believed to come from whom they say.
@@ -94,8 +134,8 @@ func (c Config) String() string {
 	var b strings.Builder
 	section := ""
 	for _, o := range options() {
-		if o.group != section {
-			section = o.group
+		if in := o.section(&c); in != section {
+			section = in
 			b.WriteString("[" + section + "]\n")
 		}
 		b.WriteString(o.name + " = " + o.show(&c) + "\n")

@@ -26,9 +26,13 @@ func (f Fault) String() string {
 		b.WriteString(f.File + ": ")
 	}
 	if f.Option != "" {
-		fmt.Fprintf(&b, "[%s] %s = %s", f.Section, f.Option, shorten(f.Value))
-		if f.Default {
-			b.WriteString(" (the default)")
+		fmt.Fprintf(&b, "[%s] %s", f.Section, f.Option)
+		switch {
+		case f.Default && f.Value == "": // is missing
+		case f.Default:
+			b.WriteString(" = " + shorten(f.Value) + " (the default)")
+		default:
+			b.WriteString(" = " + shorten(f.Value))
 		}
 		b.WriteString(": ")
 	}

@@ -22,7 +22,10 @@ func TestFaults(t *testing.T) {
 		{name: "fine", text: fine},
 		{
 			name: "nobody chose an auth strategy", text: "",
-			want: []string{"[DEFAULT] auth_strategy = keystone (the default): keystone is not supported yet: set it to noauth or noauth_include_project_id, which believe every caller"},
+			want: []string{
+				"[keystone_authtoken] auth_type: is needed with auth_strategy = keystone: password or v3applicationcredential",
+				"[keystone_authtoken] auth_url: is needed with auth_strategy = keystone",
+			},
 		},
 		{
 			name: "all at once, by line", text: fine + `
@@ -63,11 +66,43 @@ failover_deadline = 1e300
 			},
 		},
 		{
-			name: "not there yet", text: "[DEFAULT]\nauth_strategy = keystone\ntransport_url = rabbit://openstack:hunter2@rabbit:5672/\n" +
-				"[database]\nconnection = mysql+pymysql://cinder:hunter2@db/cinder?charset=utf8\n", want: []string{
-				"c.conf:2: [DEFAULT] auth_strategy = keystone: keystone is not supported yet: set it to noauth or noauth_include_project_id, which believe every caller",
-				"c.conf:3: [DEFAULT] transport_url = rabbit://***@rabbit:5672/: must be memory:// (a bus inside the process): rabbit:// is not supported yet",
-				"c.conf:5: [database] connection = mysql+pymysql://***@db/cinder?***: must be sqlite:///path (four slashes before an absolute path), without parameters: other databases are not supported yet",
+			name: "URLs of nothing that we speak", text: "[DEFAULT]\nauth_strategy = noauth\ntransport_url = kafka://openstack:hunter2@rabbit:5672/\n" +
+				"[database]\nconnection = oracle://cinder:hunter2@db/cinder?charset=utf8\n", want: []string{
+				"c.conf:3: [DEFAULT] transport_url = kafka://***@rabbit:5672/: the scheme is unknown: it must be rabbit or memory",
+				`c.conf:5: [database] connection = oracle://***@db/cinder?***: database engine "oracle" is not supported: use mysql, postgresql or sqlite`,
+			},
+		},
+		{name: "a deployment", text: "[DEFAULT]\ntransport_url = rabbit://openstack:hunter2@rabbit:5672/\n" +
+			"[database]\nconnection = mysql+pymysql://cinder:hunter2@db/cinder?charset=utf8\n" +
+			"[keystone_authtoken]\nauth_type=password\nauth_url=http://k:5000\nusername=cinder\nuser_domain_id=default\npassword=hunter2\n"},
+		{
+			name: "a password is not enough", text: "[keystone_authtoken]\nauth_type=v3password\nauth_url=k:5000\nusername=cinder\n", want: []string{
+				"c.conf:3: [keystone_authtoken] auth_url = k:5000: must be an http or https URL",
+				"c.conf:4: [keystone_authtoken] username = cinder: needs user_domain_id or user_domain_name beside it",
+				"[keystone_authtoken] password: is needed with auth_type = v3password",
+			},
+		},
+		{
+			name: "application credential", text: "[keystone_authtoken]\nauth_section=s\n[s]\nauth_type=v3applicationcredential\nauth_url=https://k\napplication_credential_name=n\n", want: []string{
+				"[s] application_credential_secret: is needed with auth_type = v3applicationcredential",
+				"[s] application_credential_id: is needed with auth_type = v3applicationcredential; or application_credential_name and whose it is",
+			},
+		},
+		{
+			name: "TLS without a certificate", text: fine + "osapi_volume_use_ssl = true\n", want: []string{
+				"[ssl] cert_file: is needed with osapi_volume_use_ssl", "[ssl] key_file: is needed with osapi_volume_use_ssl",
+			},
+		},
+		{
+			name: "numbers out of range", text: fine + "[database]\nmax_overflow=-2\nconnection_recycle_time=-2\n[stoker]\nrate_limit=NaN\nrate_limit_burst=0\n" +
+				"[keystone_authtoken]\ntoken_cache_time=-2\n[oslo_messaging_rabbit]\nkombu_failover_strategy=any\nssl_version=SSLv3\n", want: []string{
+				"c.conf:4: [database] max_overflow = -2: must be an integer from -1 to 1073741824",
+				"c.conf:5: [database] connection_recycle_time = -2: must be -1, or a number of seconds from 0 to 31536000",
+				"c.conf:7: [stoker] rate_limit = NaN: must be a number from 0 to 1e+06",
+				"c.conf:8: [stoker] rate_limit_burst = 0: must be an integer from 1 to 1000000",
+				"c.conf:10: [keystone_authtoken] token_cache_time = -2: must be -1, or a number of seconds from 0 to 31536000",
+				"c.conf:12: [oslo_messaging_rabbit] kombu_failover_strategy = any: must be one of round-robin, shuffle",
+				"c.conf:13: [oslo_messaging_rabbit] ssl_version = SSLv3: must be empty, TLSv1_2, TLSv1_3, or a name that leaves the choice open (TLS, SSLv23)",
 			},
 		},
 		{
@@ -99,10 +134,10 @@ failover_deadline = 1e300
 			want: []string{"c.conf:4: [stoker] failover_expiry = 100: must be at most failover_deadline (99.5)"},
 		},
 		{
-			name: "from the environment", text: fine, env: []string{"OS_DEFAULT__HOST=a b", "OS_DATABASE__CONNECTION=postgresql://u:hunter2@h/d"},
+			name: "from the environment", text: fine, env: []string{"OS_DEFAULT__HOST=a b", "OS_DATABASE__CONNECTION=postgresql://u:hunter2@h"},
 			want: []string{
 				"OS_DEFAULT__HOST: [DEFAULT] host = a b: must be a name of at most 255 characters without white space, @ and #",
-				"OS_DATABASE__CONNECTION: [database] connection = postgresql://***@h/d: must be sqlite:///path (four slashes before an absolute path), without parameters: other databases are not supported yet",
+				"OS_DATABASE__CONNECTION: [database] connection = postgresql://***@h: the database connection names no database: it has to look like postgresql://user:password@host/cinder",
 			},
 		},
 		{
@@ -151,7 +186,7 @@ failover_deadline = 1e300
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := file(t, tt.text)
-			_, err := config.Load([]string{path}, tt.env)
+			_, err := config.Load([]string{path}, tt.env, config.ForAll)
 			var got []string
 			if err != nil {
 				got = strings.Split(strings.ReplaceAll(err.Error(), path, "c.conf"), "\n")
@@ -172,7 +207,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := file(t, "[DEFAULT]\nconnection hunter2\n")
-	_, err := config.Load([]string{filepath.Join(dir, "none.conf"), dir, long, broken}, nil)
+	_, err := config.Load([]string{filepath.Join(dir, "none.conf"), dir, long, broken}, nil, config.ForAll)
 	want := filepath.Join(dir, "none.conf") + ": no such file or directory\n" +
 		dir + ": is a directory\n" + long + ": longer than 4194304 bytes\n" +
 		broken + ":2: neither a section, a comment nor an assignment: no = or : in the line"
@@ -183,7 +218,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 
 func TestValidateOfAConfigMadeInCode(t *testing.T) {
 	c := config.Default()
-	c.AuthStrategy = config.AuthNoauth
+	c.AuthStrategy, c.Listen = config.AuthNoauth, "127.0.0.1"
 	if err := c.Validate(); err != nil {
 		t.Error(err)
 	}

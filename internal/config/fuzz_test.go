@@ -23,7 +23,7 @@ func FuzzValues(f *testing.F) {
 			"OS_DEFAULT__AUTH_STRATEGY=noauth", "OS_DEFAULT__ENABLED_BACKENDS=a", "OS_A__VOLUME_BACKEND_NAME=x", "OS_DEFAULT__HOST=h",
 			"OS_" + options[int(which)%len(options)] + "=" + value,
 		}
-		c, err := config.Load(nil, env)
+		c, err := config.Load(nil, env, config.ForAll)
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !strings.Contains(line, "] ") {

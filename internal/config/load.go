@@ -17,31 +17,37 @@ import (
 // a quarter of a megabyte.
 const maxFile = 4 << 20
 
+// Use is what a configuration is read for. What is wrong with an option that it
+// has no use for is no fault then, so that one file does for all.
+type Use int
+
+// The uses of a configuration.
+const (
+	ForAll      Use = iota // every fault counts
+	ForAPI                 // stoker api
+	ForVolume              // stoker volume
+	ForService             // stoker scheduler and stoker backup
+	ForDatabase            // the database alone
+)
+
 // Load reads the files, a later one over an earlier one, and env (NAME=value,
 // as os.Environ has it) over them all, and validates the result. It fails with
-// a FaultsError that names everything that is wrong.
+// a FaultsError that names everything that is wrong for that use.
 //
 // Options that are not ours are ignored; see Config.Unknown.
-func Load(files, env []string) (Config, error) {
-	c, faults := load(files, env)
+func Load(files, env []string, use Use) (Config, error) {
+	c, faults := load(files, env, use)
 	if len(faults) > 0 {
 		return Config{}, faults
 	}
 	return c, nil
 }
 
-// LoadDatabase reads [database] connection as Load does, and finds fault with
-// nothing else: the schema can be made before the rest is decided.
-func LoadDatabase(files, env []string) (URL, error) {
-	c, faults := load(files, env)
-	faults = slices.DeleteFunc(faults, func(f Fault) bool { return f.Section != "" && f.Section != "database" })
-	if len(faults) > 0 {
-		return "", faults
-	}
-	return c.Database, nil
-}
+// Check is Load for somebody who wants to see the configuration with its faults:
+// both results may be of use. Of files that cannot be read the Config is empty.
+func Check(files, env []string, use Use) (Config, FaultsError) { return load(files, env, use) }
 
-func load(files, env []string) (Config, FaultsError) {
+func load(files, env []string, use Use) (Config, FaultsError) {
 	settings := osloconf.New(env)
 	var faults FaultsError
 	for _, name := range files {
@@ -57,7 +63,33 @@ func load(files, env []string) (Config, FaultsError) {
 		return Config{}, faults // what is left out of a file would make faults of its own
 	}
 	c, faults := read(settings)
-	return c, inOrder(files, append(faults, c.validate(faults)...))
+	c.files = files
+	faults = append(faults, c.validate(faults, use)...)
+	return c, inOrder(files, slices.DeleteFunc(faults, func(f Fault) bool { return !use.concerns(c, f) }))
+}
+
+// concerns says whether a fault is one for this use.
+func (u Use) concerns(c Config, f Fault) bool {
+	if u == ForAll || f.Option == "" {
+		return true
+	}
+	backend := f.Section == osloconf.DefaultGroup && f.Option == enabledBackends ||
+		slices.ContainsFunc(c.Backends, func(b Backend) bool { return b.Section == f.Section })
+	isAPI := slices.ContainsFunc(options(), func(o option[Config]) bool {
+		return o.api && o.section(&c) == f.Section && o.name == f.Option
+	})
+	switch u {
+	case ForAPI:
+		return !backend
+	case ForVolume:
+		return !isAPI
+	case ForService:
+		return !isAPI && !backend
+	case ForDatabase:
+		return f.Section == groupDatabase
+	default:
+		return true
+	}
 }
 
 // inOrder sorts faults as somebody goes through them who mends the files: by
@@ -118,7 +150,10 @@ func read(s *osloconf.Settings) (Config, FaultsError) {
 	c := Config{settings: s}
 	r := reader{c: &c, table: options()}
 	for _, o := range r.table {
-		readOption(&r, o, &c, o.group)
+		readOption(&r, o, &c, o.section(&c))
+	}
+	if c.Listen == "" {
+		c.Listen = defaultListen(c.AuthStrategy)
 	}
 	for _, section := range c.EnabledBackends {
 		if !hasSection(s, section) {
@@ -155,7 +190,7 @@ func (r *reader) fallback(group, name string) (string, bool) {
 // readOption sets one option of t from its values in section, or from its default.
 func readOption[T any](r *reader, o option[T], t *T, section string) {
 	values := written(r.c.settings, o, section)
-	if len(values) == 0 && !o.multi {
+	if len(values) == 0 && (!o.multi || o.def != "") {
 		values = []osloconf.Value{{Text: o.def}}
 	}
 	for _, v := range values {
@@ -174,40 +209,16 @@ func readOption[T any](r *reader, o option[T], t *T, section string) {
 }
 
 // written are the values of an option in a section: all of them when it takes
-// several, else the one that counts. A backend's section may leave an option to
-// the section of defaults.
+// several, else the one that counts.
 func written[T any](s *osloconf.Settings, o option[T], section string) []osloconf.Value {
-	values := s.All(section, o.name)
-	if len(values) == 0 && o.group == "" {
-		values = s.All(defaultsSection, o.name)
+	var values []osloconf.Value
+	for _, place := range o.places(section) {
+		if values = s.All(place[0], place[1]); len(values) > 0 {
+			break
+		}
 	}
 	if len(values) > 1 && !o.multi {
 		values = values[len(values)-1:]
 	}
 	return values
-}
-
-// Unknown lists the options in the files that are not ours, each as
-// "file:line: [section] name": Cinder's that we have no use for, and misspelt ones.
-func (c Config) Unknown() []string {
-	var unknown []string
-	for _, section := range c.settings.Groups() {
-		for _, name := range c.settings.Names(section) {
-			if c.knows(section, name) {
-				continue
-			}
-			v := c.settings.Last(section, name)
-			unknown = append(unknown, fmt.Sprintf("%s:%d: [%s] %s", v.File, v.Line, section, name))
-		}
-	}
-	return unknown
-}
-
-func (c Config) knows(section, name string) bool {
-	if slices.ContainsFunc(options(), func(o option[Config]) bool { return o.group == section && o.name == name }) {
-		return true
-	}
-	backend := section == defaultsSection ||
-		slices.ContainsFunc(c.EnabledBackends, func(b string) bool { return osloconf.Fold(b) == section })
-	return backend && slices.ContainsFunc(backendOptions(), func(o option[Backend]) bool { return o.name == name })
 }

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"stoker/internal/cinder"
 )
 
 // option is one line of the table: an option of a T, which is the Config or the
@@ -18,20 +21,51 @@ type option[T any] struct {
 	help  string // for doc/configuration.md: sentences
 	ours  bool   // Cinder has no such option
 
+	old []string        // names of former releases, as section.name
+	in  func(*T) string // the section it is read from, where that depends; nil: group
+	api bool            // of no use to anything but the API
+
 	allowed string                // what values there are, after "must be"
 	multi   bool                  // repeated lines add up
 	redact  func(string) string   // how a value is printed; nil: as it is
 	set     func(*T, string) bool // false: not a value of the type. Called per value when multi
 	show    func(*T) string       // the value in the file's spelling, secrets left out
 	valid   func(*T) bool         // nil: whatever set took
+	problem func(*T) string       // what is wrong when it is not valid; nil: it must be allowed
 }
 
 // printed is the text as faults and logs may show it.
 func (o option[T]) printed(text string) string {
-	if o.redact == nil {
+	if o.redact == nil || text == "" {
 		return text
 	}
 	return o.redact(text)
+}
+
+// section is where the option is read from.
+func (o option[T]) section(t *T) string {
+	if o.in != nil {
+		return o.in(t)
+	}
+	return o.group
+}
+
+// places are the sections and names where the option may be set, the first that
+// has it counts: its own, those of former releases, and for an option of a
+// backend that its section does not set, the section of defaults.
+func (o option[T]) places(section string) [][2]string {
+	all := [][2]string{{section, o.name}}
+	if o.group == "" {
+		all = append(all, [2]string{defaultsSection, o.name})
+	}
+	for _, old := range o.old {
+		group, name, _ := strings.Cut(old, ".")
+		if group == o.group {
+			group = section
+		}
+		all = append(all, [2]string{group, name})
+	}
+	return all
 }
 
 func text[T any](o option[T], allowed string, valid func(string) bool, at func(*T) *string) option[T] {
@@ -61,6 +95,25 @@ func boolean[T any](o option[T], at func(*T) *bool) option[T] {
 		return true
 	}
 	o.show = func(t *T) string { return strconv.FormatBool(*at(t)) }
+	return o
+}
+
+// word is any text, an empty one too.
+func word[T any](o option[T], at func(*T) *string) option[T] {
+	return text(o, "any text", func(string) bool { return true }, at)
+}
+
+// path is the name of a file or directory, or empty.
+func path[T any](o option[T], at func(*T) *string) option[T] {
+	return text(o, "a path, or empty", func(s string) bool { return !strings.ContainsRune(s, 0) }, at)
+}
+
+// secret is a text that is printed nowhere.
+func secret[T any](o option[T], at func(*T) *Secret) option[T] {
+	o.allowed = "any text"
+	o.redact = func(s string) string { return Secret(s).String() }
+	o.set = func(t *T, s string) bool { *at(t) = Secret(s); return true }
+	o.show = func(t *T) string { return at(t).String() }
 	return o
 }
 
@@ -105,6 +158,61 @@ func duration[T any](o option[T], allowed string, unit time.Duration, at func(*T
 	return o
 }
 
+// period is a number of seconds that may be 0, which help explains.
+func period[T any](o option[T], at func(*T) *time.Duration) option[T] {
+	o = duration(o, fmt.Sprintf("a number of seconds from 0 to %d", maxSeconds), time.Millisecond, at)
+	o.valid = func(t *T) bool { d := *at(t); return d >= 0 && d <= maxSeconds*time.Second }
+	return o
+}
+
+// anything is a list of whatever.
+func anything[T any](o option[T], at func(*T) *[]string) option[T] {
+	o = list(o, "a list separated by commas", nil, at)
+	o.valid = nil
+	return o
+}
+
+// periodOrNever is a period that may be switched off with -1 as well.
+func periodOrNever[T any](o option[T], at func(*T) *time.Duration) option[T] {
+	o = period(o, at)
+	o.allowed = "-1, or " + o.allowed
+	set := o.set
+	o.set = func(t *T, s string) bool {
+		if s == "-1" {
+			s = "0"
+		}
+		return set(t, s)
+	}
+	return o
+}
+
+// number is a number from 0 to high.
+func number[T any](o option[T], high float64, at func(*T) *float64) option[T] {
+	o.allowed = fmt.Sprintf("a number from 0 to %v", high)
+	o.set = func(t *T, s string) (ok bool) {
+		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+		*at(t) = f
+		return err == nil
+	}
+	o.show = func(t *T) string { return strconv.FormatFloat(*at(t), 'f', -1, 64) }
+	o.valid = func(t *T) bool { return *at(t) >= 0 && *at(t) <= high }
+	return o
+}
+
+// lines is an option of any number of lines, each a value.
+func lines[T any](o option[T], at func(*T) *[]string) option[T] {
+	o.multi = true
+	o.allowed = "a text on each line"
+	o.set = func(t *T, s string) bool {
+		if s != "" {
+			*at(t) = append(*at(t), s)
+		}
+		return true
+	}
+	o.show = func(t *T) string { return strings.Join(*at(t), "\n"+o.name+" = ") }
+	return o
+}
+
 func list[T any](o option[T], allowed string, valid func(string) bool, at func(*T) *[]string) option[T] {
 	o.allowed = allowed
 	o.set = func(t *T, s string) bool {
@@ -132,11 +240,12 @@ func list[T any](o option[T], allowed string, valid func(string) bool, at func(*
 	return o
 }
 
-func url[T any](o option[T], allowed string, valid func(URL) bool, at func(*T) *URL) option[T] {
+func url[T any](o option[T], allowed string, check func(URL) error, at func(*T) *URL) option[T] {
 	o.allowed = allowed
 	o.redact = func(s string) string { return URL(s).String() }
 	o.set = func(t *T, s string) bool { *at(t) = URL(s); return true }
 	o.show = func(t *T) string { return at(t).String() }
-	o.valid = func(t *T) bool { return valid(*at(t)) }
+	o.valid = func(t *T) bool { return check(*at(t)) == nil }
+	o.problem = func(t *T) string { err := check(*at(t)); return cmp.Or(cinder.Message(err), fmt.Sprint(err)) }
 	return o
 }

@@ -2,17 +2,26 @@ package config
 
 import (
 	"net/netip"
+	neturl "net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"stoker/internal/cinder"
 	"stoker/internal/osloconf"
 )
 
+const enabledBackends = "enabled_backends"
+
 // options are all there are outside of the backends' sections, by section.
 func options() []option[Config] {
+	return slices.Concat(defaultOptions(), databaseOptions(), rabbitOptions(), authtokenOptions(), policyOptions(), edgeOptions(), ownOptions())
+}
+
+func defaultOptions() []option[Config] {
 	const def = osloconf.DefaultGroup
 	return []option[Config]{
 		text(option[Config]{
@@ -35,7 +44,7 @@ func options() []option[Config] {
 			help: "The directory of what is kept across restarts. Other options may refer to it as $state_path.",
 		}, "a path", func(s string) bool { return s != "" }, func(c *Config) *string { return &c.StatePath }),
 		list(option[Config]{
-			group: def, name: "enabled_backends",
+			group: def, name: enabledBackends,
 			help: "The sections of this file that are volume backends, separated by commas: each is a service HOST@SECTION of its own.",
 		}, "section names, each once, without white space, @ and #", validHost,
 			func(c *Config) *[]string { return &c.EnabledBackends }),
@@ -53,27 +62,39 @@ func options() []option[Config] {
 		}, func(c *Config) *time.Duration { return &c.PollInterval }),
 		url(option[Config]{
 			group: def, name: "transport_url", def: "memory://",
-			help: "The message bus. memory:// is a bus inside the process. Cinder's default is rabbit://; a RabbitMQ bus is not supported yet.",
-		}, "memory:// (a bus inside the process): rabbit:// is not supported yet",
-			func(u URL) bool { return u == "memory://" || u == "memory:///" },
-			func(c *Config) *URL { return &c.TransportURL }),
+			help: "The message bus: rabbit://USER:PASSWORD@HOST:PORT/VHOST, with several USER:PASSWORD@HOST:PORT separated by commas. " +
+				"memory:// is a bus inside the process. Cinder's default is rabbit://, a broker on this machine: ours has to be asked for.",
+		}, "rabbit://..., or memory:// (a bus inside the process)", validTransport, func(c *Config) *URL { return &c.TransportURL }),
+		text(option[Config]{
+			group: def, name: "control_exchange", def: "openstack",
+			help: "The exchange of the bus. The same for all that are to reach each other.",
+		}, "a name of at most 127 characters", func(s string) bool { return validName(s) && len(s) <= 127 },
+			func(c *Config) *string { return &c.Rabbit.Exchange }),
 		seconds(option[Config]{
 			group: def, name: "rpc_response_timeout", def: "60",
 			help: "How long a freeze or thaw waits for the service's answer.",
 		}, func(c *Config) *time.Duration { return &c.ResponseTimeout }),
 		text(option[Config]{
-			group: def, name: "osapi_volume_listen", def: "127.0.0.1",
-			help: "The address the API listens on. Cinder's default is 0.0.0.0, every address of the machine: ours is this machine alone, so that nothing is open to others that nobody asked for.",
+			group: def, name: "osapi_volume_listen", api: true,
+			help: "The address the API listens on. The default is Cinder's, 0.0.0.0 (every address of the machine), with auth_strategy = keystone, " +
+				"and 127.0.0.1 (this machine alone) without, so that nothing is open to others that nobody asked for.",
 		}, "an IP address or a host name", validListen, func(c *Config) *string { return &c.Listen }),
 		integer(option[Config]{
-			group: def, name: "osapi_volume_listen_port", def: "8776",
+			group: def, name: "osapi_volume_listen_port", def: "8776", api: true,
 			help: "The port the API listens on. 0: any that is free.",
 		}, 0, 65535, func(c *Config) *int { return &c.ListenPort }),
+		boolean(option[Config]{
+			group: def, name: "osapi_volume_use_ssl", def: "false", api: true,
+			help: "Serve TLS. Needs [ssl] cert_file and key_file.",
+		}, func(c *Config) *bool { return &c.Edge.UseSSL }),
+		text(option[Config]{
+			group: def, name: "public_endpoint", api: true,
+			help: "What the links in answers begin with, where clients reach the API by another address than this process sees. Empty: the address of the request.",
+		}, "an http or https URL, or empty", optionalHTTP, func(c *Config) *string { return &c.PublicEndpoint }),
 		choice(option[Config]{
-			group: def, name: "auth_strategy", def: AuthKeystone,
-			help: "Who says who a caller is. keystone is Cinder's default and not supported yet; " +
-				"noauth and noauth_include_project_id believe the token, USER:PROJECT, and must be chosen on purpose: " +
-				"a file without this option does not start an open API.",
+			group: def, name: "auth_strategy", def: AuthKeystone, api: true,
+			help: "Who says who a caller is: keystone, with [keystone_authtoken]. " +
+				"noauth and noauth_include_project_id believe the token, USER:PROJECT, and must be chosen on purpose.",
 		}, func(c *Config) *string { return &c.AuthStrategy }, AuthNoauth, AuthNoauthProject, AuthKeystone),
 		boolean(option[Config]{
 			group: def, name: "debug", def: "false",
@@ -84,15 +105,21 @@ func options() []option[Config] {
 			help: "Log in JSON, a line for each record.",
 		}, func(c *Config) *bool { return &c.UseJSON }),
 
-		url(option[Config]{
-			group: "database", name: "connection", def: "sqlite:///$state_path/cinder.sqlite",
-			help: "The database, as a SQLAlchemy URL: sqlite:////absolute/path, or sqlite:///path from the working directory. Other databases are not supported yet.",
-		}, "sqlite:///path (four slashes before an absolute path), without parameters: other databases are not supported yet",
-			func(u URL) bool { _, ok := u.SQLitePath(); return ok },
-			func(c *Config) *URL { return &c.Database }),
+		path(option[Config]{
+			group: def, name: "log_dir", old: []string{"DEFAULT.logdir"},
+			help: "The directory of log_file; without that, the log goes to stoker-api.log, stoker-volume.log and so on in it. Files are opened again on SIGHUP.",
+		}, func(c *Config) *string { return &c.LogDir }),
+		path(option[Config]{
+			group: def, name: "log_file", old: []string{"DEFAULT.logfile"},
+			help: "The file to log to. Empty, and no log_dir: standard error.",
+		}, func(c *Config) *string { return &c.LogFile }),
+	}
+}
 
+func ownOptions() []option[Config] {
+	return []option[Config]{
 		boolean(option[Config]{
-			group: "stoker", name: "insecure_noauth", def: "false", ours: true,
+			group: "stoker", name: "insecure_noauth", def: "false", ours: true, api: true,
 			help: "Allow auth_strategy noauth on an address that other machines reach. Whoever reaches it is an administrator then.",
 		}, func(c *Config) *bool { return &c.InsecureNoauth }),
 		fraction(option[Config]{
@@ -111,6 +138,14 @@ func options() []option[Config] {
 			group: "stoker", name: "failover_deadline", def: "3600", ours: true,
 			help: "A failover that has not ended by then is shown as overdue.",
 		}, func(c *Config) *time.Duration { return &c.FailoverDeadline }),
+		number(option[Config]{
+			group: "stoker", name: "rate_limit", def: "0", ours: true, api: true,
+			help: "How many requests a second one caller may send. 0: as many as he likes.",
+		}, 1e6, func(c *Config) *float64 { return &c.Edge.Rate }),
+		integer(option[Config]{
+			group: "stoker", name: "rate_limit_burst", def: "20", ours: true, api: true,
+			help: "How many of them at once.",
+		}, 1, 1_000_000, func(c *Config) *int { return &c.Edge.Burst }),
 	}
 }
 
@@ -124,6 +159,31 @@ func validHost(s string) bool {
 	return validName(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == '@' || r == '#' || unicode.IsSpace(r) || unicode.IsControl(r)
 	})
+}
+
+// defaultListen is where the API listens when nobody said.
+func defaultListen(strategy string) string {
+	if strategy == AuthKeystone {
+		return "0.0.0.0"
+	}
+	return "127.0.0.1"
+}
+
+// validTransport fails for a URL of no bus that we speak.
+func validTransport(u URL) error {
+	if scheme := u.Scheme(); scheme != "memory" && scheme != "rabbit" {
+		return cinder.Errorf(cinder.KindInvalid, "the scheme is unknown: it must be rabbit or memory")
+	}
+	return nil
+}
+
+// optionalHTTP takes URLs of HTTP without user and password, and nothing at all.
+func optionalHTTP(s string) bool {
+	if s == "" {
+		return true
+	}
+	u, err := neturl.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
 func validListen(s string) bool {

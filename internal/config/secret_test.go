@@ -34,35 +34,12 @@ func TestURLString(t *testing.T) {
 	}
 }
 
-func TestSQLitePath(t *testing.T) {
-	tests := []struct {
-		url, want string
-		ok        bool
-	}{
-		{"sqlite:////var/lib/x.db", "/var/lib/x.db", true},
-		{"sqlite+pysqlite:////x", "/x", true},
-		{"sqlite:///x.db", "x.db", true},
-		{"sqlite:///:memory:", "", false},
-		{"sqlite://", "", false},
-		{"sqlite:///", "", false},
-		{"sqlite:///x?mode=ro", "", false},
-		{"sqlite:x", "", false},
-		{"mysql:///x", "", false},
-		{"", "", false},
-	}
-	for _, tt := range tests {
-		got, ok := config.URL(tt.url).SQLitePath()
-		if ok != tt.ok || ok && got != tt.want {
-			t.Errorf("%s: got %q, %v", tt.url, got, ok)
-		}
-	}
-}
-
 // However a Config is printed, no secret is in it.
 func TestNoSecretIsPrinted(t *testing.T) {
 	c := config.Default()
 	c.Database = "mysql://cinder:hunter2@db/cinder"
 	c.TransportURL = "rabbit://openstack:hunter2@h/"
+	c.Authtoken.Password, c.Authtoken.CredentialSecret = "hunter2", "hunter2"
 	c.Backends = []config.Backend{{Section: "a", ReplicationDevices: []config.ReplicationDevice{
 		{BackendID: "b", Params: map[string]string{"san_password": "hunter2", "san_login": "admin"}},
 	}}}
@@ -75,7 +52,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	printed := []string{log.String(), string(asJSON)}
-	for _, v := range []any{c, &c, c.Database, &c.Database, c.Backends, c.Backends[0], c.Backends[0].ReplicationDevices} {
+	for _, v := range []any{c, &c, c.Database, &c.Database, c.Authtoken, c.Authtoken.Password, c.Backends, c.Backends[0], c.Backends[0].ReplicationDevices} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 			printed = append(printed, fmt.Sprintf(verb, v))
 		}

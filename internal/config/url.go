@@ -18,15 +18,6 @@ func (u URL) Scheme() string {
 	return scheme
 }
 
-// SQLitePath is the file that a sqlite URL names: sqlite:////absolute/path or
-// sqlite:///relative/path. False for any other URL, for one without a file, and
-// for one with parameters, which we have no use for.
-func (u URL) SQLitePath() (string, bool) {
-	dialect, _, _ := strings.Cut(u.Scheme(), "+") // sqlite+pysqlite names a Python driver
-	path, ok := strings.CutPrefix(string(u), u.Scheme()+":///")
-	return path, ok && dialect == "sqlite" && path != "" && path != ":memory:" && !strings.Contains(path, "?")
-}
-
 // String is the URL without what may be secret: user, password and parameters.
 // Of a URL that cannot be taken apart with certainty only the scheme is left.
 func (u URL) String() string {

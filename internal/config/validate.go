@@ -11,7 +11,7 @@ import (
 // Validate says everything that is wrong with c, also when it was made in code:
 // nil, or FaultsError.
 func (c Config) Validate() error {
-	if faults := c.validate(nil); len(faults) > 0 {
+	if faults := c.validate(nil, ForAll); len(faults) > 0 {
 		return faults
 	}
 	return nil
@@ -19,10 +19,10 @@ func (c Config) Validate() error {
 
 // validate finds the faults besides those known already: an option has one fault
 // at most.
-func (c Config) validate(known FaultsError) FaultsError {
-	v := validator{c: c, known: known}
+func (c Config) validate(known FaultsError, use Use) FaultsError {
+	v := validator{c: c, known: known, use: use}
 	for _, o := range options() {
-		checkOption(&v, o, &c, o.group)
+		checkOption(&v, o, &c, o.section(&c))
 	}
 	v.rules()
 	for _, b := range c.Backends {
@@ -35,6 +35,7 @@ func (c Config) validate(known FaultsError) FaultsError {
 
 type validator struct {
 	c     Config
+	use   Use
 	known FaultsError
 	found FaultsError
 }
@@ -53,9 +54,14 @@ func (v *validator) add(f Fault) {
 
 // checkOption adds a fault when the value of o in t is out of its range.
 func checkOption[T any](v *validator, o option[T], t *T, section string) {
-	if o.valid != nil && !o.valid(t) {
-		v.option(o.name, section, "must be "+o.allowed, written(v.c.settings, o, section), o.printed, o.show(t))
+	if o.valid == nil || o.valid(t) {
+		return
 	}
+	problem := "must be " + o.allowed
+	if o.problem != nil {
+		problem = o.problem(t)
+	}
+	v.option(o.name, section, problem, written(v.c.settings, o, section), o.printed, o.show(t))
 }
 
 // option adds a fault of an option, with the value that is written or else shown.
@@ -73,12 +79,13 @@ func (v *validator) rules() {
 	const def = osloconf.DefaultGroup
 	c := v.c
 	if missing := c.missingBackends(); len(missing) > 0 {
-		v.rule(def, "enabled_backends", "there is no section [%s]", strings.Join(missing, "], ["))
+		v.rule(def, enabledBackends, "there is no section [%s]", strings.Join(missing, "], ["))
 	}
 	if c.AuthStrategy == AuthKeystone {
-		v.rule(def, "auth_strategy", "keystone is not supported yet: set it to %s or %s, which believe every caller",
-			AuthNoauth, AuthNoauthProject)
+		v.keystone()
 	}
+	v.edge()
+	v.services()
 	if c.Noauth() && !loopback(c.Listen) && !c.InsecureNoauth {
 		v.rule(def, "osapi_volume_listen", "with auth_strategy = %s it must be a loopback address (127.0.0.1, ::1, localhost), "+
 			"or [stoker] insecure_noauth = true: whoever reaches it is an administrator", c.AuthStrategy)
@@ -92,6 +99,20 @@ func (v *validator) rules() {
 	}
 }
 
+// services finds what keeps a service from being one in a process of its own.
+func (v *validator) services() {
+	if v.use != ForVolume && v.use != ForService {
+		return
+	}
+	const def = osloconf.DefaultGroup
+	if v.c.TransportURL.Scheme() == "memory" {
+		v.rule(def, "transport_url", "reaches no other process: a service by itself needs a bus, rabbit://...")
+	}
+	if v.use == ForVolume && len(v.c.EnabledBackends) == 0 {
+		v.rule(def, enabledBackends, "a volume service needs a backend")
+	}
+}
+
 // missingBackends are those of EnabledBackends that are not described.
 func (c Config) missingBackends() []string {
 	return slices.DeleteFunc(slices.Clone(c.EnabledBackends), func(name string) bool {
@@ -102,8 +123,8 @@ func (c Config) missingBackends() []string {
 // rule adds a fault of one of options, unless that has one already.
 func (v *validator) rule(group, name, format string, args ...any) {
 	for _, o := range options() {
-		if o.group == group && o.name == name && !v.bad(group, name) {
-			v.option(name, group, fmt.Sprintf(format, args...), written(v.c.settings, o, group), o.printed, o.show(&v.c))
+		if section := o.section(&v.c); o.group == group && o.name == name && !v.bad(section, name) {
+			v.option(name, section, fmt.Sprintf(format, args...), written(v.c.settings, o, section), o.printed, o.show(&v.c))
 		}
 	}
 }

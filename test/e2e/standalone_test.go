@@ -206,7 +206,7 @@ func TestAPIAlone(t *testing.T) {
 		t.Fatalf("db sync again: %v\n%s", err, out)
 	}
 	p := start(t, "api", "--config-file", conf)
-	db, err := sql.Open("sqlite", filepath.Join(dir, "cinder.db"))
+	db, err := sql.Open("sqlite", filepath.Join(dir, "cinder.db")+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func TestStartUpFaults(t *testing.T) {
 		{"not a database", []string{"api", "--config-file", conf("notdb.conf", notADatabase)}, []string{"notes.txt"}},
 		{"a directory that is not there", []string{"api", "--config-file", conf("nodir.conf", filepath.Join(dir, "no", "such", "x.db"))}, []string{"x.db"}},
 		{"out of range", []string{"api", "--config-file", conf("range.conf", filepath.Join(dir, "x.db"), "service_down_time = -5")}, []string{"service_down_time", "-5"}},
-		{"keystone", []string{"api", "--config-file", conf("keystone.conf", filepath.Join(dir, "x.db"), "auth_strategy = keystone")}, []string{"auth_strategy", "keystone"}},
+		{"keystone", []string{"api", "--config-file", conf("keystone.conf", filepath.Join(dir, "x.db"), "auth_strategy = keystone\n[keystone_authtoken]\nauth_type = password\nuser_id = u\npassword = x")}, []string{"auth_url", "keystone"}},
 		{"schema missing", []string{"api", "--config-file", conf("empty.conf", filepath.Join(dir, "empty.db"))}, []string{"empty.db", "db sync"}},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"time"
+)
+
+// Edge is how the API meets its clients: TLS, proxies, browsers and limits.
+type Edge struct {
+	UseSSL   bool   // [DEFAULT] osapi_volume_use_ssl
+	CertFile string // [ssl] cert_file
+	KeyFile  string // [ssl] key_file
+	CAFile   string // [ssl] ca_file: whose client certificates are asked for; "" is nobody's
+
+	ProxyHeaders bool // [oslo_middleware] enable_proxy_headers_parsing
+	MaxBody      int  // [oslo_middleware] max_request_body_size, in bytes
+
+	CORS CORS
+
+	Rate  float64 // [stoker] rate_limit: changes and lists per second and caller; 0 is no limit
+	Burst int     // [stoker] rate_limit_burst
+}
+
+// CORS is [cors]: which web pages may call the API.
+type CORS struct {
+	Origins       []string // allowed_origin; none: no page of another origin may
+	Credentials   bool
+	ExposeHeaders []string
+	MaxAge        time.Duration
+	Methods       []string
+	Headers       []string
+}
+
+// maxBody bounds max_request_body_size: no request of this API is long.
+const maxBody = 16 << 20
+
+func edgeOptions() []option[Config] {
+	at := func(group, name, def, help string, old ...string) option[Config] {
+		return option[Config]{group: group, name: name, def: def, help: help, api: true, old: old}
+	}
+	const (
+		ssl        = "ssl"
+		middleware = "oslo_middleware"
+		cors       = "cors"
+	)
+	return []option[Config]{
+		path(at(ssl, "cert_file", "", "The certificate of the API, in PEM, with those that lead to its root. Read again when it changes.", "DEFAULT.ssl_cert_file"),
+			func(c *Config) *string { return &c.Edge.CertFile }),
+		path(at(ssl, "key_file", "", "Its key.", "DEFAULT.ssl_key_file"), func(c *Config) *string { return &c.Edge.KeyFile }),
+		path(at(ssl, "ca_file", "", "Clients must show a certificate that these vouch for. Empty: none is asked for.", "DEFAULT.ssl_ca_file"),
+			func(c *Config) *string { return &c.Edge.CAFile }),
+
+		boolean(at(middleware, "enable_proxy_headers_parsing", "false", "Believe X-Forwarded-* and Forwarded. Only behind a proxy that sets them."),
+			func(c *Config) *bool { return &c.Edge.ProxyHeaders }),
+		integer(at(middleware, "max_request_body_size", "114688", "How many bytes the body of a request may have.",
+			"DEFAULT.osapi_max_request_body_size", "DEFAULT.max_request_body_size"), 1, maxBody,
+			func(c *Config) *int { return &c.Edge.MaxBody }),
+
+		anything(at(cors, "allowed_origin", "", "The origins of web pages that may call the API, or *. Empty: none."), func(c *Config) *[]string { return &c.Edge.CORS.Origins }),
+		boolean(at(cors, "allow_credentials", "true", "Whether they may send cookies and the like."), func(c *Config) *bool { return &c.Edge.CORS.Credentials }),
+		anything(at(cors, "expose_headers", "X-Auth-Token,X-Subject-Token,X-Service-Token,X-OpenStack-Request-ID,OpenStack-API-Version", "Which headers of an answer they may read."),
+			func(c *Config) *[]string { return &c.Edge.CORS.ExposeHeaders }),
+		period(at(cors, "max_age", "3600", "How long a browser may remember all this."), func(c *Config) *time.Duration { return &c.Edge.CORS.MaxAge }),
+		anything(at(cors, "allow_methods", "GET,PUT,POST,DELETE,PATCH,HEAD", "Which methods they may use."), func(c *Config) *[]string { return &c.Edge.CORS.Methods }),
+		anything(at(cors, "allow_headers", "X-Auth-Token,X-Identity-Status,X-Roles,X-Service-Catalog,X-User-Id,X-Tenant-Id,X-OpenStack-Request-ID,X-Trace-Info,X-Trace-HMAC,OpenStack-API-Version",
+			"Which headers they may send."), func(c *Config) *[]string { return &c.Edge.CORS.Headers }),
+	}
+}
+
+func (v *validator) edge() {
+	e := v.c.Edge
+	if e.UseSSL && e.CertFile == "" {
+		v.rule("ssl", "cert_file", "is needed with osapi_volume_use_ssl")
+	}
+	if e.UseSSL && e.KeyFile == "" {
+		v.rule("ssl", "key_file", "is needed with osapi_volume_use_ssl")
+	}
+}

@@ -1,0 +1,107 @@
+package config
+
+import "time"
+
+// Rabbit is how a RabbitMQ bus is used: [DEFAULT] control_exchange and
+// [oslo_messaging_rabbit]. What concerns the declaration of queues must be the
+// same as that of all others on the bus, or the broker refuses it.
+type Rabbit struct {
+	Exchange string // [DEFAULT] control_exchange
+
+	DurableQueues       bool          // amqp_durable_queues
+	AutoDelete          bool          // amqp_auto_delete
+	QuorumQueues        bool          // rabbit_quorum_queue
+	TransientQuorum     bool          // rabbit_transient_quorum_queue
+	QuorumDeliveryLimit int           // rabbit_quorum_delivery_limit; 0 is none
+	QuorumMaxLength     int           // rabbit_quorum_max_memory_length; 0 is none
+	QuorumMaxBytes      int           // rabbit_quorum_max_memory_bytes; 0 is none
+	HAQueues            bool          // rabbit_ha_queues
+	TransientTTL        time.Duration // rabbit_transient_queues_ttl
+	Prefetch            int           // rabbit_qos_prefetch_count; 0 is no limit
+
+	SSL        bool   // ssl
+	SSLVersion string // ssl_version
+	CAFile     string // ssl_ca_file
+	CertFile   string // ssl_cert_file
+	KeyFile    string // ssl_key_file
+	VerifyHost bool   // ssl_enforce_hostname_verification
+
+	LoginMethod      string        // rabbit_login_method
+	FailoverStrategy string        // kombu_failover_strategy
+	ReconnectDelay   time.Duration // kombu_reconnect_delay
+	RetryInterval    time.Duration // rabbit_retry_interval
+	RetryBackoff     time.Duration // rabbit_retry_backoff
+	RetryMax         time.Duration // rabbit_interval_max
+	Heartbeat        time.Duration // heartbeat_timeout_threshold; 0 is none
+}
+
+const groupRabbit = "oslo_messaging_rabbit"
+
+// maxCount bounds numbers that have no bound of their own.
+const maxCount = 1 << 30
+
+func rabbitOptions() []option[Config] {
+	at := func(name, def, help string, old ...string) option[Config] {
+		return option[Config]{group: groupRabbit, name: name, def: def, help: help, old: old}
+	}
+	const queues = " As all others on the bus have it, or the broker refuses the queues."
+	return []option[Config]{
+		boolean(at("amqp_durable_queues", "false", "Topic queues and the exchange survive a restart of the broker."+queues, "DEFAULT.amqp_durable_queues", "DEFAULT.rabbit_durable_queues"),
+			func(c *Config) *bool { return &c.Rabbit.DurableQueues }),
+		boolean(at("amqp_auto_delete", "false", "Queues go with their last consumer."+queues, "DEFAULT.amqp_auto_delete"),
+			func(c *Config) *bool { return &c.Rabbit.AutoDelete }),
+		boolean(at("rabbit_quorum_queue", "false", "Topic queues are quorum queues, and durable."+queues),
+			func(c *Config) *bool { return &c.Rabbit.QuorumQueues }),
+		boolean(at("rabbit_transient_quorum_queue", "false", "Fanout and reply queues are quorum queues as well."+queues),
+			func(c *Config) *bool { return &c.Rabbit.TransientQuorum }),
+		integer(at("rabbit_quorum_delivery_limit", "0", "How often a quorum queue delivers a message again. 0: without limit."+queues), 0, maxCount,
+			func(c *Config) *int { return &c.Rabbit.QuorumDeliveryLimit }),
+		integer(at("rabbit_quorum_max_memory_length", "0", "How many messages a quorum queue keeps in memory. 0: without limit."+queues,
+			groupRabbit+".rabbit_quroum_max_memory_length"), 0, maxCount,
+			func(c *Config) *int { return &c.Rabbit.QuorumMaxLength }),
+		integer(at("rabbit_quorum_max_memory_bytes", "0", "How many bytes of messages a quorum queue keeps in memory. 0: without limit."+queues,
+			groupRabbit+".rabbit_quroum_max_memory_bytes"), 0, maxCount,
+			func(c *Config) *int { return &c.Rabbit.QuorumMaxBytes }),
+		boolean(at("rabbit_ha_queues", "false", "Queues are mirrored, where a broker before RabbitMQ 3.0 must be told so."+queues, "DEFAULT.rabbit_ha_queues"),
+			func(c *Config) *bool { return &c.Rabbit.HAQueues }),
+		period(at("rabbit_transient_queues_ttl", "1800", "How long fanout and reply queues stay without a consumer. 0: for ever."+queues),
+			func(c *Config) *time.Duration { return &c.Rabbit.TransientTTL }),
+		integer(at("rabbit_qos_prefetch_count", "0", "How many messages a consumer is sent ahead. 0: without limit."), 0, 65535,
+			func(c *Config) *int { return &c.Rabbit.Prefetch }),
+
+		boolean(at("ssl", "false", "Connect with TLS.", groupRabbit+".rabbit_use_ssl"),
+			func(c *Config) *bool { return &c.Rabbit.SSL }),
+		text(at("ssl_version", "", "The oldest version of TLS to speak. Empty: 1.2.", groupRabbit+".kombu_ssl_version"),
+			"empty, TLSv1_2, TLSv1_3, or a name that leaves the choice open (TLS, SSLv23)",
+			func(s string) bool { _, ok := tlsVersions()[s]; return ok },
+			func(c *Config) *string { return &c.Rabbit.SSLVersion }),
+		path(at("ssl_ca_file", "", "Whom to trust as a broker: certificates in PEM. Empty: with ssl, any broker is believed, as oslo.messaging does.", groupRabbit+".kombu_ssl_ca_certs"),
+			func(c *Config) *string { return &c.Rabbit.CAFile }),
+		path(at("ssl_cert_file", "", "The certificate to show the broker, in PEM.", groupRabbit+".kombu_ssl_certfile"),
+			func(c *Config) *string { return &c.Rabbit.CertFile }),
+		path(at("ssl_key_file", "", "Its key.", groupRabbit+".kombu_ssl_keyfile"),
+			func(c *Config) *string { return &c.Rabbit.KeyFile }),
+		boolean(at("ssl_enforce_hostname_verification", "false", "The broker's certificate must be for the name it is connected to by."),
+			func(c *Config) *bool { return &c.Rabbit.VerifyHost }),
+
+		choice(at("rabbit_login_method", "AMQPLAIN", "How to log in. AMQPLAIN is taken for PLAIN, which every broker has.", "DEFAULT.rabbit_login_method"),
+			func(c *Config) *string { return &c.Rabbit.LoginMethod }, "AMQPLAIN", "PLAIN", "EXTERNAL"),
+		choice(at("kombu_failover_strategy", "round-robin", "Which of several brokers is tried next."),
+			func(c *Config) *string { return &c.Rabbit.FailoverStrategy }, "round-robin", "shuffle"),
+		period(at("kombu_reconnect_delay", "1.0", "How long to wait before a lost connection is made again.", "DEFAULT.kombu_reconnect_delay"),
+			func(c *Config) *time.Duration { return &c.Rabbit.ReconnectDelay }),
+		period(at("rabbit_retry_interval", "1", "How long to wait after the first try to connect that failed."),
+			func(c *Config) *time.Duration { return &c.Rabbit.RetryInterval }),
+		period(at("rabbit_retry_backoff", "2", "How much longer to wait after each further one.", "DEFAULT.rabbit_retry_backoff"),
+			func(c *Config) *time.Duration { return &c.Rabbit.RetryBackoff }),
+		period(at("rabbit_interval_max", "30", "How long to wait at most."),
+			func(c *Config) *time.Duration { return &c.Rabbit.RetryMax }),
+		period(at("heartbeat_timeout_threshold", "60", "A connection without a sign of life for so long is given up. 0: never."),
+			func(c *Config) *time.Duration { return &c.Rabbit.Heartbeat }),
+	}
+}
+
+// tlsVersions are the values of ssl_version and whether they stand for TLS 1.3.
+func tlsVersions() map[string]bool {
+	return map[string]bool{"": false, "TLS": false, "TLSv1_2": false, "TLSv1_3": true, "SSLv23": false, "SSLV23": false}
+}
