@@ -1,0 +1,166 @@
+package keystone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// The headers that carry tokens.
+const (
+	headerToken   = "X-Auth-Token"
+	headerStorage = "X-Storage-Token" // Swift's name for it, which keystonemiddleware reads too
+	headerService = "X-Service-Token" // of the service that passes a user's request on
+)
+
+// maxToken is the length of the longest token that is asked about, in bytes:
+// what fits a header line of Apache, before Keystone.
+const maxToken = 8000
+
+// The texts that callers are told.
+const (
+	textUnauthorized = "The request you have made requires authentication."
+	textAway         = "The Keystone service is temporarily unavailable."
+)
+
+// Authenticator asks Keystone who a token belongs to. It is safe for concurrent use.
+type Authenticator struct {
+	o    Options
+	log  *slog.Logger
+	http *http.Client
+
+	cache       *cache
+	validations *flights[cinder.Caller]
+	sessions    *flights[*session]
+
+	mu        sync.Mutex // guards what follows
+	own       *session   // nil before the first validation
+	held      error      // why our credential was refused
+	holdUntil time.Time  // when it is tried again
+}
+
+// New makes an Authenticator. Keystone is first asked when the first token
+// comes. It fails when an option is wrong or a file cannot be read, with an
+// error that names the options.
+func New(o Options) (*Authenticator, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, cinder.Wrap(cinder.KindInvalid, err, "[keystone_authtoken] is not usable")
+	}
+	client, err := newHTTPClient(o)
+	if err != nil {
+		return nil, cinder.Wrap(cinder.KindInvalid, err, "[keystone_authtoken] is not usable")
+	}
+	c, err := newCache()
+	if err != nil {
+		return nil, err
+	}
+	return &Authenticator{
+		o: o, log: o.Log, http: client, cache: c,
+		validations: newFlights[cinder.Caller](patience),
+		sessions:    newFlights[*session](patience),
+	}, nil
+}
+
+// Close ends what is still asked of Keystone. It is called after the last
+// request was answered.
+func (a *Authenticator) Close() {
+	a.validations.close()
+	a.sessions.close()
+	a.http.CloseIdleConnections()
+}
+
+// Challenge is what a 401 tells its client (WWW-Authenticate).
+func (a *Authenticator) Challenge() string {
+	return fmt.Sprintf("Keystone uri=%q", a.o.WWWAuthenticateURI)
+}
+
+// Authenticate implements api.Authenticator: who the token in X-Auth-Token, or
+// else in X-Storage-Token, belongs to. A token in X-Service-Token must be valid
+// too; when it has a role that services have, the user's may have expired, for
+// as long as Keystone allows (auth.json, service-token). It fails with
+// KindUnauthenticated when a token is missing or refused, and with
+// KindUnavailable when Keystone cannot be asked.
+func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
+	user, ok := token(r.Header, headerToken, headerStorage)
+	if !ok || user == "" {
+		return cinder.Caller{}, unauthenticated("no token")
+	}
+	service, ok := token(r.Header, headerService)
+	if !ok {
+		return cinder.Caller{}, unauthenticated("no usable service token")
+	}
+	if service == "" {
+		return a.who(r.Context(), user, false)
+	}
+	by, err := a.who(r.Context(), service, false)
+	if err != nil {
+		return cinder.Caller{}, fmt.Errorf("service token: %w", err)
+	}
+	trusted := slices.ContainsFunc(by.Roles, func(role string) bool { return slices.Contains(a.o.ServiceRoles, role) })
+	if a.o.ServiceRolesRequired && !trusted {
+		return cinder.Caller{}, unauthenticated("the service token has none of service_token_roles")
+	}
+	c, err := a.who(r.Context(), user, trusted)
+	c.Service = serviceOf(by)
+	return c, err
+}
+
+// token is what the first of those headers that is there says. It is not ok when
+// there is more than one, or when it says what no token can be: then Keystone
+// need not be asked.
+func token(h http.Header, names ...string) (string, bool) {
+	for _, name := range names {
+		values := h.Values(name)
+		if len(values) == 0 {
+			continue
+		}
+		s := strings.TrimSpace(values[0])
+		wellFormed := len(s) <= maxToken && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+		return s, len(values) == 1 && wellFormed
+	}
+	return "", true
+}
+
+// unauthenticated is a request that does not say who sends it. Why is for the log.
+func unauthenticated(why string) error {
+	return cinder.Wrap(cinder.KindUnauthenticated, errors.New(why), "%s", textUnauthorized)
+}
+
+// who is who a token belongs to, by what is remembered or else by Keystone.
+func (a *Authenticator) who(ctx context.Context, token string, expiredToo bool) (cinder.Caller, error) {
+	d := a.cache.digest(token, expiredToo)
+	if c, ok := a.cache.caller(d); ok {
+		return c, nil
+	}
+	if a.cache.isRefused(d) {
+		return cinder.Caller{}, unauthenticated("Keystone refused the token a moment ago")
+	}
+	return a.validations.do(ctx, string(d[:]), func(ctx context.Context) (cinder.Caller, error) {
+		if c, ok := a.cache.caller(d); ok { // validated since we looked
+			return c, nil
+		}
+		c, left, err := a.validate(ctx, token, expiredToo)
+		a.remember(d, c, left, err)
+		return c, err
+	})
+}
+
+// remember keeps what Keystone said, for as long as the token is good or for
+// token_cache_time, whichever is less.
+func (a *Authenticator) remember(d digest, c cinder.Caller, left time.Duration, err error) {
+	switch keep := min(left, a.o.CacheTime); {
+	case err == nil && keep > 0:
+		a.cache.callers.Add(d, remembered{c, time.Now().Add(keep)})
+	case cinder.KindOf(err) == cinder.KindUnauthenticated && a.o.CacheTime > 0:
+		a.cache.refused.Add(d, time.Now().Add(min(refusedFor, a.o.CacheTime)))
+	}
+}

@@ -1,0 +1,111 @@
+package keystone
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Bounds on what Keystone may take of us.
+const (
+	maxAnswer     = 4 << 20 // bytes: the catalog of our own token is the longest answer
+	maxConns      = 32      // at a time; further validations wait for one
+	idleConnLimit = 90 * time.Second
+	maxRedirects  = 3
+)
+
+// newHTTPClient is how Keystone is reached. The files are read once, but for our
+// own certificate, which may be renewed under its name.
+func newHTTPClient(o Options) (*http.Client, error) {
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: o.Insecure, // the operator's own choice
+	}
+	if o.CAFile != "" {
+		text, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read cafile: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("no certificate in cafile %s", o.CAFile)
+		}
+	}
+	if o.CertFile != "" {
+		load := func() (*tls.Certificate, error) {
+			c, err := tls.LoadX509KeyPair(o.CertFile, first(o.KeyFile, o.CertFile))
+			if err != nil {
+				return nil, fmt.Errorf("read certfile and keyfile: %w", err)
+			}
+			return &c, nil
+		}
+		if _, err := load(); err != nil {
+			return nil, err
+		}
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	}
+	if o.Transport == nil {
+		o.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: o.Timeout}).DialContext,
+			TLSClientConfig:     config,
+			ForceAttemptHTTP2:   true,
+			MaxConnsPerHost:     maxConns,
+			MaxIdleConnsPerHost: maxConns,
+			IdleConnTimeout:     idleConnLimit,
+		}
+	}
+	return &http.Client{Timeout: o.Timeout, CheckRedirect: stayAtHome, Transport: limited{o.Transport}}, nil
+}
+
+// stayAtHome follows a redirect to another path alone: tokens go to no host that
+// the operator has not named.
+func stayAtHome(r *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects || r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// limited cuts answers that are longer than any of Keystone's.
+type limited struct{ http.RoundTripper }
+
+// CloseIdleConnections is what http.Client calls.
+func (l limited) CloseIdleConnections() {
+	if c, ok := l.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &limitedBody{body: resp.Body, left: maxAnswer}
+	return resp, nil
+}
+
+var errTooLong = errors.New("the answer is too long")
+
+type limitedBody struct {
+	body io.ReadCloser
+	left int
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := b.body.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+func (b *limitedBody) Close() error { return b.body.Close() }

@@ -1,0 +1,104 @@
+package keystone
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// named is a reference to something of Keystone's.
+type named struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// member is something that belongs to a domain.
+type member struct {
+	ID     string `json:"id"`
+	Domain named  `json:"domain"`
+}
+
+// description is what Keystone says of a token. gophercloud's own type knows
+// little of it. Nothing is embedded: gophercloud's ExtractInto panics on that.
+type description struct {
+	ExpiresAt time.Time       `json:"expires_at"`
+	IssuedAt  time.Time       `json:"issued_at"`
+	User      member          `json:"user"`
+	Project   *member         `json:"project"`
+	Domain    *named          `json:"domain"`
+	System    map[string]bool `json:"system"`
+	Roles     []named         `json:"roles"`
+
+	// IsAdminProject is absent from clouds that have no such project: every
+	// project may be it then, as keystoneauth1 reads it.
+	IsAdminProject *bool `json:"is_admin_project"`
+
+	Bind                  map[string]any `json:"bind"`
+	ApplicationCredential *struct {
+		AccessRules *[]any `json:"access_rules"`
+	} `json:"application_credential"`
+}
+
+// check says what is wrong with a description that Keystone never gives.
+func (d *description) check() error {
+	scopes := 0
+	for _, there := range []bool{d.Project != nil, d.Domain != nil, d.System != nil} {
+		if there {
+			scopes++
+		}
+	}
+	switch {
+	case d.User.ID == "":
+		return errors.New("the description has no user")
+	case d.ExpiresAt.IsZero():
+		return errors.New("the description has no expiry")
+	case scopes > 1:
+		return errors.New("the description has several scopes")
+	case d.Project != nil && d.Project.ID == "":
+		return errors.New("the description's project has no id")
+	case d.Domain != nil && d.Domain.ID == "":
+		return errors.New("the description's domain has no id")
+	case slices.ContainsFunc(d.Roles, func(r named) bool { return r.Name == "" }):
+		return errors.New("the description has a role without a name")
+	}
+	return nil
+}
+
+// restricted says whether the token is good only for certain connections or
+// requests, which nobody here could tell: keystonemiddleware, too, refuses bound
+// tokens and, without service_type, access rules.
+func (d *description) restricted() bool {
+	return len(d.Bind) > 0 || d.ApplicationCredential != nil && d.ApplicationCredential.AccessRules != nil
+}
+
+// caller is who the token belongs to.
+func (d *description) caller() cinder.Caller {
+	c := cinder.Caller{
+		UserID: d.User.ID, UserDomainID: d.User.Domain.ID,
+		IsAdminProject: d.IsAdminProject == nil || *d.IsAdminProject,
+	}
+	if d.Project != nil {
+		c.ProjectID, c.ProjectDomainID = d.Project.ID, d.Project.Domain.ID
+	}
+	if d.Domain != nil {
+		c.DomainID = d.Domain.ID
+	}
+	if d.System["all"] {
+		c.SystemScope = "all"
+	}
+	for _, r := range d.Roles {
+		c.Roles = append(c.Roles, r.Name)
+	}
+	c.Roles = slices.Clip(c.Roles) // shared by all requests with the token: who appends gets a copy
+	return c
+}
+
+// serviceOf is what a caller is told to be when it passes on the request of another.
+func serviceOf(c cinder.Caller) cinder.ServiceCaller {
+	return cinder.ServiceCaller{
+		UserID: c.UserID, UserDomainID: c.UserDomainID,
+		ProjectID: c.ProjectID, ProjectDomainID: c.ProjectDomainID, Roles: c.Roles,
+	}
+}

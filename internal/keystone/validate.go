@@ -1,0 +1,142 @@
+package keystone
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+
+	"stoker/internal/cinder"
+)
+
+// Bounds on the patience with Keystone.
+const (
+	patience   = 30 * time.Second // for one validation or authentication, tries and pauses included
+	firstPause = 500 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// validate asks Keystone who the token belongs to, and for how long it is good.
+// What is left of a token that may have expired, and has, is not bounded here.
+// When Keystone refuses our own token, it is renewed, once.
+func (a *Authenticator) validate(ctx context.Context, token string, expiredToo bool) (c cinder.Caller, left time.Duration, err error) {
+	var s *session
+	var d description
+	for range 2 {
+		if s, err = a.session(ctx, s); err != nil {
+			return cinder.Caller{}, 0, err
+		}
+		err = a.persist(ctx, func(ctx context.Context) (err error) { d, err = ask(ctx, s.client, token, expiredToo); return err })
+		if statusOf(err) != http.StatusUnauthorized {
+			break
+		}
+	}
+	switch {
+	case isUnknown(err):
+		return cinder.Caller{}, 0, unauthenticated("Keystone does not know the token")
+	case err != nil:
+		return cinder.Caller{}, 0, cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("validate a token as %s: %w", a.o.Credential, plain(err)), "%s", textAway)
+	case d.restricted():
+		return cinder.Caller{}, 0, unauthenticated("the token is restricted to requests or connections that cannot be told here")
+	}
+	left = d.ExpiresAt.Sub(s.clock())
+	if left <= 0 && expiredToo {
+		left = a.o.CacheTime
+	}
+	return d.caller(), left, nil
+}
+
+// ask has Keystone describe a token. tokens.Get cannot say that the catalog is
+// not wanted and that the token may have expired, so its request is made here.
+func ask(ctx context.Context, client *gophercloud.ServiceClient, token string, expiredToo bool) (description, error) {
+	query := url.Values{"nocatalog": {"1"}}
+	if expiredToo {
+		query.Set("allow_expired", "1")
+	}
+	var r tokens.GetResult
+	resp, err := client.Get(ctx, client.ServiceURL("auth", "tokens")+"?"+query.Encode(), &r.Body, &gophercloud.RequestOpts{ //nolint:bodyclose // gophercloud reads and closes it
+		MoreHeaders: map[string]string{"X-Subject-Token": token}, OkCodes: []int{http.StatusOK},
+	})
+	if _, r.Header, r.Err = gophercloud.ParseResponse(resp, err); r.Err != nil {
+		return description{}, r.Err
+	}
+	// Keystone's Vary does not name the subject: a proxy between us may mix answers up.
+	if of := r.Header.Get("X-Subject-Token"); of != "" && of != token {
+		return description{}, errors.New("the answer describes another token")
+	}
+	var d description
+	if err := r.ExtractInto(&d); err != nil {
+		return description{}, errors.New("the answer is no description of a token")
+	}
+	return d, d.check()
+}
+
+// persist tries again, after a pause that grows, while Keystone cannot be
+// reached or says that it cannot answer now, http_request_max_retries times at
+// most. A try that took all the time there is for one is the last.
+func (a *Authenticator) persist(ctx context.Context, try func(context.Context) error) error {
+	pause := firstPause
+	for left := a.o.MaxRetries; ; left-- {
+		err := try(ctx)
+		if err == nil || left <= 0 || !isPassing(err) || ctx.Err() != nil {
+			return err
+		}
+		t := time.NewTimer(pause/2 + rand.N(pause/2))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// isPassing says whether another try may go better.
+func isPassing(err error) bool {
+	switch statusOf(err) {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	e, ok := errors.AsType[*url.Error](err)
+	return ok && !e.Timeout()
+}
+
+// statusOf is the status that Keystone answered when it was not the one wanted; 0 of other errors.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[gophercloud.ErrUnexpectedResponseCode](err); ok {
+		return e.Actual
+	}
+	return 0
+}
+
+// isUnknown says whether Keystone knows no such token: not whether something
+// before it knows no such path.
+func isUnknown(err error) bool {
+	e, ok := errors.AsType[gophercloud.ErrUnexpectedResponseCode](err)
+	if !ok || e.Actual != http.StatusNotFound {
+		return false
+	}
+	var fault struct {
+		Error struct {
+			Code int `json:"code"`
+		} `json:"error"`
+	}
+	return json.Unmarshal(e.Body, &fault) == nil && fault.Error.Code == http.StatusNotFound
+}
+
+// plain is an error as a log may have it: gophercloud's prints what Keystone
+// answered, and an answer may repeat what it was sent.
+func plain(err error) error {
+	if status := statusOf(err); status != 0 {
+		return fmt.Errorf("Keystone answered %d", status) //nolint:staticcheck // a name
+	}
+	return err
+}
