@@ -30,14 +30,21 @@ type Database struct {
 	create string // the statements that make and remove a database, with %s for its name
 	drop   string
 	made   atomic.Int64
+	synced once[string] // the template of Cinder's tables, as text where that is needed
 }
 
 // New returns SQLAlchemy's URL of a new, empty database, which is dropped when
 // the test ends.
 func (d *Database) New(tb testing.TB) string {
 	tb.Helper()
+	return d.fresh(tb, "")
+}
+
+// fresh makes a database, with a further clause of the statement.
+func (d *Database) fresh(tb testing.TB, clause string) string {
+	tb.Helper()
 	name := "t" + strconv.FormatInt(d.made.Add(1), 10)
-	if err := d.do(fmt.Sprintf(d.create, name)); err != nil {
+	if err := d.do(fmt.Sprintf(d.create, name) + clause); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
@@ -109,6 +116,7 @@ func open(sqlalchemy string) (*sql.DB, error) {
 	c.Net, c.Addr, c.DBName = "tcp", u.Host, strings.TrimPrefix(u.Path, "/")
 	c.ParseTime, c.Loc, c.Timeout = true, time.UTC, 10*time.Second
 	c.ReadTimeout, c.WriteTimeout = 30*time.Second, 30*time.Second
+	c.MultiStatements = u.Query().Get("multiStatements") == "true"
 	c.Logger = silent{} // a server that is not up yet is no news
 	connector, err := mysql.NewConnector(c)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package peers starts the real engines and services that tests need, from
-// the packages of the operating system: MariaDB, PostgreSQL, RabbitMQ, and a
-// proxy to cut the way to them. Tests alone use it.
+// the packages of the operating system: MariaDB, PostgreSQL, RabbitMQ and
+// Cinder; and a proxy to cut the way to them. Tests alone use it.
 //
 // A test package has one Shared, whose Run is its TestMain, so that its tests
 // share one instance of each engine:
@@ -13,7 +13,14 @@
 //		url := engines.MariaDB(t).New(t) // an empty database of its own
 //
 // What a test stops, kills or pauses, it starts for itself alone: StartMariaDB,
-// StartPostgres, StartRabbitMQ.
+// StartPostgres, StartRabbitMQ. StartCinder starts some or all services of a
+// Cinder, on a database that has its tables:
+//
+//	c := peers.StartCinder(t, peers.CinderOptions{
+//		Database:  engines.MariaDB(t).Cinder(t),
+//		Transport: engines.RabbitMQ(t).URL(t),
+//	})
+//	c.Service(t, "volume").Pause(t)
 //
 // Everything listens on loopback, on ports that were free, and keeps its state
 // in a temporary directory. Nothing outlives the test process, however that

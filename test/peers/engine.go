@@ -25,6 +25,7 @@ type Engine struct {
 	dir    string
 	port   int
 	launch command
+	begin  func(context.Context) error // before it is launched, where there is something to do
 	ready  func(context.Context) error // nil once it answers
 	proc   *process
 	others []*process // what it needs beside itself, ended with it
@@ -88,12 +89,33 @@ func (e *Engine) Resume(tb testing.TB) {
 }
 
 func (e *Engine) start() error {
+	if err := e.launchNow(); err != nil {
+		return err
+	}
+	return e.await()
+}
+
+// launchNow starts the process.
+func (e *Engine) launchNow() error {
 	var err error
-	if e.proc, err = start(e.launch); err != nil {
+	if e.begin != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+		defer cancel()
+		err = e.begin(ctx)
+	}
+	if err == nil {
+		e.proc, err = start(e.launch)
+	}
+	if err != nil {
 		return fmt.Errorf("start %s: %w", e.peer, err)
 	}
+	return nil
+}
+
+// await waits until it answers.
+func (e *Engine) await() error {
 	last := errors.New("it was not asked")
-	err = await(startWithin, e.peer+" answers", func() bool {
+	err := await(startWithin, e.peer+" answers", func() bool {
 		if e.proc.exited() {
 			last = errors.New("it has ended")
 			return true

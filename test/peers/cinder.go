@@ -1,0 +1,312 @@
+package peers
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+)
+
+// settings are the files that a real Cinder reads.
+//
+//go:embed testdata/cinder.conf testdata/api-paste.ini testdata/peerdriver.py
+var settings embed.FS
+
+// CinderOptions say what of a Cinder to start. The zero value of an option
+// means what stands beside it.
+type CinderOptions struct {
+	Database  string   // SQLAlchemy's URL of a database that has Cinder's tables, as Database.Cinder returns it
+	Transport string   // its transport_url
+	Services  []string // scheduler, backup, volume, api; all of them
+	Host      string   // host1
+	Cluster   string   // of the volume services; in none
+	Backends  []string // of alpha (two targets), beta (not replicated), gamma (one target, refuses to thaw); all of them
+	Auth      string   // auth_strategy; noauth_include_project_id
+	Workers   int      // of the API; 1
+	More      string   // text for the end of cinder.conf
+
+	ReportInterval int // seconds; 2
+	DownTime       int // service_down_time in seconds; 10
+	RPCTimeout     int // rpc_response_timeout in seconds; 5
+}
+
+// Cinder is a real Cinder, or some of its services.
+type Cinder struct {
+	Conf string  // the path of its cinder.conf
+	URL  string  // of its API, without a version: http://127.0.0.1:PORT
+	DB   *sql.DB // its database
+
+	host     string
+	dir      string
+	services map[string]*Engine
+}
+
+// WriteCinderConf writes the cinder.conf that StartCinder would start a Cinder
+// with, and starts nothing: it is for a program that takes Cinder's place.
+func WriteCinderConf(tb testing.TB, o CinderOptions) *Cinder {
+	tb.Helper()
+	c, err := newCinder(o.withDefaults())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(c.dir) })
+	c.DB = Open(tb, o.Database)
+	return c
+}
+
+// StartCinder starts a real Cinder, and waits until its services beat and its
+// API answers. It ends with the test.
+func StartCinder(tb testing.TB, o CinderOptions) *Cinder {
+	tb.Helper()
+	o = o.withDefaults()
+	programs := map[string]string{}
+	for _, s := range o.Services {
+		programs[s] = need(tb, "Cinder", "/usr/bin/cinder-"+s)
+	}
+	c := WriteCinderConf(tb, o)
+	tb.Cleanup(func() { c.end(tb) })
+	for _, s := range o.Services {
+		c.services[s] = c.service(s, programs[s], o)
+		if err := c.services[s].launchNow(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for _, s := range o.Services {
+		if err := c.services[s].await(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return c
+}
+
+func (o CinderOptions) withDefaults() CinderOptions {
+	if len(o.Services) == 0 {
+		o.Services = []string{"scheduler", "backup", "volume", "api"}
+	}
+	if len(o.Backends) == 0 {
+		o.Backends = []string{"alpha", "beta", "gamma"}
+	}
+	o.Host = first(o.Host, "host1")
+	o.Auth = first(o.Auth, "noauth_include_project_id")
+	o.Workers = first(o.Workers, 1)
+	o.ReportInterval = first(o.ReportInterval, 2)
+	o.DownTime = first(o.DownTime, 10)
+	o.RPCTimeout = first(o.RPCTimeout, 5)
+	return o
+}
+
+// first returns the option, or its default when it was not given.
+func first[T comparable](option, preset T) T {
+	var zero T
+	if option == zero {
+		return preset
+	}
+	return option
+}
+
+func newCinder(o CinderOptions) (*Cinder, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "stoker-peer-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cinder{
+		Conf: filepath.Join(dir, "cinder.conf"), URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		host: o.Host, dir: dir, services: map[string]*Engine{},
+	}
+	for _, sub := range []string{"state/lock", "backends"} {
+		err = errors.Join(err, os.MkdirAll(filepath.Join(dir, sub), 0o755))
+	}
+	for _, name := range []string{"api-paste.ini", "peerdriver.py"} {
+		text, lost := settings.ReadFile("testdata/" + name)
+		err = errors.Join(err, lost, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	err = errors.Join(err, os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte("{}\n"), 0o600))
+	if err != nil {
+		return nil, err
+	}
+	t, err := template.ParseFS(settings, "testdata/cinder.conf")
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Create(c.Conf)
+	if err != nil {
+		return nil, err
+	}
+	values := struct {
+		CinderOptions
+		Dir  string
+		Port int
+	}{o, dir, port}
+	return c, errors.Join(t.Execute(f, values), f.Close())
+}
+
+// service makes a service ready to be launched.
+func (c *Cinder) service(name, program string, o CinderOptions) *Engine {
+	e := &Engine{peer: "cinder-" + name, dir: c.dir, launch: command{
+		name: "cinder-" + name, path: program, dir: c.dir,
+		args: []string{"--config-file", c.Conf},
+		env:  []string{"PYTHONPATH=" + c.dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"},
+	}}
+	if name == "api" {
+		e.ready = func(ctx context.Context) error { return answers(ctx, c.URL+"/") }
+		return e
+	}
+	rows := 1
+	if name == "volume" {
+		rows = len(o.Backends)
+	}
+	// It is up when each of its rows has a heartbeat more than before: the
+	// first comes after everything is listened on.
+	var before map[string]int
+	e.begin = func(ctx context.Context) (err error) {
+		before, err = c.beats(ctx, "cinder-"+name)
+		return err
+	}
+	e.ready = func(ctx context.Context) error {
+		now, err := c.beats(ctx, "cinder-"+name)
+		up := 0
+		for host, n := range now {
+			if n > before[host] {
+				up++
+			}
+		}
+		if err == nil && up < rows {
+			err = fmt.Errorf("%d of its %d rows have a new heartbeat", up, rows)
+		}
+		return err
+	}
+	return e
+}
+
+// beats returns how many heartbeats the rows of a binary count, by host.
+func (c *Cinder) beats(ctx context.Context, binary string) (map[string]int, error) {
+	text := "SELECT host, report_count FROM services WHERE NOT deleted AND " + c.quoted("binary") + " = '" + binary + "'"
+	rows, err := c.DB.QueryContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	found := map[string]int{}
+	for rows.Next() {
+		var host string
+		var n int
+		if err := rows.Scan(&host, &n); err != nil {
+			return nil, err
+		}
+		if host == c.host || strings.HasPrefix(host, c.host+"@") {
+			found[host] = n
+		}
+	}
+	return found, rows.Err()
+}
+
+// quoted is an identifier as the database wants it.
+func (c *Cinder) quoted(name string) string {
+	if strings.Contains(fmt.Sprintf("%T", c.DB.Driver()), "mysql") {
+		return "`" + name + "`"
+	}
+	return `"` + name + `"`
+}
+
+// Service returns one of its processes, to be killed, paused and started again:
+// scheduler, backup, volume or api. Start waits until it beats or answers.
+func (c *Cinder) Service(tb testing.TB, name string) *Engine {
+	tb.Helper()
+	e := c.services[name]
+	if e == nil {
+		tb.Fatalf("no %s was started", name)
+	}
+	return e
+}
+
+// Log returns what one of its processes has logged.
+func (c *Cinder) Log(tb testing.TB, name string) string {
+	tb.Helper()
+	text, err := os.ReadFile(c.Service(tb, name).launch.log())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(text)
+}
+
+// Tell changes how a backend takes what it is told from now on, nil ends that:
+// {"thaw_error": "rebuilding", "failover_delay": 3}. testdata/peerdriver.py
+// lists what there is.
+func (c *Cinder) Tell(tb testing.TB, backend string, how map[string]any) {
+	tb.Helper()
+	path := filepath.Join(c.dir, "backends", backend+".json")
+	if how == nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			tb.Fatal(err)
+		}
+		return
+	}
+	text, err := json.Marshal(how)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	// In one step, for a reader is there at any time.
+	if err := errors.Join(os.WriteFile(path+".new", text, 0o600), os.Rename(path+".new", path)); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Calls returns what a backend was told so far, in order: "freeze", "freeze
+// done", "failover site-b", and so on.
+func (c *Cinder) Calls(tb testing.TB, backend string) []string {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join(c.dir, "backends", backend+".calls"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		tb.Fatal(err)
+	}
+	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
+}
+
+// end ends what is left running.
+func (c *Cinder) end(tb testing.TB) {
+	tb.Helper()
+	for name, e := range c.services {
+		if tb.Failed() {
+			tb.Logf("cinder-%s on %s said:\n%s", name, c.host, e.launch.said())
+		}
+		if e.proc == nil {
+			continue
+		}
+		if err := e.proc.kill(); err != nil {
+			tb.Error(err)
+		}
+	}
+}
+
+// answers reports whether something speaks HTTP there.
+func answers(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	_ = res.Body.Close()
+	if res.StatusCode >= http.StatusInternalServerError {
+		return errors.New(res.Status)
+	}
+	return nil
+}
