@@ -176,7 +176,7 @@ func (t tx) Causes(_ context.Context, binary, host string) ([]cinder.Cause, erro
 	return t.rows.causes[binary+" "+host], nil
 }
 
-func (t tx) DisabledByAdmin(context.Context) (map[cinder.ServiceName]bool, error) {
+func (t tx) AllCauses(context.Context) (map[cinder.ServiceName][]cinder.Cause, error) {
 	panic("services do not ask what is on record of others")
 }
 

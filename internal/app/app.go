@@ -105,7 +105,8 @@ func (a *App) wire(ctx context.Context) error {
 		Store: Store(db), Fleet: a.rpc, Logs: a.rpc, Loggers: a.loggers, Log: a.loggers.Logger("stoker.control"),
 		Host: c.Host, Owner: c.Host + ":" + uuid.NewString(),
 		DownTime: c.DownTime, PoolsTimeout: c.PoolsTimeout, LogTimeout: c.LogTimeout,
-		ResponseTimeout: c.ResponseTimeout, FailoverDeadline: c.FailoverDeadline, Lease: a.o.Lease,
+		ResponseTimeout: c.ResponseTimeout, FailoverExpiry: c.FailoverExpiry, FailoverDeadline: c.FailoverDeadline,
+		Watch: c.WatchTime, Retention: time.Duration(c.JournalDays) * 24 * time.Hour, Lease: a.o.Lease,
 	})
 	if !a.o.API {
 		return nil

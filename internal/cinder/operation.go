@@ -15,19 +15,24 @@ const (
 	OpEnableCluster  OperationKind = "enable-cluster"
 	OpDisableCluster OperationKind = "disable-cluster"
 	OpSetLog         OperationKind = "set-log"
-	OpGiveBack       OperationKind = "give-back" // of an administrator's disable, after somebody else's thaw
+	OpGiveBack       OperationKind = "give-back"          // of an administrator's disable that others have ended
+	OpCompletion     OperationKind = "failover-completed" // told to a cluster's members once more
 )
 
 // OperationState is how far an operation has come.
 type OperationState string
 
-// The states of an operation. Open is the only one that is not final.
+// The states of an operation. Open and watched are those that are not final.
 const (
-	OpOpen   OperationState = "open"   // intent is marked; the outcome is not known yet
-	OpDone   OperationState = "done"   // carried out, rows and causes settled
-	OpUndone OperationState = "undone" // refused, failed or never delivered; rows are as before
-	OpFailed OperationState = "failed" // carried out and failed for good: failover-error
+	OpOpen    OperationState = "open"    // intent is marked; the outcome is not known yet
+	OpWatched OperationState = "watched" // rows are as before, but a process that hangs may still carry it out
+	OpDone    OperationState = "done"    // carried out, rows and causes settled
+	OpUndone  OperationState = "undone"  // refused, failed or never delivered; rows are as before
+	OpFailed  OperationState = "failed"  // ended badly: failover-error, or what we owed could not be done
 )
+
+// Final says whether nothing more becomes of an operation in that state.
+func (s OperationState) Final() bool { return s != OpOpen && s != OpWatched }
 
 // Operation is one entry of the journal: a change that somebody asked for, from
 // intent to outcome.
@@ -54,6 +59,59 @@ type Operation struct {
 	StartedAt  time.Time
 	SettledAt  time.Time
 	Outcome    string // why it ended as it did, in words
+
+	Progress Progress
+}
+
+// Progress is what the processes that settle an operation tell one another.
+type Progress struct {
+	// Attempts counts failures of the step that is due, Fault is the last one,
+	// and NextLook the time before which nobody tries again.
+	Attempts int       `json:"attempts,omitempty"`
+	Fault    string    `json:"fault,omitempty"`
+	NextLook time.Time `json:"next_look,omitzero"`
+
+	// WatchUntil is when a watch ends, Late the hosts whose rows showed meanwhile
+	// that the command was carried out after all, and Undoing says that the
+	// opposite command is under way.
+	WatchUntil time.Time `json:"watch_until,omitzero"`
+	Late       []string  `json:"late,omitempty"`
+	Undoing    bool      `json:"undoing,omitempty"`
+}
+
+// stuckAfter is how many failures in a row make an operation stuck.
+const stuckAfter = 3
+
+// Stuck says whether settling the operation fails again and again.
+func (o *Operation) Stuck() bool { return o.State == OpOpen && o.Progress.Attempts >= stuckAfter }
+
+// Overdue says whether the operation should have ended by now.
+func (o *Operation) Overdue(now time.Time) bool { return o.State == OpOpen && now.After(o.Deadline) }
+
+// OperationQuery selects operations of the journal, the newest first. Nil and
+// zero fields do not restrict.
+type OperationQuery struct {
+	Host    *string // the host itself or any of its backends
+	Cluster *string
+	Binary  *string
+	Kind    *string
+	State   *string
+	UserID  *string
+	Since   time.Time // started at or after
+	Before  time.Time // started before
+
+	Marker string // the last operation of the page before; "" for the first page
+	Limit  int    // at most so many
+}
+
+// Touches says whether the operation has the service of that name in hand.
+func (o *Operation) Touches(binary, host string) bool {
+	for i := range o.Before.Services {
+		if o.Before.Services[i].Binary == binary && o.Before.Services[i].Host == host {
+			return true
+		}
+	}
+	return false
 }
 
 // Rows are the states of services and clusters that an operation touches.

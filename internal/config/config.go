@@ -59,6 +59,8 @@ type Config struct {
 	LogTimeout       time.Duration // [stoker] log_timeout
 	FailoverExpiry   time.Duration // [stoker] failover_expiry
 	FailoverDeadline time.Duration // [stoker] failover_deadline
+	WatchTime        time.Duration // [stoker] watch_time
+	JournalDays      int           // [stoker] journal_retention_days
 
 	Backends []Backend // one for each of EnabledBackends, in their order
 

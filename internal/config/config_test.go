@@ -106,7 +106,7 @@ func TestDefault(t *testing.T) {
 				},
 			},
 		},
-		PoolsTimeout: time.Second, LogTimeout: 5 * time.Second, FailoverExpiry: time.Minute, FailoverDeadline: time.Hour,
+		PoolsTimeout: time.Second, LogTimeout: 5 * time.Second, FailoverExpiry: time.Minute, FailoverDeadline: time.Hour, WatchTime: time.Hour, JournalDays: 90,
 	}
 	if diff := cmp.Diff(want, got, ignoreOrigin); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -146,6 +146,14 @@ func ownOptions() []option[Config] {
 			group: "stoker", name: "rate_limit_burst", def: "20", ours: true, api: true,
 			help: "How many of them at once.",
 		}, 1, 1_000_000, func(c *Config) *int { return &c.Edge.Burst }),
+		fraction(option[Config]{
+			group: "stoker", name: "watch_time", def: "3600", ours: true,
+			help: "How long a freeze or thaw that nobody answered is watched after its deadline: should the service carry it out late, it is undone.",
+		}, func(c *Config) *time.Duration { return &c.WatchTime }),
+		integer(option[Config]{
+			group: "stoker", name: "journal_retention_days", def: "90", ours: true,
+			help: "How many days the journal keeps an operation.",
+		}, 1, 3650, func(c *Config) *int { return &c.JournalDays }),
 	}
 }
 

@@ -16,19 +16,26 @@ type service struct {
 
 // load takes a row into a change: its recorded causes, made to agree with what
 // the row says (G4). While one of our own freezes or thaws is open the row is
-// half-way and says nothing: then the record is taken as it is.
+// half-way and says nothing: then the record is taken as it is. What a hung
+// process has carried out late is no change from elsewhere: the row is taken as it
+// was, and the watched operation knows that there is something to undo.
 func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []cinder.Operation) (*service, error) {
 	causes, err := tx.Causes(ctx, row.Binary, row.Host)
 	if err != nil {
 		return nil, err
 	}
 	s := &service{was: row, row: row, causes: causes}
-	if touches(open, row.ID, cinder.OpFreeze, cinder.OpThaw) == nil {
-		s.reconcile()
-		if dropped := without(causes, s.causes); len(dropped) > 0 {
-			c.o.Log.InfoContext(ctx, "row was changed from elsewhere: causes that contradict it are dropped",
-				"binary", row.Binary, "host", row.Host, "dropped", dropped)
-		}
+	if touches(open, row.Binary, row.Host, cinder.OpFreeze, cinder.OpThaw) != nil {
+		return s, nil
+	}
+	watched, err := c.noteLate(ctx, tx, &s.row, open)
+	if watched || err != nil {
+		return s, err
+	}
+	s.reconcile()
+	if dropped := without(causes, s.causes); len(dropped) > 0 {
+		c.o.Log.InfoContext(ctx, "row was changed from elsewhere: causes that contradict it are dropped",
+			"binary", row.Binary, "host", row.Host, "dropped", dropped)
 	}
 	return s, nil
 }
@@ -83,18 +90,25 @@ func (s *service) ownReason() *string {
 }
 
 // reconcile makes the record agree with a row that others may have written: the
-// row wins. One exception: when a freeze of ours was thawed by somebody else, a
-// disable by the administrator that it had covered is given back.
+// row wins. Two exceptions: a disable by the administrator is given back when a
+// freeze that had covered it was thawed by somebody else, and with it the freeze
+// when the row is new, the one before it having been removed.
 func (s *service) reconcile() {
 	r := &s.row
 	if !r.Disabled {
 		admin := s.cause(cinder.CauseAdmin)
-		if admin == nil || !s.has(cinder.CauseFrozen) || r.Frozen {
+		switch {
+		case s.renewed():
+			r.Frozen = r.Frozen || s.has(cinder.CauseFrozen)
+			r.Disabled = true
+			s.project()
+		case admin == nil || !s.has(cinder.CauseFrozen) || r.Frozen:
 			s.causes = nil
 			return
+		default:
+			r.Disabled, r.DisabledReason = true, admin.Reason
+			s.drop(cinder.CauseFrozen)
 		}
-		r.Disabled, r.DisabledReason = true, admin.Reason
-		s.drop(cinder.CauseFrozen)
 	}
 	over := isOver(r.ReplicationStatus)
 	reasonIs := func(words string) bool { return r.DisabledReason != nil && *r.DisabledReason == words }
@@ -122,6 +136,12 @@ func (s *service) reconcile() {
 		admin == nil && !ours && r.DisabledReason != nil && *r.DisabledReason != "":
 		s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: r.DisabledReason})
 	}
+}
+
+// renewed says whether the row was made anew since its service was disabled:
+// whoever writes disabled writes modified_at too, and nobody empties it.
+func (s *service) renewed() bool {
+	return s.row.ModifiedAt.IsZero() && !s.row.Disabled && (s.has(cinder.CauseAdmin) || s.has(cinder.CauseFrozen))
 }
 
 // isOver says whether a failover still disables a service in that state, if it
@@ -164,11 +184,11 @@ func without(before, after []cinder.Cause) []string {
 	return gone
 }
 
-// touches finds an open operation of one of the kinds that has the service in hand.
-func touches(open []cinder.Operation, id int64, kinds ...cinder.OperationKind) *cinder.Operation {
+// touches finds an open operation of one of the kinds that has the service in
+// hand. What is only watched has nothing in hand.
+func touches(open []cinder.Operation, binary, host string, kinds ...cinder.OperationKind) *cinder.Operation {
 	for i := range open {
-		if slices.Contains(kinds, open[i].Kind) &&
-			slices.ContainsFunc(open[i].Before.Services, func(s cinder.ServiceState) bool { return s.ID == id }) {
+		if open[i].State == cinder.OpOpen && slices.Contains(kinds, open[i].Kind) && open[i].Touches(binary, host) {
 			return &open[i]
 		}
 	}

@@ -129,9 +129,10 @@ func TestOverdueFailover(t *testing.T) {
 	op, err := s.Failover(t.Context(), control.Selector{Host: alpha}, nil)
 	wantKind(t, err, cinder.KindTimeout)
 	err = s.db.Update(t.Context(), func(tx *store.Tx) error {
-		o := s.openIn(t, tx)
+		was := s.openIn(t, tx)
+		o := was
 		o.Deadline = op.StartedAt.Add(-1)
-		return tx.SaveOperation(t.Context(), o, o.Owner)
+		return tx.SaveOperation(t.Context(), was, o)
 	})
 	if err != nil {
 		t.Fatal(err)

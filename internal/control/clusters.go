@@ -32,6 +32,9 @@ func (c *Control) Clusters(ctx context.Context, q cinder.ClusterQuery) ([]cinder
 // shown does for services (G1).
 func shownClusters(clusters []cinder.Cluster, open []cinder.Operation) {
 	for _, op := range open {
+		if op.State != cinder.OpOpen {
+			continue
+		}
 		for _, st := range op.Shown.Clusters {
 			for i := range clusters {
 				switch {

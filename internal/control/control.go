@@ -25,7 +25,10 @@ type Options struct {
 	PoolsTimeout     time.Duration // how long a list waits for the scheduler
 	LogTimeout       time.Duration // how long get-log waits for a service
 	ResponseTimeout  time.Duration // rpc_response_timeout: the deadline of a freeze or thaw
+	FailoverExpiry   time.Duration // how long a failover may wait in a queue
 	FailoverDeadline time.Duration // after it an open failover is overdue
+	Watch            time.Duration // how long what a hung process may still carry out is watched
+	Retention        time.Duration // how long the journal keeps operations
 	Lease            time.Duration // an operation not renewed for so long may be taken over
 }
 
@@ -41,11 +44,24 @@ type Control struct {
 
 	waiting ids // operations whose request waits for the answer
 	pools   *pools
+
+	disagree map[string]time.Time // since when members disagree with their cluster; Run's alone
+	proofs   map[string]time.Time // when a failover's service was last looked for; Run's alone
+	clusters time.Time            // when Run looked at the clusters last
+	pruned   time.Time            // when Run looked for old operations last
 }
 
 // New makes a Control. Nothing runs until Run is called.
 func New(o Options) *Control {
-	return &Control{o: o, newID: uuid.NewString, wake: make(chan struct{}, 1), pools: newPools()}
+	return &Control{
+		o: o, newID: newID, wake: make(chan struct{}, 1), pools: newPools(),
+		disagree: map[string]time.Time{}, proofs: map[string]time.Time{},
+	}
+}
+
+// newID is a UUID that sorts by time, as the journal is read.
+func newID() string {
+	return uuid.Must(uuid.NewV7()).String()
 }
 
 // operation begins the journal entry of a change.

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"stoker/internal/cinder"
 )
@@ -90,17 +91,26 @@ func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, b
 	return op, nil
 }
 
-// tell makes the open operations of a service show what has just been
-// acknowledged: lists believe them while they are open (G1).
+// tell makes the open and watched operations of a service show what has just
+// been acknowledged: lists believe them while they are open (G1), and what they
+// put back is what they show.
 func tell(ctx context.Context, tx Tx, open []cinder.Operation, st cinder.ServiceState) error {
 	for i := range open {
 		op := &open[i]
 		for j := range op.Shown.Services {
-			if sh := &op.Shown.Services[j]; sh.ID == st.ID {
-				sh.Disabled, sh.DisabledReason = st.Disabled, st.DisabledReason
-				if err := tx.SaveOperation(ctx, *op, op.Owner); err != nil {
-					return err
-				}
+			sh := &op.Shown.Services[j]
+			if sh.Binary != st.Binary || sh.Host != st.Host {
+				continue
+			}
+			if sh.Disabled == st.Disabled && equal(sh.DisabledReason, st.DisabledReason) {
+				continue
+			}
+			was := *op
+			op.Shown.Services = slices.Clone(op.Shown.Services)
+			sh = &op.Shown.Services[j]
+			sh.Disabled, sh.DisabledReason = st.Disabled, st.DisabledReason
+			if err := tx.SaveOperation(ctx, was, *op); err != nil {
+				return err
 			}
 		}
 	}

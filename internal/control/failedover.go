@@ -3,17 +3,19 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"stoker/internal/cinder"
 )
 
 // settleFailover ends a failover once no row is failing over any more. Until
-// then it stays open, and is overdue after its deadline.
-func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) error {
-	var settled *cinder.Operation
-	err := c.update(ctx, func(tx Tx) error {
-		settled = nil
-		mine, rows, err := c.reopen(ctx, tx, op)
+// then it stays open, and is overdue after its deadline: waits says so.
+func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (waits bool, err error) {
+	var seen *cinder.Operation
+	err = c.update(ctx, func(tx Tx) error {
+		seen, waits = nil, false
+		was, rows, err := c.reopen(ctx, tx, op)
 		if err != nil {
 			return err
 		}
@@ -24,13 +26,21 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) error
 		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw) {
 			return nil // half-way rows: look again when that is settled
 		}
-		if pending(rows) {
+		mine := was
+		if waits = pending(rows, &mine, tx.Now()); waits {
 			if tx.Now().After(mine.Deadline) && mine.Outcome == "" {
 				mine.Outcome = "overdue: no outcome by the deadline"
-				settled = &mine
-				return tx.SaveOperation(ctx, mine, mine.Owner)
+				seen = &mine
 			}
-			return nil
+			if mine.Outcome == was.Outcome && mine.Progress.NextLook.Equal(was.Progress.NextLook) {
+				return nil
+			}
+			return tx.SaveOperation(ctx, was, mine)
+		}
+		if rows.cluster != nil {
+			if err := correct(ctx, tx, rows.cluster); err != nil {
+				return err
+			}
 		}
 		state, outcome := verdict(mine, rows)
 		if err := c.applyFailover(ctx, tx, &rows); err != nil {
@@ -38,23 +48,33 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) error
 		}
 		mine.After = rows.before()
 		finish(&mine, tx, state, outcome)
-		settled = &mine
-		return tx.SaveOperation(ctx, mine, mine.Owner)
+		seen = &mine
+		return tx.SaveOperation(ctx, was, mine)
 	})
-	if err == nil && settled != nil {
-		c.o.Log.InfoContext(ctx, "failover looked at", "operation", op.ID, "state", settled.State, "outcome", settled.Outcome)
+	if err == nil && seen != nil {
+		c.o.Log.InfoContext(ctx, "failover looked at", "operation", op.ID, "state", seen.State, "outcome", seen.Outcome)
 	}
-	return err
+	return waits, err
 }
 
-// pending says whether any row is still failing over.
-func pending(rows target) bool {
-	for _, s := range rows.members {
-		if s.ReplicationStatus == cinder.ReplicationFailingOver {
-			return true
-		}
+// grace is how long the members of a cluster may take to hear what has become of
+// a failover: the one that carried it out writes the cluster's row first.
+const grace = 5 * time.Second
+
+// pending says whether the outcome is still to come: a row is failing over. Of a
+// cluster it is the cluster's own row that tells; members that have missed the end
+// are waited for a little, and told later.
+func pending(rows target, op *cinder.Operation, now time.Time) bool {
+	behind := slices.ContainsFunc(rows.members, func(s cinder.Service) bool {
+		return s.ReplicationStatus == cinder.ReplicationFailingOver
+	})
+	if rows.cluster == nil || rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver || !behind {
+		return behind || rows.cluster != nil && rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver
 	}
-	return rows.cluster != nil && rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver
+	if op.Progress.NextLook.IsZero() {
+		op.Progress.NextLook = now.Add(grace)
+	}
+	return now.Before(op.Progress.NextLook)
 }
 
 // verdict reads from the rows how a failover ended.
@@ -70,12 +90,6 @@ func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
 	if len(op.Before.Clusters) > 0 {
 		before, from = op.Before.Clusters[0].ReplicationStatus, op.Before.Clusters[0].ActiveBackendID
 	}
-	at := func(id *string) string {
-		if id == nil || *id == "" {
-			return cinder.FailbackTarget
-		}
-		return *id
-	}
 	moved := at(active) != at(from) || status != before
 	switch {
 	case status == cinder.ReplicationFailoverError:
@@ -83,7 +97,7 @@ func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
 	case moved && (op.Detail == "" && status == cinder.ReplicationFailedOver || at(active) == op.Detail), !moved && at(active) == op.Detail:
 		return cinder.OpDone, "active backend: " + at(active)
 	case !moved:
-		return cinder.OpUndone, fmt.Sprintf("the service refused the target and stays on %s: see its log", at(active))
+		return cinder.OpUndone, fmt.Sprintf("the service stays on %s: it refused the target, or has restarted: see its log", at(active))
 	default:
 		return cinder.OpUndone, fmt.Sprintf("status is %s on %s: changed from elsewhere", status, at(active))
 	}

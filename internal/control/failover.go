@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"stoker/internal/cinder"
 )
@@ -16,9 +17,13 @@ import (
 // precondition does not hold, KindConflict when a failover is under way, and as
 // Fleet.Failover does.
 func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cinder.Operation, error) {
+	began := time.Now()
 	op, first, err := c.markFailingOver(ctx, sel, site)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("failover %s: %w", sel, err)
+	}
+	if op, err = c.mayPublish(ctx, op, began); err != nil {
+		return c.undoFailover(ctx, op, err)
 	}
 	sctx, cancel := detached(ctx, c.o.ResponseTimeout)
 	defer cancel()
@@ -95,6 +100,9 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if err := c.writeFailingOver(ctx, tx, t, open); err != nil {
 			return err
 		}
+		if err := endWatches(ctx, tx, t, open, op); err != nil {
+			return err
+		}
 		return tx.AddOperation(ctx, op)
 	})
 	return op, first, err
@@ -145,13 +153,14 @@ func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed 
 		if err != nil {
 			return err
 		}
+		was := mine
 		if err := restoreStatus(ctx, tx, mine, &rows); err != nil {
 			return err
 		}
 		mine.After = rows.before()
 		finish(&mine, tx, cinder.OpUndone, failed.Error())
 		op = mine
-		return tx.SaveOperation(ctx, mine, mine.Owner)
+		return tx.SaveOperation(ctx, was, mine)
 	})
 	if err != nil {
 		c.o.Log.ErrorContext(ctx, "failover could not be undone: left to recovery", "operation", op.ID, "error", err)

@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"stoker/internal/cinder"
 )
@@ -27,12 +29,16 @@ func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.Opera
 	id := c.newID()
 	c.waiting.add(id)
 	defer c.waiting.remove(id)
+	began := time.Now()
 	op, service, err := c.markFrozen(ctx, id, sel, kind)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, sel, err)
 	}
-	failed := c.command(ctx, kind, service)
-	op, told, err := c.settleFrozen(ctx, op, failed)
+	var failed error
+	if op, failed = c.mayPublish(ctx, op, began); failed == nil {
+		failed = c.command(ctx, kind, service)
+	}
+	op, told, err := c.settleFrozen(ctx, op, failed, false)
 	if err != nil {
 		c.o.Log.ErrorContext(ctx, "operation could not be settled: left to recovery", "operation", op.ID, "kind", op.Kind, "error", err)
 		told = cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
@@ -41,6 +47,25 @@ func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.Opera
 		return op, fmt.Errorf("%s %s: %w", kind, sel, told)
 	}
 	return op, nil
+}
+
+// leaseMargin is what is taken off a lease that is judged by our own clock.
+const leaseMargin = 2 * time.Second
+
+// mayPublish says, right before a command is sent, whether the operation that
+// began at that time is still ours. A process that was paused for longer than its
+// lease must not send what another one has settled since.
+func (c *Control) mayPublish(ctx context.Context, op cinder.Operation, began time.Time) (cinder.Operation, error) {
+	if time.Since(began) < c.o.Lease-leaseMargin {
+		return op, nil
+	}
+	ctx, cancel := detached(ctx, settleTimeout)
+	defer cancel()
+	mine, err := c.take(ctx, op)
+	if err != nil {
+		return op, cinder.Wrap(cinder.KindUndeliverable, err, "This process was held up for too long: nothing was sent.")
+	}
+	return mine, nil
 }
 
 // markFrozen is the transaction before the command: preconditions, the journal
@@ -110,7 +135,9 @@ func (c *Control) command(ctx context.Context, kind cinder.OperationKind, s cind
 // settleFrozen is the transaction after the command: it ends the operation as
 // done or undone, on all members alike. told is what the caller is told, nil when
 // it was carried out; err is why the operation is still open, or errSettled.
-func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed error) (_ cinder.Operation, told, err error) {
+//
+// When it is early, nothing but the rows tells, and what they do not tell yet is errNotYet.
+func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed error, early bool) (_ cinder.Operation, told, err error) {
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
 	err = c.update(ctx, func(tx Tx) error {
@@ -124,21 +151,31 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 		if failed != nil {
 			outcome = failed.Error()
 		}
-		if cinder.KindOf(failed) == cinder.KindTimeout && carriedOut(mine, rows) {
+		was, state := mine, cinder.OpUndone
+		unsure := cinder.KindOf(failed) == cinder.KindTimeout || cinder.KindOf(failed) == cinder.KindUnavailable
+		switch {
+		case unsure && carriedOut(mine, rows):
 			done, told = true, nil
 			outcome = "no answer, but the row shows that it was carried out"
+		case early:
+			return errNotYet
+		case unsure:
+			state = cinder.OpWatched
+			mine.Progress.WatchUntil = tx.Now().Add(c.o.Watch)
+		}
+		if done {
+			state = cinder.OpDone
 		}
 		if err := c.applyFrozen(ctx, tx, &mine, rows, done); err != nil {
 			return err
 		}
-		state := cinder.OpUndone
-		if done {
-			state = cinder.OpDone
-		}
 		finish(&mine, tx, state, outcome)
 		op = mine
-		return tx.SaveOperation(ctx, mine, mine.Owner)
+		return tx.SaveOperation(ctx, was, mine)
 	})
+	if errors.Is(err, errNotYet) {
+		return op, nil, nil
+	}
 	if err != nil {
 		return op, nil, err
 	}
@@ -181,6 +218,11 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 			return err
 		}
 		rows.members[i] = s.row
+	}
+	if done {
+		if err := unnoteLate(ctx, tx, rows, others); err != nil {
+			return err
+		}
 	}
 	if rows.cluster != nil {
 		now := *rows.cluster

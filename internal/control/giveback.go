@@ -7,26 +7,20 @@ import (
 	"stoker/internal/cinder"
 )
 
-// giveBack looks at the services that an administrator has disabled through us
-// for what others have made of their rows meanwhile, and brings rows and record
-// together (G4). A service that somebody else has frozen and thawed over the
-// administrator's disable is disabled again, on record.
-//
-// covered says of each such service whether it is on record as frozen too.
-func (c *Control) giveBack(ctx context.Context, covered map[cinder.ServiceName]bool) error {
-	if len(covered) == 0 {
-		return nil
-	}
-	view, err := c.o.Store.View(ctx, cinder.ServiceQuery{})
-	if err != nil {
-		return fmt.Errorf("look at disabled services: %w", err)
-	}
-	for i := range view.Services {
+// giveBack looks at the services that are on record as disabled for what others
+// have made of their rows meanwhile, and brings rows and record together (G4). A
+// service that somebody else has frozen and thawed over the administrator's
+// disable, or that was removed and has registered again, is disabled again, on
+// record.
+func (c *Control) giveBack(ctx context.Context, services []cinder.Service, causes map[cinder.ServiceName][]cinder.Cause) error {
+	for i := range services {
 		// Only rows that contradict the record are worth a transaction.
-		s := &view.Services[i]
-		if frozen, ok := covered[cinder.ServiceName{Binary: s.Binary, Host: s.Host}]; ok && (!s.Disabled || s.Frozen != frozen) {
-			if err := c.reconcile(ctx, *s); err != nil {
-				return fmt.Errorf("reconcile %s on %s: %w", s.Binary, s.Host, err)
+		row := &services[i]
+		s := service{row: *row, causes: causes[cinder.ServiceName{Binary: row.Binary, Host: row.Host}]}
+		admin, frozen := s.has(cinder.CauseAdmin), s.has(cinder.CauseFrozen)
+		if s.renewed() || admin && (!row.Disabled || row.Frozen != frozen) {
+			if err := c.reconcile(ctx, *row); err != nil {
+				return fmt.Errorf("reconcile %s on %s: %w", row.Binary, row.Host, err)
 			}
 		}
 	}
@@ -46,19 +40,20 @@ func (c *Control) reconcile(ctx context.Context, seen cinder.Service) error {
 			return err
 		}
 		for _, row := range rows {
-			if row.ID != seen.ID || touches(open, row.ID, cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) != nil {
+			if row.ID != seen.ID || touches(open, row.Binary, row.Host, cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) != nil {
+				continue
+			}
+			if lateOn(open, row) { // the watch has its own way with it
 				continue
 			}
 			s, err := c.load(ctx, tx, row, open)
 			if err != nil {
 				return err
 			}
-			switch {
-			case s.row.Disabled != row.Disabled:
+			if s.row.Disabled != row.Disabled {
 				return c.restoreDisable(ctx, tx, s)
-			default:
-				return s.record(ctx, tx)
 			}
+			return s.record(ctx, tx)
 		}
 		return nil
 	})
@@ -74,7 +69,11 @@ func (c *Control) restoreDisable(ctx context.Context, tx Tx, s *service) error {
 	op.Binary, op.Host = s.row.Binary, s.row.Host
 	op.Before.Services = []cinder.ServiceState{s.was.State()}
 	op.After.Services = []cinder.ServiceState{s.row.State()}
-	finish(&op, tx, cinder.OpDone, "thawed from elsewhere: the administrator's disable is in force again")
-	c.o.Log.WarnContext(ctx, "a thaw from elsewhere ended an administrator's disable: given back", "binary", s.row.Binary, "host", s.row.Host, "operation", op.ID)
+	outcome := "thawed from elsewhere: the administrator's disable is in force again"
+	if s.was.ModifiedAt.IsZero() {
+		outcome = "removed, and registered anew: disabled again as it was"
+	}
+	finish(&op, tx, cinder.OpDone, outcome)
+	c.o.Log.WarnContext(ctx, "a disable that others have ended is given back", "binary", s.row.Binary, "host", s.row.Host, "outcome", outcome, "operation", op.ID)
 	return tx.AddOperation(ctx, op)
 }

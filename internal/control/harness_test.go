@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -25,12 +26,44 @@ type site struct {
 	db    *store.DB
 	fleet *fleet
 	logs  *loggers
+	path  string // of the database
+}
+
+// remove deletes a row as cinder-manage does.
+func (s *site) remove(id int64) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+s.path+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(s.t.Context(), `UPDATE services SET deleted = TRUE WHERE id = ?`, id); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// editCluster writes the row of mycl@alpha as somebody else would.
+func (s *site) editCluster(f func(*cinder.Cluster)) {
+	s.t.Helper()
+	err := s.db.Update(s.t.Context(), func(tx *store.Tx) error {
+		was, err := tx.Cluster(s.t.Context(), "mycl@alpha", cinder.BinaryVolume)
+		if err != nil {
+			return err
+		}
+		now := was
+		f(&now)
+		return tx.SaveCluster(s.t.Context(), was, now)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func newSite(tb testing.TB) *site {
 	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "stoker.db")
 	db, err := store.Open(tb.Context(), store.Options{
-		URL: "sqlite:///" + filepath.Join(tb.TempDir(), "stoker.db"), Log: slog.New(slog.DiscardHandler),
+		URL: "sqlite:///" + path, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -39,7 +72,7 @@ func newSite(tb testing.TB) *site {
 	if _, err := db.Sync(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	s := &site{t: tb, db: db, logs: &loggers{}}
+	s := &site{t: tb, db: db, logs: &loggers{}, path: path}
 	s.fleet = &fleet{db: db, answer: map[string]error{}}
 	s.Control = s.process("api-1")
 	return s
@@ -59,7 +92,8 @@ func (s *site) options(owner string) control.Options {
 	return control.Options{
 		Store: app.Store(s.db), Fleet: s.fleet, Logs: s.fleet, Loggers: s.logs, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
 		Host: "ctl1", Owner: owner, DownTime: time.Minute, PoolsTimeout: time.Second, LogTimeout: time.Second,
-		ResponseTimeout: time.Second, FailoverDeadline: time.Hour, Lease: 20 * time.Second,
+		ResponseTimeout: time.Second, FailoverExpiry: time.Second, FailoverDeadline: time.Hour, Lease: 20 * time.Second,
+		Watch: time.Hour,
 	}
 }
 
@@ -143,18 +177,23 @@ func says(r cinder.Service) string {
 	return strings.Join(parts, " ")
 }
 
-// open are the operations that are not settled.
-func (s *site) open() []cinder.Operation {
+// open are the operations that are open.
+func (s *site) open() []cinder.Operation { return s.unsettled(cinder.OpOpen) }
+
+// watched are those that are watched.
+func (s *site) watched() []cinder.Operation { return s.unsettled(cinder.OpWatched) }
+
+func (s *site) unsettled(state cinder.OperationState) []cinder.Operation {
 	s.t.Helper()
-	var open []cinder.Operation
+	var ops []cinder.Operation
 	err := s.db.Update(s.t.Context(), func(tx *store.Tx) (err error) {
-		open, err = tx.OpenOperations(s.t.Context())
+		ops, err = tx.OpenOperations(s.t.Context())
 		return err
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return open
+	return slices.DeleteFunc(ops, func(op cinder.Operation) bool { return op.State != state })
 }
 
 // settle runs one Control's recovery until nothing is open, or fails the test.
@@ -206,6 +245,7 @@ type fleet struct {
 	hold    chan struct{} // a command waits here before it answers
 	entered chan struct{}
 	levels  map[string]map[string]cinder.LogLevel
+	gone    map[string]bool  // queues that nobody consumes
 	mute    map[string]error // hosts that do not answer log questions
 }
 
@@ -274,6 +314,37 @@ func (f *fleet) Failover(_ context.Context, s cinder.Service, target *string) er
 		}
 		r.ModifiedAt = time.Now()
 	})
+}
+
+// FailoverCompleted does what a live Python member does.
+func (f *fleet) FailoverCompleted(_ context.Context, cluster string, o cinder.FailoverOutcome) error {
+	f.mu.Lock()
+	f.sent = append(f.sent, "failover_completed "+cluster)
+	err := f.answer["failover_completed"]
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return f.db.Update(context.Background(), func(tx *store.Tx) error {
+		rows, err := tx.Services(context.Background(), cinder.ServiceQuery{Cluster: &cluster})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			now := row
+			now.ReplicationStatus, now.ActiveBackendID = o.ReplicationStatus, o.ActiveBackendID
+			if err := tx.SaveService(context.Background(), row, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (f *fleet) Listening(_ context.Context, s cinder.Service) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.gone[s.QueueHost()], nil
 }
 
 func (f *fleet) Targets(cinder.Service) []string { return f.targets }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"stoker/internal/cinder"
 )
@@ -13,25 +12,60 @@ import (
 // errSettled says that somebody else ended the operation first.
 var errSettled = errors.New("the operation is not open any more, or another process has it")
 
+// errNotYet says that it is too early to say how an operation ends.
+var errNotYet = errors.New("the outcome is not known yet")
+
+// current reads, inside a transaction, an operation that is still in the state
+// and with the owner that it was last seen with; errSettled when it is not.
+func current(ctx context.Context, tx Tx, op cinder.Operation) (cinder.Operation, error) {
+	open, err := tx.OpenOperations(ctx)
+	if err != nil {
+		return op, err
+	}
+	i := slices.IndexFunc(open, func(o cinder.Operation) bool {
+		return o.ID == op.ID && o.Owner == op.Owner && o.State == op.State
+	})
+	if i < 0 {
+		return op, errSettled
+	}
+	return open[i], nil
+}
+
 // reopen reads, inside a transaction, an open operation that is ours and the
 // rows it touches as they are now. Rows that were removed meanwhile are left out.
 func (c *Control) reopen(ctx context.Context, tx Tx, op cinder.Operation) (cinder.Operation, target, error) {
-	open, err := tx.OpenOperations(ctx)
+	op, err := current(ctx, tx, op)
 	if err != nil {
 		return op, target{}, err
 	}
-	i := slices.IndexFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID && o.Owner == op.Owner })
-	if i < 0 {
-		return op, target{}, errSettled
+	t, err := rowsOf(ctx, tx, op, func(st cinder.ServiceState, s cinder.Service) bool { return st.ID == s.ID })
+	return op, t, err
+}
+
+// resume is reopen for what outlives rows: those that were made anew stand for
+// the ones before them. It returns all that is open and watched, too.
+func (c *Control) resume(ctx context.Context, tx Tx, op cinder.Operation) (cinder.Operation, target, []cinder.Operation, error) {
+	op, err := current(ctx, tx, op)
+	if err != nil {
+		return op, target{}, nil, err
 	}
-	op = open[i]
+	t, err := rowsOf(ctx, tx, op, func(st cinder.ServiceState, s cinder.Service) bool { return st.Host == s.Host })
+	if err != nil {
+		return op, t, nil, err
+	}
+	open, err := tx.OpenOperations(ctx)
+	return op, t, open, err
+}
+
+// rowsOf reads the rows that an operation touches.
+func rowsOf(ctx context.Context, tx Tx, op cinder.Operation, same func(cinder.ServiceState, cinder.Service) bool) (target, error) {
 	var t target
 	for _, st := range op.Before.Services {
 		rows, err := tx.Services(ctx, cinder.ServiceQuery{Binary: &st.Binary, Host: &st.Host})
 		if err != nil {
-			return op, target{}, err
+			return target{}, err
 		}
-		if j := slices.IndexFunc(rows, func(s cinder.Service) bool { return s.ID == st.ID }); j >= 0 {
+		if j := slices.IndexFunc(rows, func(s cinder.Service) bool { return same(st, s) }); j >= 0 {
 			t.members = append(t.members, rows[j])
 		}
 	}
@@ -41,130 +75,11 @@ func (c *Control) reopen(ctx context.Context, tx Tx, op cinder.Operation) (cinde
 			continue
 		}
 		if err != nil {
-			return op, target{}, err
+			return target{}, err
 		}
 		t.cluster = &cl
 	}
-	return op, t, nil
-}
-
-// The pace at which Run looks at open operations: at once after a failover was
-// sent, then slower and slower.
-const (
-	paceFirst = 20 * time.Millisecond
-	paceIdle  = 2 * time.Second
-)
-
-// Run settles operations whose outcome shows in the rows (failovers), takes over
-// those whose owner stopped renewing its lease, and gives an administrator's
-// disable back that somebody else's thaw has ended. It returns when ctx ends.
-func (c *Control) Run(ctx context.Context) {
-	pace := paceFirst
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	blind := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.wake:
-			pace = paceFirst
-		case <-timer.C:
-		}
-		err := c.recover(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil && !blind:
-			c.o.Log.WarnContext(ctx, "open operations cannot be looked at: trying again until they can", "error", err)
-		case err == nil && blind:
-			c.o.Log.InfoContext(ctx, "open operations can be looked at again")
-		}
-		blind = err != nil
-		timer.Reset(pace)
-		pace = min(2*pace, paceIdle)
-	}
-}
-
-// recover looks once at every open operation.
-func (c *Control) recover(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
-	var open []cinder.Operation
-	var covered map[cinder.ServiceName]bool
-	var now time.Time
-	err := c.o.Store.Update(ctx, func(tx Tx) (err error) {
-		now = tx.Now()
-		if open, err = tx.OpenOperations(ctx); err != nil {
-			return err
-		}
-		covered, err = tx.DisabledByAdmin(ctx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	errs := []error{c.giveBack(ctx, covered)}
-	for _, op := range open {
-		if op.Owner != c.o.Owner || op.LeaseUntil.Before(now.Add(c.o.Lease/2)) {
-			mine, err := c.take(ctx, op)
-			if errors.Is(err, errSettled) {
-				continue
-			}
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			op = mine
-		}
-		if err := c.lookAt(ctx, op, now); err != nil && !errors.Is(err, errSettled) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// take makes an operation ours whose lease has run out, or renews our own.
-func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operation, error) {
-	mine := op
-	err := c.o.Store.Update(ctx, func(tx Tx) error {
-		// Read anew: what was acknowledged meanwhile may have changed what it shows.
-		open, err := tx.OpenOperations(ctx)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID && o.Owner == op.Owner })
-		if i < 0 || op.Owner != c.o.Owner && !open[i].LeaseUntil.Before(tx.Now()) {
-			return errSettled
-		}
-		mine = open[i]
-		mine.Owner, mine.LeaseUntil = c.o.Owner, tx.Now().Add(c.o.Lease)
-		return tx.SaveOperation(ctx, mine, op.Owner)
-	})
-	if cinder.KindOf(err) == cinder.KindConflict {
-		return op, errSettled
-	}
-	if err == nil && op.Owner != c.o.Owner {
-		c.o.Log.WarnContext(ctx, "operation taken over from a process that stopped renewing it", "operation", op.ID, "kind", op.Kind, "from", op.Owner)
-	}
-	return mine, err
-}
-
-// lookAt settles an operation of ours when its outcome is known. A freeze or thaw
-// whose request is gone may still be carried out until its deadline.
-func (c *Control) lookAt(ctx context.Context, op cinder.Operation, now time.Time) error {
-	switch op.Kind {
-	case cinder.OpFailover:
-		return c.settleFailover(ctx, op)
-	case cinder.OpFreeze, cinder.OpThaw:
-		if c.waiting.has(op.ID) || now.Before(op.Deadline) {
-			return nil
-		}
-		_, _, err := c.settleFrozen(ctx, op, cinder.Errorf(cinder.KindTimeout, "no answer is known"))
-		return err
-	default:
-		return nil
-	}
+	return t, nil
 }
 
 // ids is a set of operations that requests of this process wait for.

@@ -26,14 +26,14 @@ func TestOutcomes(t *testing.T) {
 		{name: "freeze refused", command: "freeze", answer: cinder.Errorf(cinder.KindConflict, "busy"), want: "enabled - enabled", kind: cinder.KindConflict, state: cinder.OpUndone},
 		{name: "freeze undeliverable", command: "freeze", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
 		{name: "freeze raises", command: "freeze", answer: cinder.Errorf(cinder.KindRemote, "boom"), want: "enabled - enabled", kind: cinder.KindRemote, state: cinder.OpUndone},
-		{name: "bus away", command: "freeze", answer: cinder.Errorf(cinder.KindUnavailable, "no broker"), want: "enabled - enabled", kind: cinder.KindUnavailable, state: cinder.OpUndone},
-		{name: "no answer to a freeze", command: "freeze", answer: errLate, want: "enabled - enabled", kind: cinder.KindTimeout, state: cinder.OpUndone},
+		{name: "bus away", command: "freeze", answer: cinder.Errorf(cinder.KindUnavailable, "no broker"), want: "enabled - enabled", kind: cinder.KindUnavailable, state: cinder.OpWatched},
+		{name: "no answer to a freeze", command: "freeze", answer: errLate, want: "enabled - enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
 		{name: "no answer, but done", command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
-		{name: "no answer to a freeze of a disabled one", start: []string{"reason maint"}, command: "freeze", answer: errLate, want: "disabled 'maint' enabled", kind: cinder.KindTimeout, state: cinder.OpUndone},
+		{name: "no answer to a freeze of a disabled one", start: []string{"reason maint"}, command: "freeze", answer: errLate, want: "disabled 'maint' enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
 		{name: "nor that, but done", start: []string{"reason maint"}, command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
 		{name: "thaw raises half-way", start: []string{"reason maint", "freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindRemote, "boom"), late: true, want: "disabled 'frozen' frozen enabled", kind: cinder.KindRemote, state: cinder.OpUndone},
 		{name: "thaw undeliverable", start: []string{"freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'frozen' frozen enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
-		{name: "no answer to a thaw", start: []string{"freeze"}, command: "thaw", answer: errLate, want: "disabled 'frozen' frozen enabled", kind: cinder.KindTimeout, state: cinder.OpUndone},
+		{name: "no answer to a thaw", start: []string{"freeze"}, command: "thaw", answer: errLate, want: "disabled 'frozen' frozen enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
 		{name: "no answer to a thaw, but done", start: []string{"reason maint", "freeze"}, command: "thaw", answer: errLate, late: true, want: "disabled 'maint' enabled", state: cinder.OpDone},
 		{name: "failover undeliverable", command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
 		{name: "failback undeliverable", start: []string{"failover site-b"}, command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'failed-over' failed-over on site-b", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
@@ -223,9 +223,10 @@ func TestAnotherProcessSettlesAFailover(t *testing.T) {
 		t.Errorf("while open: %s, want %s", got, want)
 	}
 	err = s.db.Update(t.Context(), func(tx *store.Tx) error {
-		gone := s.openIn(t, tx)
+		was := s.openIn(t, tx)
+		gone := was
 		gone.LeaseUntil = time.Now().Add(-time.Minute)
-		return tx.SaveOperation(t.Context(), gone, gone.Owner)
+		return tx.SaveOperation(t.Context(), was, gone)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -257,9 +258,10 @@ func TestAnotherProcessSettlesAFreeze(t *testing.T) {
 		go func() { done <- s.act("freeze") }()
 		<-s.fleet.entered
 		err := s.db.Update(t.Context(), func(tx *store.Tx) error {
-			gone := s.openIn(t, tx)
+			was := s.openIn(t, tx)
+			gone := was
 			gone.LeaseUntil = time.Now().Add(-time.Minute)
-			return tx.SaveOperation(t.Context(), gone, gone.Owner)
+			return tx.SaveOperation(t.Context(), was, gone)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -20,13 +20,18 @@ type Store interface {
 	// Update runs fn in one transaction: all of its writes happen or none.
 	// fn may be run more than once. Fails with fn's error, or KindUnavailable.
 	Update(ctx context.Context, fn func(Tx) error) error
+	// Operations reads those of the journal that q selects, the newest first.
+	// KindNotFound when q's marker is no operation.
+	Operations(ctx context.Context, q cinder.OperationQuery) ([]cinder.Operation, error)
+	// Operation reads one; KindNotFound when there is none of that id.
+	Operation(ctx context.Context, id string) (cinder.Operation, error)
 }
 
 // View is one consistent look at the services.
 type View struct {
-	Services []cinder.Service // by id
-	Open     []cinder.Operation
-	Now      time.Time // the clock that heartbeats are compared with
+	Services []cinder.Service   // by id
+	Open     []cinder.Operation // open and watched
+	Now      time.Time          // the clock that heartbeats are compared with
 }
 
 // ClusterView is one consistent look at the clusters.
@@ -60,9 +65,8 @@ type Rows interface {
 	SaveCluster(ctx context.Context, was, now cinder.Cluster) error
 	// Causes returns why the service is disabled, as we recorded it.
 	Causes(ctx context.Context, binary, host string) ([]cinder.Cause, error)
-	// DisabledByAdmin returns the services, and clusters by their names, that we
-	// recorded as disabled by an administrator, and whether as frozen too.
-	DisabledByAdmin(ctx context.Context) (map[cinder.ServiceName]bool, error)
+	// AllCauses returns that of every service, and of every cluster by its name.
+	AllCauses(ctx context.Context) (map[cinder.ServiceName][]cinder.Cause, error)
 	// SaveCauses replaces what we recorded.
 	SaveCauses(ctx context.Context, binary, host string, causes []cinder.Cause) error
 }
@@ -71,11 +75,14 @@ type Rows interface {
 type Journal interface {
 	// AddOperation records a new operation.
 	AddOperation(ctx context.Context, op cinder.Operation) error
-	// OpenOperations returns the operations that are not settled.
+	// OpenOperations returns the operations that are open or watched.
 	OpenOperations(ctx context.Context) ([]cinder.Operation, error)
-	// SaveOperation writes op over the entry with its id, provided that one is
-	// still open and owned by owner; KindConflict when it is not.
-	SaveOperation(ctx context.Context, op cinder.Operation, owner string) error
+	// SaveOperation writes now over the entry, provided that its state, which must
+	// not be final, and its owner are still as was says; KindConflict when not so.
+	SaveOperation(ctx context.Context, was, now cinder.Operation) error
+	// Prune removes up to limit operations that started before then and are
+	// neither open nor watched, and says how many it has removed.
+	Prune(ctx context.Context, then time.Time, limit int) (int, error)
 }
 
 // Fleet sends commands to services over the bus. Every method takes the caller
@@ -93,6 +100,11 @@ type Fleet interface {
 	// Failover sends the service to another site; nil lets it choose. It returns
 	// when the command is delivered, not when it is carried out.
 	Failover(ctx context.Context, s cinder.Service, target *string) error
+	// FailoverCompleted tells every member of a cluster how a failover has ended.
+	FailoverCompleted(ctx context.Context, cluster string, o cinder.FailoverOutcome) error
+	// Listening says whether anybody consumes the queue of the service or, when it
+	// is clustered, of its cluster.
+	Listening(ctx context.Context, s cinder.Service) (bool, error)
 	// Targets are the sites the service announced that it can fail over to; nil
 	// when it announced none.
 	Targets(s cinder.Service) []string

@@ -34,26 +34,35 @@ func (c *Control) Services(ctx context.Context, q cinder.ServiceQuery) (Listing,
 // replication columns (G1). Rows are copied before they are changed.
 func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 	copied := false
-	for _, op := range open {
+	for i := range open {
+		op := &open[i]
 		for _, st := range op.Shown.Services {
 			i, ok := slices.BinarySearchFunc(rows, st.ID, func(s cinder.Service, id int64) int { return cmp.Compare(s.ID, id) })
-			if !ok {
+			if !ok || op.State == cinder.OpWatched && !late(&rows[i], st) {
 				continue
 			}
 			if !copied {
 				rows, copied = slices.Clone(rows), true
 			}
-			if op.Kind == cinder.OpFailover {
-				rows[i].ReplicationStatus, rows[i].ActiveBackendID = st.ReplicationStatus, st.ActiveBackendID
-				if st.Disabled && !rows[i].Disabled { // a way back that has ended more causes than its own
-					rows[i].Disabled, rows[i].DisabledReason = true, st.DisabledReason
-				}
-			} else {
-				rows[i].Disabled, rows[i].DisabledReason, rows[i].Frozen = st.Disabled, st.DisabledReason, st.Frozen
-			}
+			overlay(&rows[i], op, st)
 		}
 	}
 	return rows
+}
+
+// overlay makes a row show what an operation says of it.
+func overlay(row *cinder.Service, op *cinder.Operation, st cinder.ServiceState) {
+	switch {
+	case op.State == cinder.OpWatched: // what was carried out late is about to be undone
+		row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
+	case op.Kind == cinder.OpFailover:
+		row.ReplicationStatus, row.ActiveBackendID = st.ReplicationStatus, st.ActiveBackendID
+		if st.Disabled && !row.Disabled { // a way back that has ended more causes than its own
+			row.Disabled, row.DisabledReason = true, st.DisabledReason
+		}
+	default:
+		row.Disabled, row.DisabledReason, row.Frozen = st.Disabled, st.DisabledReason, st.Frozen
+	}
 }
 
 // named returns the services of one binary on one host. The host may leave its

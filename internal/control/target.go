@@ -107,7 +107,7 @@ func (t target) idle(open []cinder.Operation, kinds ...cinder.OperationKind) boo
 // any of the members in hand: a second one could not tell its effects from the first's.
 func (t target) busy(open []cinder.Operation, kinds ...cinder.OperationKind) error {
 	for _, s := range t.members {
-		if op := touches(open, s.ID, kinds...); op != nil {
+		if op := touches(open, s.Binary, s.Host, kinds...); op != nil {
 			return cinder.Errorf(cinder.KindConflict, "A %s of %s is under way: operation %s.", op.Kind, s.Host, op.ID)
 		}
 	}

@@ -23,9 +23,10 @@ func TestDisableDuringAFailover(t *testing.T) {
 	}
 	// The lease runs out, and another process takes the operation over.
 	err = s.db.Update(t.Context(), func(tx *store.Tx) error {
-		gone := s.openIn(t, tx)
+		was := s.openIn(t, tx)
+		gone := was
 		gone.LeaseUntil = time.Now().Add(-time.Minute)
-		return tx.SaveOperation(t.Context(), gone, gone.Owner)
+		return tx.SaveOperation(t.Context(), was, gone)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -166,9 +167,10 @@ func TestDisableWhileRecoveryTakesOver(t *testing.T) {
 	_, err := s.Failover(t.Context(), control.Selector{Host: alpha}, new("site-b"))
 	wantKind(t, err, cinder.KindTimeout)
 	err = s.db.Update(t.Context(), func(tx *store.Tx) error {
-		gone := s.openIn(t, tx)
+		was := s.openIn(t, tx)
+		gone := was
 		gone.LeaseUntil = time.Now().Add(-time.Minute)
-		return tx.SaveOperation(t.Context(), gone, gone.Owner)
+		return tx.SaveOperation(t.Context(), was, gone)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -74,6 +74,12 @@ func (c *Client) Failover(ctx context.Context, s cinder.Service, target *string)
 	return c.bus.Cast(ctx, volume(s, s.QueueHost()), method, version, failoverArgs{target}, c.o.FailoverExpiry)
 }
 
+// Listening says whether anybody consumes the queue that the commands of a volume
+// service, or of its cluster, go to. KindUnavailable when the bus is away.
+func (c *Client) Listening(ctx context.Context, s cinder.Service) (bool, error) {
+	return c.bus.Listening(ctx, volume(s, s.QueueHost()))
+}
+
 // volume is where the commands of a volume service go: to the queue of its host
 // or cluster. Before 3.6 services listened on that of the shared topic alone
 // (WIRE.md, section 5).

@@ -29,29 +29,28 @@ func (tx *Tx) Causes(ctx context.Context, binary, host string) (_ []cinder.Cause
 	return causes, nil
 }
 
-// DisabledByAdmin returns the services, and clusters by their names, that are
-// recorded as disabled by an administrator, and whether as frozen too.
-func (tx *Tx) DisabledByAdmin(ctx context.Context) (_ map[cinder.ServiceName]bool, err error) {
-	rows, err := tx.tx.QueryContext(ctx, `SELECT a."binary", a.host, f.cause FROM stoker_causes a
-		LEFT JOIN stoker_causes f ON f."binary" = a."binary" AND f.host = a.host AND f.cause = ?
-		WHERE a.cause = ?`, string(cinder.CauseFrozen), string(cinder.CauseAdmin))
+// AllCauses returns what is recorded of every service, and every cluster by its
+// name, that has a cause to be disabled, the oldest first.
+func (tx *Tx) AllCauses(ctx context.Context) (_ map[cinder.ServiceName][]cinder.Cause, err error) {
+	rows, err := tx.tx.QueryContext(ctx,
+		`SELECT "binary", host, cause, reason, COALESCE(since, NULL) FROM stoker_causes ORDER BY since, cause`)
 	if err != nil {
 		return nil, tx.db.fail(ctx, "read causes", err)
 	}
 	defer func() { err = firstError(err, rows.Close()) }()
-	names := map[cinder.ServiceName]bool{}
-	c := newCells(3)
+	all := map[cinder.ServiceName][]cinder.Cause{}
+	c := newCells(5)
 	for rows.Next() {
 		if err := c.scan(rows); err != nil {
 			return nil, tx.db.fail(ctx, "read causes", err)
 		}
 		name := cinder.ServiceName{Binary: c.text(), Host: c.text()}
-		names[name] = c.textOrNil() != nil
+		all[name] = append(all[name], cinder.Cause{Kind: cinder.CauseKind(c.text()), Reason: c.textOrNil(), Since: c.time()})
 	}
 	if err := rows.Err(); err != nil {
 		return nil, tx.db.fail(ctx, "read causes", err)
 	}
-	return names, nil
+	return all, nil
 }
 
 // SaveCauses replaces what is recorded of why the service is disabled.

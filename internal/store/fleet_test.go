@@ -66,7 +66,7 @@ func TestViewRecovers(t *testing.T) {
 	if got := mustView(t, db).Services[0].ReportCount; got != 3 {
 		t.Errorf("report count %d, want 3", got)
 	}
-	run(t, other, `INSERT INTO stoker_operations SELECT 'x', '', 'open', '', '', '[', 0, '', '', '', '', '', '', '', '{}', '{}', '{}', '', NULL, NULL, NULL, NULL, ''`)
+	run(t, other, `INSERT INTO stoker_operations SELECT 'x', '', 'open', '', '', '[', 0, '', '', '', '', '', '', '', '{}', '{}', '{}', '', NULL, NULL, NULL, NULL, '', NULL`)
 	if _, err := db.View(t.Context(), cinder.ServiceQuery{}); err == nil {
 		t.Error("no error for an operation that cannot be read")
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 
 	"stoker/internal/cinder"
@@ -11,9 +12,9 @@ import (
 const operationColumns = `id, kind, state,
 	user_id, project_id, roles, is_admin, request_id, global_request_id, address,
 	"binary", host, cluster_name, detail, rows_before, rows_shown, rows_after,
-	owner, COALESCE(lease_until, NULL), COALESCE(deadline, NULL), COALESCE(started_at, NULL), COALESCE(settled_at, NULL), outcome`
+	owner, COALESCE(lease_until, NULL), COALESCE(deadline, NULL), COALESCE(started_at, NULL), COALESCE(settled_at, NULL), outcome, progress`
 
-const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state = 'open' ORDER BY started_at, id`
+const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state IN ('open', 'watched') ORDER BY started_at, id`
 
 // AddOperation records a new operation.
 func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
@@ -24,15 +25,15 @@ func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
 	_, err = tx.tx.ExecContext(ctx, `INSERT INTO stoker_operations (id, kind, state,
 		user_id, project_id, roles, is_admin, request_id, global_request_id, address,
 		"binary", host, cluster_name, detail, rows_before, rows_shown, rows_after,
-		owner, lease_until, deadline, started_at, settled_at, outcome)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
+		owner, lease_until, deadline, started_at, settled_at, outcome, progress)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
 	if err != nil {
 		return tx.db.fail(ctx, "add operation", err)
 	}
 	return nil
 }
 
-// OpenOperations returns the operations that are not settled, the oldest first.
+// OpenOperations returns the operations that are open or watched, the oldest first.
 func (tx *Tx) OpenOperations(ctx context.Context) ([]cinder.Operation, error) {
 	open, err := readOperations(ctx, tx.tx, openOperations)
 	if err != nil {
@@ -41,18 +42,21 @@ func (tx *Tx) OpenOperations(ctx context.Context) ([]cinder.Operation, error) {
 	return open, nil
 }
 
-// SaveOperation writes op over the entry with its id, provided that one is
-// still open and owned by owner; KindConflict when it is not.
-func (tx *Tx) SaveOperation(ctx context.Context, op cinder.Operation, owner string) error {
-	values, err := operationValues(op)
+// SaveOperation writes now over the entry, provided that its state and owner
+// are still as was says, and that state is not final; KindConflict when not so.
+func (tx *Tx) SaveOperation(ctx context.Context, was, now cinder.Operation) error {
+	if was.State.Final() {
+		return cinder.Errorf(cinder.KindConflict, "Operation %s is settled.", was.ID)
+	}
+	values, err := operationValues(now)
 	if err != nil {
 		return fmt.Errorf("save operation: %w", err)
 	}
 	result, err := tx.tx.ExecContext(ctx, `UPDATE stoker_operations SET id = ?, kind = ?, state = ?,
 		user_id = ?, project_id = ?, roles = ?, is_admin = ?, request_id = ?, global_request_id = ?, address = ?,
 		"binary" = ?, host = ?, cluster_name = ?, detail = ?, rows_before = ?, rows_shown = ?, rows_after = ?,
-		owner = ?, lease_until = ?, deadline = ?, started_at = ?, settled_at = ?, outcome = ?
-		WHERE id = ? AND state = 'open' AND owner = ?`, append(values, op.ID, owner)...)
+		owner = ?, lease_until = ?, deadline = ?, started_at = ?, settled_at = ?, outcome = ?, progress = ?
+		WHERE id = ? AND state = ? AND owner = ?`, append(values, was.ID, string(was.State), was.Owner)...)
 	if err != nil {
 		return tx.db.fail(ctx, "save operation", err)
 	}
@@ -61,7 +65,7 @@ func (tx *Tx) SaveOperation(ctx context.Context, op cinder.Operation, owner stri
 		return tx.db.fail(ctx, "save operation", err)
 	}
 	if n == 0 {
-		return cinder.Errorf(cinder.KindConflict, "Operation %s is settled, or another process has taken it over.", op.ID)
+		return cinder.Errorf(cinder.KindConflict, "Operation %s is settled, or another process has taken it over.", was.ID)
 	}
 	return nil
 }
@@ -84,11 +88,15 @@ func operationValues(op cinder.Operation) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	progress, err := jsonValue(op.Progress)
+	if err != nil {
+		return nil, err
+	}
 	return []any{
 		op.ID, string(op.Kind), string(op.State),
 		op.Caller.UserID, op.Caller.ProjectID, roles, op.Caller.IsAdmin, op.Caller.RequestID, op.Caller.GlobalRequestID, op.Caller.Address,
 		op.Binary, op.Host, op.Cluster, op.Detail, before, shown, after,
-		op.Owner, timeValue(op.LeaseUntil), timeValue(op.Deadline), timeValue(op.StartedAt), timeValue(op.SettledAt), op.Outcome,
+		op.Owner, timeValue(op.LeaseUntil), timeValue(op.Deadline), timeValue(op.StartedAt), timeValue(op.SettledAt), op.Outcome, progress,
 	}, nil
 }
 
@@ -104,7 +112,7 @@ func readOperations(ctx context.Context, q querier, query string, args ...any) (
 func scanOperations(rows *sql.Rows) (_ []cinder.Operation, err error) {
 	defer func() { err = firstError(err, rows.Close()) }()
 	var ops []cinder.Operation
-	c := newCells(23)
+	c := newCells(24)
 	for rows.Next() {
 		if err := c.scan(rows); err != nil {
 			return nil, err
@@ -130,5 +138,8 @@ func (c *cells) operation() (op cinder.Operation, err error) {
 	}
 	op.Owner, op.LeaseUntil, op.Deadline, op.StartedAt, op.SettledAt = c.text(), c.time(), c.time(), c.time(), c.time()
 	op.Outcome = c.text()
+	if text := c.textOrNil(); text != nil {
+		err = firstError(err, json.Unmarshal([]byte(*text), &op.Progress))
+	}
 	return op, err
 }

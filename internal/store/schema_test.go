@@ -58,8 +58,8 @@ func TestSync(t *testing.T) {
 	t.Run("what it did, and nothing twice", func(t *testing.T) {
 		db := connect(t, filepath.Join(t.TempDir(), "stoker.db"))
 		want := store.SyncReport{
-			Created: []string{"clusters", "services", "stoker_causes", "stoker_migrations", "stoker_operations", "workers"},
-			Applied: []string{"00001_causes_and_journal.sql"},
+			Created: []string{"clusters", "services", "stoker_causes", "stoker_migrations", "stoker_operations", "stoker_requests", "workers"},
+			Applied: []string{"00001_causes_and_journal.sql", "00002_progress_and_requests.sql"},
 		}
 		for range 2 {
 			got, err := db.Sync(t.Context())
@@ -87,7 +87,7 @@ func TestSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"stoker_causes", "stoker_migrations", "stoker_operations"}; !slices.Equal(got.Created, want) {
+		if want := []string{"stoker_causes", "stoker_migrations", "stoker_operations", "stoker_requests"}; !slices.Equal(got.Created, want) {
 			t.Errorf("created %v, want %v", got.Created, want)
 		}
 		after := query(t, path, `SELECT type || name || sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'stoker%' AND tbl_name NOT LIKE 'sqlite%' ORDER BY 1`)
@@ -112,7 +112,7 @@ func TestSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"clusters", "stoker_causes", "stoker_migrations", "stoker_operations", "workers"}; !slices.Equal(got.Created, want) {
+		if want := []string{"clusters", "stoker_causes", "stoker_migrations", "stoker_operations", "stoker_requests", "workers"}; !slices.Equal(got.Created, want) {
 			t.Errorf("created %v, want %v", got.Created, want)
 		}
 		if diff := cmp.Diff(before, query(t, path, `SELECT sql FROM sqlite_master WHERE tbl_name = 'services'`)); diff != "" {
@@ -154,7 +154,7 @@ func TestSync(t *testing.T) {
 			}
 			return errors.Join(err, db.Close())
 		})
-		if len(did) != 1 || len(did[0].Created) != 6 {
+		if len(did) != 1 || len(did[0].Created) != 7 {
 			t.Errorf("done %v, want everything, once", did)
 		}
 	})

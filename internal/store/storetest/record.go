@@ -38,9 +38,10 @@ func causes(t *testing.T, create func(testing.TB) Database) {
 	wantSame(t, "of a name in other letters", get(t, "cinder-volume", "H@b"), []cinder.Cause{empty})
 
 	update(t, db, func(tx *store.Tx) error {
-		names, err := tx.DisabledByAdmin(t.Context())
-		wantSame(t, "disabled by an administrator", names, map[cinder.ServiceName]bool{
-			{Binary: "cinder-backup", Host: "h@b"}: false, {Binary: "cinder-volume", Host: "h@b"}: true,
+		all, err := tx.AllCauses(t.Context())
+		wantSame(t, "all causes", all, map[cinder.ServiceName][]cinder.Cause{
+			{Binary: "cinder-backup", Host: "h@b"}: {admin}, {Binary: "cinder-volume", Host: "h@b"}: {admin, frozen, empty},
+			{Binary: "cinder-volume", Host: "H@b"}: {empty},
 		})
 		return err
 	})
@@ -78,7 +79,8 @@ func operation() cinder.Operation {
 		Shown:  cinder.Rows{Services: []cinder.ServiceState{service, enabled}},
 		After:  cinder.Rows{Services: []cinder.ServiceState{enabled}},
 		Owner:  "process-1", LeaseUntil: at(9, 1).Add(1500 * time.Microsecond), Deadline: at(9, 2), StartedAt: at(9, 0), SettledAt: at(9, 3),
-		Outcome: "outcome",
+		Outcome:  "outcome",
+		Progress: cinder.Progress{Attempts: 2, Fault: "fault", NextLook: at(9, 4), WatchUntil: at(9, 5), Late: []string{"h@b"}, Undoing: true},
 	}
 }
 
@@ -126,24 +128,32 @@ func journal(t *testing.T, create func(testing.TB) Database) {
 
 		taken := op
 		taken.Owner, taken.LeaseUntil = "process-2", at(9, 30)
-		update(t, db, func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, op.Owner) })
+		update(t, db, func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), op, taken) })
 		wantSame(t, "taken over", open(t, db), []cinder.Operation{taken})
 
 		late := op
 		late.State, late.Outcome = cinder.OpDone, "late"
-		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), late, op.Owner) }), cinder.KindConflict)
+		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), op, late) }), cinder.KindConflict)
 		wantSame(t, "after the conflict", open(t, db), []cinder.Operation{taken})
+
+		watched := taken
+		watched.State = cinder.OpWatched
+		update(t, db, func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, watched) })
+		wantSame(t, "watched", open(t, db), []cinder.Operation{watched})
+		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, taken) }), cinder.KindConflict)
+		taken = watched
 
 		done := taken
 		done.State, done.SettledAt = cinder.OpDone, at(9, 31)
-		update(t, db, func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), done, taken.Owner) })
+		update(t, db, func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, done) })
 		if got := open(t, db); len(got) != 0 {
 			t.Errorf("open after it was settled: %v", got)
 		}
-		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, taken.Owner) }), cinder.KindConflict)
+		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, taken) }), cinder.KindConflict)
+		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), done, taken) }), cinder.KindConflict)
 	})
 	t.Run("one that is not there", func(t *testing.T) {
 		db := create(t).Open(t)
-		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), operation(), "process-1") }), cinder.KindConflict)
+		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), operation(), operation()) }), cinder.KindConflict)
 	})
 }

@@ -160,7 +160,9 @@ func freezeOrSettle(tb testing.TB, tx *store.Tx, op cinder.Operation) error {
 	if now.Frozen {
 		return tx.AddOperation(tb.Context(), op)
 	}
-	return tx.SaveOperation(tb.Context(), op, op.Owner)
+	was := op
+	was.State = cinder.OpOpen
+	return tx.SaveOperation(tb.Context(), was, op)
 }
 
 // concurrency counts in a row what many do at the same time.

@@ -1,0 +1,236 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// Members of a cluster learn where its backend is when they are told: by
+// failover_completed, which the member sends that has carried a failover out. One
+// that missed it, or restarted in the middle and took itself for enabled, works on
+// the wrong site until it is told again (BEHAVIOUR.md, "Clusters"). The cluster's
+// row says where the backend is.
+
+const (
+	uniteEvery = 3 * time.Second
+	// tellAttempts is how often members are told before it is given up.
+	tellAttempts = 8
+	// tellAgain is how long after that another try is made, should nothing have changed.
+	tellAgain = time.Hour
+)
+
+// at is the site that a row names: the primary one when it names none.
+func at(id *string) string {
+	if id == nil || *id == "" {
+		return cinder.FailbackTarget
+	}
+	return *id
+}
+
+// truth is how a failover of the cluster has ended, going by its row: a member
+// that restarts may have set the status to enabled, but it leaves the site.
+func truth(cl *cinder.Cluster) cinder.FailoverOutcome {
+	if site := at(cl.ActiveBackendID); site != cinder.FailbackTarget {
+		return cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailedOver, ActiveBackendID: &site}
+	}
+	return cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled, ActiveBackendID: new("")}
+}
+
+// settledCluster says whether the cluster's row says where its backend is.
+func settledCluster(cl *cinder.Cluster) bool {
+	return cl.ReplicationStatus == cinder.ReplicationFailedOver || cl.ReplicationStatus == cinder.ReplicationEnabled
+}
+
+// disagrees says whether a member takes the backend to be somewhere else, or to be
+// still on its way.
+func disagrees(s *cinder.Service, cl *cinder.Cluster) bool {
+	return at(s.ActiveBackendID) != at(cl.ActiveBackendID) || s.ReplicationStatus == cinder.ReplicationFailingOver ||
+		at(cl.ActiveBackendID) != cinder.FailbackTarget && s.ReplicationStatus == cinder.ReplicationEnabled
+}
+
+// correct makes the status in a cluster's row agree with the site in it.
+func correct(ctx context.Context, tx Tx, cl *cinder.Cluster) error {
+	if cl.ReplicationStatus != cinder.ReplicationEnabled || at(cl.ActiveBackendID) == cinder.FailbackTarget {
+		return nil
+	}
+	now := *cl
+	now.ReplicationStatus, now.UpdatedAt = cinder.ReplicationFailedOver, tx.Now()
+	if err := tx.SaveCluster(ctx, *cl, now); err != nil {
+		return err
+	}
+	*cl = now
+	return nil
+}
+
+// unite looks for members that disagree with their cluster for longer than those
+// who are about to hear, and begins to tell them.
+func (c *Control) unite(ctx context.Context, open []cinder.Operation, now time.Time) error {
+	if now.Sub(c.clusters) < uniteEvery {
+		return nil
+	}
+	c.clusters = now
+	v, err := c.o.Store.Clusters(ctx, cinder.ClusterQuery{})
+	if err != nil {
+		return fmt.Errorf("look at clusters: %w", err)
+	}
+	seen := map[string]time.Time{}
+	for i := range v.Clusters {
+		cl := &v.Clusters[i]
+		if cl.Binary != cinder.BinaryVolume || !settledCluster(cl) || clusterBusy(open, cl) {
+			continue
+		}
+		behind := slices.ContainsFunc(v.Members, func(s cinder.Service) bool {
+			return s.Cluster == cl.Name && s.Binary == cl.Binary && s.Up(v.Now, c.o.DownTime) && disagrees(&s, cl)
+		})
+		if !behind {
+			continue
+		}
+		since, known := c.disagree[cl.Name]
+		if !known {
+			since = now
+		}
+		seen[cl.Name] = since
+		if now.Sub(since) >= grace {
+			if err := c.beginCompletion(ctx, cl.Name); err != nil {
+				return fmt.Errorf("cluster %s: %w", cl.Name, err)
+			}
+		}
+	}
+	c.disagree = seen
+	return nil
+}
+
+// clusterBusy says whether an open operation has the cluster's failover in hand.
+func clusterBusy(open []cinder.Operation, cl *cinder.Cluster) bool {
+	return slices.ContainsFunc(open, func(op cinder.Operation) bool {
+		return op.State == cinder.OpOpen && (op.Kind == cinder.OpFailover || op.Kind == cinder.OpCompletion) &&
+			slices.ContainsFunc(op.Before.Clusters, func(st cinder.ClusterState) bool { return st.ID == cl.ID })
+	})
+}
+
+// beginCompletion opens an operation that tells the members of a cluster where
+// its backend is, unless that was given up not long ago.
+func (c *Control) beginCompletion(ctx context.Context, name string) error {
+	kind := string(cinder.OpCompletion)
+	last, err := c.o.Store.Operations(ctx, cinder.OperationQuery{Cluster: &name, Kind: &kind, Limit: 1})
+	if err != nil {
+		return err
+	}
+	return c.update(ctx, func(tx Tx) error {
+		t, err := members(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		if !settledCluster(t.cluster) || clusterBusy(open, t.cluster) {
+			return nil
+		}
+		if len(last) > 0 && last[0].State == cinder.OpFailed && tx.Now().Sub(last[0].SettledAt) < tellAgain {
+			return nil
+		}
+		op := c.operation(ctx, tx, c.newID(), cinder.OpCompletion)
+		op.Binary, op.Cluster, op.Detail = cinder.BinaryVolume, name, at(t.cluster.ActiveBackendID)
+		op.Deadline = op.StartedAt.Add(tellAttempts * maxBackoff)
+		op.Before = t.before()
+		if err := correct(ctx, tx, t.cluster); err != nil {
+			return err
+		}
+		c.o.Log.WarnContext(ctx, "members of a cluster have missed a failover: telling them", "cluster", name, "active_backend_id", op.Detail, "operation", op.ID)
+		return tx.AddOperation(ctx, op)
+	})
+}
+
+// lookAtCompletion tells the members once more, or ends the operation: when they
+// agree, when the cluster has gone on, or when they were told often enough.
+func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) error {
+	var tell *cinder.FailoverOutcome
+	err := c.update(ctx, func(tx Tx) error {
+		tell = nil
+		was, rows, open, err := c.resume(ctx, tx, op)
+		if err != nil {
+			return err
+		}
+		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) {
+			return nil
+		}
+		mine := was
+		behind, listens := false, false
+		for _, s := range rows.members {
+			if rows.cluster != nil && disagrees(&s, rows.cluster) {
+				behind = true
+				listens = listens || s.Up(tx.Now(), c.o.DownTime)
+			}
+		}
+		switch {
+		case rows.cluster == nil || !settledCluster(rows.cluster) || at(rows.cluster.ActiveBackendID) != was.Detail:
+			finish(&mine, tx, cinder.OpUndone, "the cluster has gone on meanwhile")
+		case !behind:
+			if err := follow(ctx, tx, was, &rows); err != nil {
+				return err
+			}
+			if err := c.applyFailover(ctx, tx, &rows); err != nil {
+				return err
+			}
+			mine.After = rows.before()
+			finish(&mine, tx, cinder.OpDone, "every member agrees")
+		case !listens:
+			finish(&mine, tx, cinder.OpUndone, "the members that disagree are down: they are told once they are up")
+		case was.Progress.Attempts >= tellAttempts:
+			finish(&mine, tx, cinder.OpFailed, fmt.Sprintf("told %d times, and a member still disagrees: restart it", was.Progress.Attempts))
+		default:
+			if err := correct(ctx, tx, rows.cluster); err != nil {
+				return err
+			}
+			o := truth(rows.cluster)
+			tell = &o
+			mine.Progress.Attempts++
+			mine.Progress.NextLook = tx.Now().Add(backoff(mine.Progress.Attempts))
+		}
+		return tx.SaveOperation(ctx, was, mine)
+	})
+	if err != nil || tell == nil {
+		return err
+	}
+	if err := c.o.Fleet.FailoverCompleted(ctx, op.Cluster, *tell); err != nil {
+		c.o.Log.WarnContext(ctx, "members of a cluster could not be told of its failover: trying again", "cluster", op.Cluster, "operation", op.ID, "error", err)
+	}
+	return nil
+}
+
+// follow disables the members that had missed the way to another site, and marks
+// those that had missed the way back as disabled for no other reason. The others
+// have been told in time, and what was made of them since stays.
+func follow(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error {
+	for i, row := range rows.members {
+		missed := slices.ContainsFunc(op.Before.Services, func(st cinder.ServiceState) bool {
+			return st.Host == row.Host && disagrees(&cinder.Service{ReplicationStatus: st.ReplicationStatus, ActiveBackendID: st.ActiveBackendID}, rows.cluster)
+		})
+		if !missed {
+			continue
+		}
+		s := &service{was: row, row: row}
+		var err error
+		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
+			return err
+		}
+		over := row.ReplicationStatus == cinder.ReplicationFailedOver
+		if over || row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFailedOver {
+			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: new(cinder.ReasonFailedOver)})
+		}
+		if over && !row.Disabled {
+			s.row.Disabled, s.row.DisabledReason, s.row.ModifiedAt = true, new(cinder.ReasonFailedOver), tx.Now()
+		}
+		if err := s.save(ctx, tx); err != nil {
+			return err
+		}
+		rows.members[i] = s.row
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+// A freeze or thaw that nobody has answered is given up at its deadline, and the
+// rows are put back. The process that has it in hand may only hang: when it goes
+// on, it carries the command out, however late. So the operation stays watched for
+// a while. The columns that the service writes then contradict the one that marks
+// the intent, and the service is sent the opposite command. While that is under
+// way the operation is open again, so that it is leased, shown and waited for as
+// any other.
+
+const (
+	// undoAttempts is how often the opposite command is sent before it is given up.
+	undoAttempts = 8
+	firstBackoff = 2 * time.Second // after a failure; it doubles
+	maxBackoff   = 2 * time.Minute
+)
+
+// backoff is the pause after so many failures in a row, up to a half of it left
+// to chance: not everybody shall come back at once.
+func backoff(attempts int) time.Duration {
+	pause := min(firstBackoff<<min(max(attempts-1, 0), 16), maxBackoff)
+	return pause/2 + rand.N(pause/2)
+}
+
+// late says whether a row shows that a hung process has carried out a freeze or
+// thaw that was given up: what disables the service contradicts frozen, in words
+// that nobody but a service writes. shown is how the row should be. An enable by
+// another API leaves the reason as it is (BEHAVIOUR.md, "Freeze, thaw, failover").
+func late(row *cinder.Service, shown cinder.ServiceState) bool {
+	if row.DisabledReason == nil || row.Disabled == shown.Disabled && equal(row.DisabledReason, shown.DisabledReason) {
+		return false
+	}
+	if row.Frozen {
+		return !row.Disabled && *row.DisabledReason == ""
+	}
+	return row.Disabled && *row.DisabledReason == cinder.ReasonFrozen
+}
+
+// watches returns what a watched freeze or thaw shows of the service, if it is one
+// and has the service among its rows.
+func watches(op *cinder.Operation, row *cinder.Service) (cinder.ServiceState, bool) {
+	if op.State == cinder.OpWatched && (op.Kind == cinder.OpFreeze || op.Kind == cinder.OpThaw) {
+		for _, st := range op.Shown.Services {
+			if st.Binary == row.Binary && st.Host == row.Host {
+				return st, true
+			}
+		}
+	}
+	return cinder.ServiceState{}, false
+}
+
+// lateOn says whether a watched operation waits to put the row right.
+func lateOn(open []cinder.Operation, row cinder.Service) bool {
+	return slices.ContainsFunc(open, func(op cinder.Operation) bool {
+		st, ok := watches(&op, &row)
+		return ok && late(&row, st)
+	})
+}
+
+// noteLate takes back, in a row that is about to be changed, what a hung process
+// has written late, and notes in the watched operation that there is something to
+// undo: after the change the row does not show it any more.
+func (c *Control) noteLate(ctx context.Context, tx Tx, row *cinder.Service, open []cinder.Operation) (bool, error) {
+	for i := range open {
+		st, ok := watches(&open[i], row)
+		if !ok || !late(row, st) {
+			continue
+		}
+		was := open[i]
+		if !slices.Contains(was.Progress.Late, row.Host) {
+			open[i].Progress.Late = append(slices.Clip(was.Progress.Late), row.Host)
+		}
+		row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
+		return true, tx.SaveOperation(ctx, was, open[i])
+	}
+	return false, nil
+}
+
+// lookWatched looks at a watched operation, and undoes what was carried out late.
+func (c *Control) lookWatched(ctx context.Context, op cinder.Operation) error {
+	if op.Kind == cinder.OpFailover {
+		return c.lookAfterFailover(ctx, op)
+	}
+	mine, service, err := c.beginUndo(ctx, op)
+	if err != nil || service == nil {
+		return err
+	}
+	return c.undoLate(ctx, mine, *service)
+}
+
+// beginUndo is the transaction before the opposite command: it opens the operation
+// again, as ours, and returns the service to be sent it; nil when there is nothing
+// to do, or not yet.
+func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (mine cinder.Operation, service *cinder.Service, err error) {
+	err = c.o.Store.Update(ctx, func(tx Tx) error {
+		service = nil
+		was, rows, open, err := c.resume(ctx, tx, op)
+		if err != nil {
+			return err
+		}
+		now := tx.Now()
+		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) || now.Before(was.Progress.NextLook) {
+			return nil
+		}
+		mine = was
+		hosts := slices.Clone(was.Progress.Late)
+		mine.Shown = cinder.Rows{Clusters: was.Shown.Clusters}
+		for i := range rows.members {
+			row := rows.members[i]
+			if st, ok := watches(&was, &row); ok && late(&row, st) {
+				row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
+				if !slices.Contains(hosts, row.Host) {
+					hosts = append(hosts, row.Host)
+				}
+			}
+			if service == nil && slices.Contains(hosts, row.Host) {
+				service = &rows.members[i]
+			}
+			mine.Shown.Services = append(mine.Shown.Services, row.State())
+		}
+		switch {
+		case service == nil && now.Before(was.Progress.WatchUntil):
+			return nil
+		case service == nil:
+			mine.Shown = was.Shown
+			finish(&mine, tx, cinder.OpUndone, was.Outcome+"; nor was it carried out later")
+		default:
+			mine.State, mine.Progress.Undoing, mine.Progress.Late = cinder.OpOpen, true, hosts
+			mine.Owner, mine.LeaseUntil, mine.Deadline = c.o.Owner, now.Add(c.o.Lease), now.Add(c.o.ResponseTimeout)
+		}
+		return tx.SaveOperation(ctx, was, mine)
+	})
+	if cinder.KindOf(err) == cinder.KindConflict {
+		err = errSettled // another process was faster
+	}
+	if service != nil {
+		service.Cluster = "" // the very member that was late, not any of them
+	}
+	return mine, service, err
+}
+
+// undoLate sends the opposite command to the service that was late, and settles.
+func (c *Control) undoLate(ctx context.Context, op cinder.Operation, s cinder.Service) error {
+	kind := cinder.OpThaw
+	if s.Frozen {
+		kind = cinder.OpFreeze
+	}
+	c.o.Log.WarnContext(ctx, "a command that was given up has been carried out late: undoing it",
+		"operation", op.ID, "kind", op.Kind, "host", s.Host, "sending", kind)
+	c.waiting.add(op.ID)
+	defer c.waiting.remove(op.ID)
+	failed := c.command(ctx, kind, s)
+	if ctx.Err() != nil {
+		return nil // the process ends: recovery of another one goes on
+	}
+	return c.settleUndo(ctx, op, kind, failed)
+}
+
+// settleUndo is the transaction after the opposite command: the rows are put right
+// or, when it failed, the operation is watched on.
+func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cinder.OperationKind, failed error) error {
+	ctx, cancel := detached(ctx, settleTimeout)
+	defer cancel()
+	var mine cinder.Operation
+	err := c.update(ctx, func(tx Tx) error {
+		was, rows, open, err := c.resume(ctx, tx, op)
+		if err != nil {
+			return err
+		}
+		mine = was
+		mine.Progress.Undoing = false
+		who := strings.Join(was.Progress.Late, ", ")
+		switch {
+		case failed == nil:
+			if err := putRight(ctx, tx, was, rows, open); err != nil {
+				return err
+			}
+			mine.After = rows.before()
+			finish(&mine, tx, cinder.OpUndone, fmt.Sprintf("%s; carried out late by %s, and undone by a %s", was.Outcome, who, kind))
+		case was.Progress.Attempts+1 >= undoAttempts:
+			mine.Progress.Attempts++
+			mine.Progress.Fault = failed.Error()
+			finish(&mine, tx, cinder.OpFailed, fmt.Sprintf("%s; carried out late by %s; the %s that would undo it has failed %d times and is given up: %s",
+				was.Outcome, who, kind, mine.Progress.Attempts, failed))
+		default:
+			mine.State = cinder.OpWatched
+			mine.Progress.Attempts++
+			mine.Progress.Fault = failed.Error()
+			mine.Progress.NextLook = tx.Now().Add(backoff(mine.Progress.Attempts))
+		}
+		return tx.SaveOperation(ctx, was, mine)
+	})
+	if err != nil {
+		return fmt.Errorf("undo of operation %s: %w", op.ID, err)
+	}
+	c.o.Log.WarnContext(ctx, "a command that was carried out late", "operation", op.ID, "state", mine.State, "outcome", mine.Outcome, "fault", mine.Progress.Fault)
+	return nil
+}
+
+// putRight writes into the rows what the operation shows of them.
+func putRight(ctx context.Context, tx Tx, op cinder.Operation, rows target, open []cinder.Operation) error {
+	for i, row := range rows.members {
+		now := row
+		for _, st := range op.Shown.Services {
+			if st.Binary == row.Binary && st.Host == row.Host {
+				now.Disabled, now.DisabledReason = st.Disabled, st.DisabledReason
+			}
+		}
+		if now.Disabled != row.Disabled || !equal(now.DisabledReason, row.DisabledReason) {
+			now.ModifiedAt = tx.Now()
+		}
+		if err := tx.SaveService(ctx, row, now); err != nil {
+			return err
+		}
+		rows.members[i] = now
+	}
+	return unnoteLate(ctx, tx, rows, slices.DeleteFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID }))
+}
+
+// unnoteLate forgets what watched operations had noted of services that have
+// carried out a command since: that one counts.
+func unnoteLate(ctx context.Context, tx Tx, rows target, open []cinder.Operation) error {
+	for _, op := range open {
+		if op.State != cinder.OpWatched || len(op.Progress.Late) == 0 {
+			continue
+		}
+		was := op
+		op.Progress.Late = slices.DeleteFunc(slices.Clone(was.Progress.Late), func(host string) bool {
+			return slices.ContainsFunc(rows.members, func(s cinder.Service) bool { return s.Host == host })
+		})
+		if len(op.Progress.Late) == len(was.Progress.Late) {
+			continue
+		}
+		if err := tx.SaveOperation(ctx, was, op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
