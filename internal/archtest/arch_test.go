@@ -68,6 +68,7 @@ func allowed() map[string][]string {
 		"internal/store":            {"internal/cinder", "internal/dsn", "internal/store/..."},
 		"internal/store/storetest":  {"internal/cinder", "internal/store"},
 		"internal/oslo":             {"internal/cinder"},
+		"internal/oslo/amqp":        {"internal/cinder", "internal/dsn", "internal/oslo"},
 		"internal/oslo/memory":      {"internal/cinder", "internal/oslo"},
 		"internal/rpc":              {"internal/cinder", "internal/oslo"},
 		"internal/keystone":         {"internal/cinder"},

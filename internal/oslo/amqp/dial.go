@@ -1,0 +1,184 @@
+package amqp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"stoker/internal/dsn"
+)
+
+const (
+	// dialTimeout bounds the way to one host; kombu waits as long.
+	dialTimeout = 5 * time.Second
+	// loginTimeout bounds TLS and login. A broker delays its refusals a little.
+	loginTimeout = 10 * time.Second
+	// writeTimeout bounds one write to a socket, and so how long a broker may
+	// leave us waiting that reads no more.
+	writeTimeout = 5 * time.Second
+	// channels is how many channels a connection may have: RabbitMQ's default.
+	channels = 2047
+)
+
+// dial connects with one broker and logs in. The error is one line, without the
+// password, and says what an operator can mend.
+func dial(ctx context.Context, o *Options, role string, b dsn.Broker) (*amqp091.Connection, *socket, error) {
+	logins, err := o.Rabbit.logins(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := connect(ctx, &o.Rabbit, b)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", b.Address(), err)
+	}
+	s := &socket{Conn: raw, silence: o.Rabbit.Heartbeat}
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	defer stop()
+	if err := s.SetDeadline(time.Now().Add(loginTimeout)); err != nil {
+		_ = raw.Close()
+		return nil, nil, fmt.Errorf("%s: %w", b.Address(), err)
+	}
+	c, err := amqp091.Open(s, amqp091.Config{
+		SASL: logins, Vhost: o.URL.VirtualHost, Heartbeat: o.Rabbit.Heartbeat, ChannelMax: channels,
+		Locale: "en_US", FrameSize: 131072, // RabbitMQ's default
+		Properties: amqp091.Table{
+			"product": "stoker", "platform": "golang",
+			"connection_name": fmt.Sprintf("%s:%d:%s", o.Name, os.Getpid(), role),
+		},
+	})
+	if err != nil {
+		_ = raw.Close()
+		return nil, nil, fmt.Errorf("%s: %w", b.Address(), refusal(err, o.URL.VirtualHost, b.User))
+	}
+	return c, s, nil
+}
+
+// connect makes the connection of TCP and, when asked for, TLS.
+func connect(ctx context.Context, r *Rabbit, b dsn.Broker) (net.Conn, error) {
+	config, err := r.tls(b.Host)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	raw, err := d.DialContext(ctx, "tcp", b.Address())
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	if config == nil {
+		return raw, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	secured := tls.Client(raw, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, handshakeError(err)
+	}
+	return secured, nil
+}
+
+// unreachable is an error of dialling without what is said already.
+func unreachable(err error) error {
+	var lookup *net.DNSError
+	switch {
+	case errors.As(err, &lookup):
+		return errors.New("no such host name")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("connection refused")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.New("no answer: host down or port blocked")
+	default:
+		var op *net.OpError
+		if errors.As(err, &op) && op.Err != nil {
+			return op.Err
+		}
+		return err
+	}
+}
+
+func handshakeError(err error) error {
+	var record tls.RecordHeaderError
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &record):
+		return errors.New("TLS failed: the port does not speak TLS")
+	case errors.As(err, &unknown):
+		return errors.New("TLS failed: the broker's certificate is not signed by one in ssl_ca_file")
+	case errors.As(err, &host):
+		return fmt.Errorf("TLS failed: the certificate is not of this host (ssl_enforce_hostname_verification): %w", err)
+	case errors.As(err, &alert):
+		return fmt.Errorf("TLS failed: the broker refused us (%w): look at ssl_cert_file", err)
+	default:
+		return fmt.Errorf("TLS failed: %w", err)
+	}
+}
+
+// refusal is an error of logging in, in words.
+func refusal(err error, vhost, user string) error {
+	var e *amqp091.Error
+	switch {
+	case errors.Is(err, amqp091.ErrCredentials), errors.As(err, &e) && e.Server && e.Code == amqp091.AccessRefused:
+		return fmt.Errorf("the login of user %q was refused, or the connection closed while logging in", user)
+	case errors.Is(err, amqp091.ErrVhost):
+		return fmt.Errorf("the connection closed while opening virtual host %q", vhost)
+	case errors.As(err, &e) && e.Server && e.Code == amqp091.NotAllowed && strings.Contains(e.Reason, "not found"):
+		return fmt.Errorf("there is no virtual host %q", vhost)
+	case errors.As(err, &e) && e.Server && e.Code == amqp091.NotAllowed:
+		return fmt.Errorf("user %q may not use virtual host %q: %s", user, vhost, e.Reason)
+	case errors.Is(err, amqp091.ErrSASL):
+		return errors.New("the broker knows none of the ways to log in (rabbit_login_method)")
+	case errors.As(err, &e):
+		return fmt.Errorf("the connection failed: %s", e.Reason)
+	default:
+		return err
+	}
+}
+
+// socket is a connection on which nothing waits without a bound: a write takes
+// no longer than writeTimeout, and a broker that has been silent for as long as
+// the heartbeat allows is given up. A deadline that is set for both directions,
+// as the library does to close, goes first.
+type socket struct {
+	net.Conn
+	silence time.Duration // 0: without a bound
+	fixed   atomic.Bool   // a deadline was set
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	if !s.fixed.Load() && s.silence > 0 {
+		if err := s.Conn.SetReadDeadline(time.Now().Add(s.silence)); err != nil {
+			return 0, err
+		}
+	}
+	return s.Conn.Read(p)
+}
+
+func (s *socket) Write(p []byte) (int, error) {
+	if !s.fixed.Load() {
+		if err := s.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return 0, err
+		}
+	}
+	return s.Conn.Write(p)
+}
+
+// SetDeadline sets both deadlines, or gives them back to Read and Write.
+func (s *socket) SetDeadline(t time.Time) error {
+	s.fixed.Store(!t.IsZero())
+	return s.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline does nothing: Read has a bound of its own.
+func (s *socket) SetReadDeadline(time.Time) error { return nil }

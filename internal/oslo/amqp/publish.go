@@ -1,0 +1,306 @@
+package amqp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"stoker/internal/cinder"
+	"stoker/internal/oslo"
+)
+
+const (
+	// confirmTimeout bounds the wait for the broker's word that it has a message.
+	confirmTimeout = 10 * time.Second
+	// returnsBuffer is how many returned messages may wait to be noticed. Whoever
+	// waits for a confirmation notices all; the library drops what does not fit
+	// after a while, and that message then seems delivered.
+	returnsBuffer = 1024
+)
+
+// publication is a message on its way to the broker.
+type publication struct {
+	exchange string // "": the default one
+	key      string
+	message  amqp091.Publishing
+	sent     chan sent // has room for one
+}
+
+// sent is what became of the writing of a publication.
+type sent struct {
+	confirm  *amqp091.DeferredConfirmation
+	returned func() bool // once confirmed: nobody could take it
+	err      error
+}
+
+// Errors that a publication may be tried again after: nothing reached the broker.
+var errNotWritten = errors.New("not written")
+
+// Send implements oslo.Transport. The broker has to confirm each message.
+func (t *Transport) Send(ctx context.Context, to oslo.Destination, m oslo.Message) error {
+	if err := t.usable(ctx); err != nil {
+		return err
+	}
+	p := publicationTo(to, t.o.Exchange, m)
+	queue := t.publications
+	if to.Route == oslo.RouteFanout {
+		queue = t.fanouts
+	}
+	bound := time.NewTimer(confirmTimeout)
+	defer bound.Stop()
+	began := time.Now()
+	for {
+		if err := hand(ctx, t.send, queue, p); err != nil {
+			return err
+		}
+		s, err := p.written(ctx, bound.C)
+		switch {
+		case errors.Is(err, errNotWritten) && time.Since(began) < patience:
+			continue
+		case errors.Is(err, errNotWritten):
+			return cinder.Wrap(cinder.KindUnavailable, err, "The message bus is away.")
+		case err != nil:
+			return err
+		case s.confirm == nil: // a fanout, confirmed already
+			return nil
+		}
+		return s.confirmed(ctx, bound.C, to)
+	}
+}
+
+// publicationTo is a message with the properties that Cinder's have (WIRE.md,
+// section 2). The id is ours: a message that is returned is told by it.
+func publicationTo(to oslo.Destination, control string, m oslo.Message) *publication {
+	p := &publication{key: to.Name, sent: make(chan sent, 1), message: amqp091.Publishing{
+		ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: amqp091.Persistent, Body: m.Body,
+	}}
+	switch to.Route {
+	case oslo.RouteFanout:
+		p.exchange, p.key = fanoutExchange(to.Name), ""
+	case oslo.RouteQueue:
+		p.exchange = control
+	case oslo.RouteReply:
+	}
+	if m.Expiry > 0 {
+		p.message.Expiration = strconv.FormatInt(max(m.Expiry.Milliseconds(), 1), 10)
+	}
+	return p
+}
+
+// unknown is the error of a message that the broker may or may not have.
+func unknown(err error) error {
+	return cinder.Wrap(cinder.KindTimeout, err, "The message bus did not confirm a message in time.")
+}
+
+// written waits until a message that somebody has taken is written.
+func (p *publication) written(ctx context.Context, bound <-chan time.Time) (sent, error) {
+	select {
+	case s := <-p.sent:
+		if s.err != nil && !errors.Is(s.err, errNotWritten) && cinder.KindOf(s.err) == cinder.KindInternal {
+			return s, unknown(s.err)
+		}
+		return s, s.err
+	case <-bound:
+		return sent{}, unknown(errors.New("it was not written in time"))
+	case <-ctx.Done():
+		return sent{}, unknown(context.Cause(ctx))
+	}
+}
+
+// confirmed waits for the broker's word.
+func (s *sent) confirmed(ctx context.Context, bound <-chan time.Time, to oslo.Destination) error {
+	select {
+	case <-s.confirm.Done():
+	case <-bound:
+		return unknown(fmt.Errorf("no word of it within %s", confirmTimeout))
+	case <-ctx.Done():
+		return unknown(context.Cause(ctx))
+	}
+	switch {
+	case s.returned():
+		return cinder.Errorf(cinder.KindUndeliverable, "There is no queue %s.", to)
+	case !s.confirm.Acked(): // refused, or the connection was lost before there was word
+		return unknown(errors.New("the broker refused it, or the connection was lost"))
+	default:
+		return nil
+	}
+}
+
+// publish writes messages for queues, one after another, for as long as the
+// session lasts. It does not wait for their confirmations.
+func (t *Transport) publish(s *session) {
+	p := &publisher{t: t, s: s, pending: map[string]bool{}}
+	for {
+		select {
+		case m := <-t.publications:
+			m.sent <- p.write(m)
+		case <-s.lost:
+			return
+		}
+	}
+}
+
+// publisher writes to one channel. Only one goroutine does.
+type publisher struct {
+	t       *Transport
+	s       *session
+	ch      *amqp091.Channel
+	returns chan amqp091.Return
+	ids     uint64
+
+	mu      sync.Mutex // guards what follows, and the reading of returns
+	pending map[string]bool
+}
+
+func (p *publisher) write(m *publication) sent {
+	if err := p.ready(m.exchange != ""); err != nil {
+		return sent{err: err}
+	}
+	p.ids++
+	id := strconv.FormatUint(p.ids, 36)
+	m.message.MessageId = id
+	p.mu.Lock()
+	p.pending[id] = false
+	p.mu.Unlock()
+	confirm, err := p.ch.PublishWithDeferredConfirm(m.exchange, m.key, true, false, m.message)
+	if err != nil {
+		p.returned(id)
+		return sent{err: writeError(err)}
+	}
+	return sent{confirm: confirm, returned: func() bool { return p.returned(id) }}
+}
+
+// writeError tells what certainly did not reach the broker from what may have:
+// the library says that it is closed before it writes a frame.
+func writeError(err error) error {
+	if errors.Is(err, amqp091.ErrClosed) {
+		return fmt.Errorf("%w: %w", errNotWritten, err)
+	}
+	return fmt.Errorf("write a message: %w", err)
+}
+
+// returned says whether a message came back, and forgets it. The broker returns
+// a message before it confirms it, and the library puts it into the channel
+// before it tells of the confirmation: whoever saw that finds it here.
+func (p *publisher) returned(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notice()
+	came := p.pending[id]
+	delete(p.pending, id)
+	return came
+}
+
+// notice takes note of what has come back. The caller holds the mutex.
+func (p *publisher) notice() {
+	for {
+		select {
+		case r, ok := <-p.returns:
+			if !ok {
+				return
+			}
+			if _, waiting := p.pending[r.MessageId]; waiting {
+				p.pending[r.MessageId] = true
+			}
+		default:
+			return
+		}
+	}
+}
+
+// ready makes sure that there is a channel, and the exchange. With auto-delete,
+// the exchange goes with its last queue.
+func (p *publisher) ready(needsExchange bool) error {
+	if p.ch != nil && !p.ch.IsClosed() {
+		if needsExchange && p.t.o.Rabbit.AutoDelete {
+			return p.declare()
+		}
+		return nil
+	}
+	if err := p.declare(); err != nil && needsExchange {
+		return err
+	}
+	return p.s.call("open a channel to send on", func() error {
+		ch, err := p.s.conn.Channel()
+		if err != nil {
+			return fmt.Errorf("%w: open a channel: %w", errNotWritten, err)
+		}
+		if err := ch.Confirm(false); err != nil {
+			return fmt.Errorf("%w: ask for confirmations: %w", errNotWritten, err)
+		}
+		p.mu.Lock()
+		p.notice()
+		p.returns = ch.NotifyReturn(make(chan amqp091.Return, returnsBuffer))
+		p.mu.Unlock()
+		p.ch = ch
+		return nil
+	})
+}
+
+// declare makes the exchange, on a channel of its own: one that is refused loses
+// its channel.
+func (p *publisher) declare() error {
+	return p.s.call("declare the exchange", func() error {
+		ch, err := p.s.conn.Channel()
+		if err != nil {
+			return fmt.Errorf("%w: open a channel: %w", errNotWritten, err)
+		}
+		defer func() { _ = ch.Close() }()
+		if err := p.t.topology.control().declare(ch); err != nil {
+			if cinder.KindOf(err) == cinder.KindUnavailable {
+				return err
+			}
+			return fmt.Errorf("%w: %w", errNotWritten, err)
+		}
+		return nil
+	})
+}
+
+// publishFanouts sends fanouts one after another, on a channel of its own: that
+// there is no exchange, since nobody listens, costs the channel.
+func (t *Transport) publishFanouts(s *session) {
+	var ch *amqp091.Channel
+	for {
+		select {
+		case m := <-t.fanouts:
+			err := s.call("send a fanout", func() (err error) {
+				ch, err = fanOut(s, ch, m)
+				return err
+			})
+			m.sent <- sent{err: err}
+		case <-s.lost:
+			return
+		}
+	}
+}
+
+// fanOut sends one fanout and waits for its confirmation. The channel to go on
+// with is returned.
+func fanOut(s *session, ch *amqp091.Channel, m *publication) (*amqp091.Channel, error) {
+	if ch == nil || ch.IsClosed() {
+		var err error
+		if ch, err = s.conn.Channel(); err != nil {
+			return nil, fmt.Errorf("%w: open a channel: %w", errNotWritten, err)
+		}
+		if err := ch.Confirm(false); err != nil {
+			return nil, fmt.Errorf("%w: ask for confirmations: %w", errNotWritten, err)
+		}
+	}
+	closes := ch.NotifyClose(make(chan *amqp091.Error, 1))
+	confirm, err := ch.PublishWithDeferredConfirm(m.exchange, m.key, false, false, m.message)
+	if err != nil {
+		return nil, writeError(err)
+	}
+	if confirm.Wait() { // s.call bounds it
+		return ch, nil
+	}
+	if e := <-closes; e != nil && e.Code == amqp091.NotFound {
+		return nil, nil //nolint:nilnil // Nobody listens, which is no failure; the next fanout opens a channel.
+	}
+	return nil, errors.New("the broker refused a fanout, or the connection was lost")
+}
