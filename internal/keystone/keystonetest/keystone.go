@@ -80,8 +80,15 @@ func Start(tb testing.TB) (k *Keystone, url string) {
 	k = New(tb)
 	s := httptest.NewServer(k)
 	tb.Cleanup(s.Close)
-	k.url = s.URL
+	k.At(s.URL)
 	return k, s.URL
+}
+
+// At sets where its catalog says it is.
+func (k *Keystone) At(url string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.url = url
 }
 
 // ID is the id of a project or user by its name.

@@ -1,0 +1,194 @@
+package keystone_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stoker/internal/keystone"
+	"stoker/internal/keystone/keystonetest"
+)
+
+// A thousand requests with fifty tokens, all at once, ask Keystone fifty times.
+func TestOneQuestionPerToken(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, nil)
+	const tokens, requests = 50, 1000
+	for i := range tokens {
+		r.fake.Add(fmt.Sprint("user-", i), "demo-reader")
+	}
+	var all sync.WaitGroup
+	for i := range requests {
+		all.Go(func() {
+			if _, err := r.as(t, fmt.Sprint("user-", i%tokens)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := r.fake.Validations(""); n != tokens {
+		t.Errorf("Keystone was asked %d times, want %d", n, tokens)
+	}
+	if n := r.fake.Authentications(); n != 1 {
+		t.Errorf("we authenticated %d times, want once", n)
+	}
+}
+
+func TestHowLongAnAnswerIsBelieved(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		name  string
+		token string
+		cache time.Duration
+		after time.Duration // of the second request
+		asked int
+		want  string
+	}{
+		{"within token_cache_time", "root-admin", 5 * time.Minute, 5*time.Minute - time.Second, 1, ""},
+		{"after token_cache_time", "root-admin", 5 * time.Minute, 5*time.Minute + time.Second, 2, ""},
+		{"never past its expiry", "root-admin", 2 * day, day, 2, unauthenticated},
+		{"not at all", "root-admin", -1, 0, 2, ""},
+		{"not at all, as 0", "root-admin", 0, 0, 2, ""},
+		{"a refusal, for a moment", "garbage", 5 * time.Minute, 4 * time.Second, 1, unauthenticated},
+		{"a refusal, for no longer", "garbage", 5 * time.Minute, 6 * time.Second, 2, unauthenticated},
+		{"a refusal, not at all", "garbage", 0, 0, 2, unauthenticated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom(t, func(o *keystone.Options) { o.CacheTime = c.cache })
+				_, _ = r.as(t, c.token)
+				wait(t, c.after)
+				if _, err := r.as(t, c.token); kind(err) != c.want {
+					t.Errorf("it is %q (%v), want %q", kind(err), err, c.want)
+				}
+				if n := r.fake.Validations(c.token); n != c.asked {
+					t.Errorf("Keystone was asked %d times, want %d", n, c.asked)
+				}
+			})
+		})
+	}
+}
+
+// What was revoked is refused as soon as the answer is forgotten.
+func TestARevokedTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, nil)
+		if _, err := r.as(t, "root-admin"); err != nil {
+			t.Fatal(err)
+		}
+		r.fake.Revoke("root-admin")
+		wait(t, keystone.DefaultCacheTime)
+		if _, err := r.as(t, "root-admin"); kind(err) != unauthenticated {
+			t.Errorf("it is %q (%v), want %q", kind(err), err, unauthenticated)
+		}
+	})
+}
+
+// Whether Keystone's clock is ahead of ours or behind, it is its that counts.
+func TestClocksThatDisagree(t *testing.T) {
+	t.Parallel()
+	for _, offset := range []time.Duration{-3 * time.Hour, -time.Minute, time.Minute, 3 * time.Hour} {
+		t.Run(offset.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom(t, func(o *keystone.Options) { o.CacheTime = 48 * time.Hour })
+				r.fake.SetClock(offset)
+				left := 24*time.Hour - offset // of the recorded tokens
+				wait(t, left-time.Minute)
+				if _, err := r.as(t, "root-admin"); err != nil {
+					t.Fatalf("a minute before its end: %v", err)
+				}
+				wait(t, 30*time.Second)
+				if _, err := r.as(t, "root-admin"); err != nil {
+					t.Fatalf("half a minute before its end: %v", err)
+				}
+				if n := r.fake.Validations("root-admin"); n != 1 {
+					t.Errorf("Keystone was asked %d times, want once", n)
+				}
+				wait(t, 31*time.Second)
+				if _, err := r.as(t, "root-admin"); kind(err) != unauthenticated {
+					t.Errorf("after its end it is %q (%v), want %q", kind(err), err, unauthenticated)
+				}
+			})
+		})
+	}
+}
+
+// What Keystone vouches for is let in even when its clock has been set since we
+// learned it; but nothing of it is remembered.
+func TestAnExpiryThatHasPassed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, nil)
+		r.fake.SetLife(48 * time.Hour)
+		if _, err := r.as(t, "demo-reader"); err != nil { // and learn what time it is
+			t.Fatal(err)
+		}
+		r.fake.SetClock(-2 * time.Hour)
+		wait(t, 25*time.Hour)
+		for range 2 {
+			if _, err := r.as(t, "root-admin"); err != nil {
+				t.Errorf("Keystone vouches for it: %v", err)
+			}
+		}
+		if n := r.fake.Validations("root-admin"); n != 2 {
+			t.Errorf("Keystone was asked %d times, want 2", n)
+		}
+	})
+}
+
+// Who gives up does not take the answer from those who wait.
+func TestWhoGivesUpHarmsNobody(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, nil)
+	asked, proceed := make(chan struct{}), make(chan struct{})
+	r.fake.Before(func(_ http.ResponseWriter, req *http.Request) bool {
+		if req.Method == http.MethodGet {
+			close(asked)
+			<-proceed
+		}
+		return false
+	})
+	ctx, giveUp := context.WithCancel(t.Context())
+	impatient := make(chan error, 1)
+	go func() {
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
+		req.Header.Set("X-Auth-Token", keystonetest.Token("root-admin"))
+		_, err := r.Authenticate(req)
+		impatient <- err
+	}()
+	<-asked
+	patient := make(chan error, 1)
+	go func() { _, err := r.as(t, "root-admin"); patient <- err }()
+	giveUp()
+	if err := <-impatient; kind(err) != unavailable {
+		t.Errorf("who gave up is told %v", err)
+	}
+	close(proceed)
+	if err := <-patient; err != nil {
+		t.Errorf("who waited is told %v", err)
+	}
+	if n := r.fake.Validations("root-admin"); n != 1 {
+		t.Errorf("Keystone was asked %d times, want once", n)
+	}
+}
+
+// wait lets that much time go by, in a bubble of synctest.
+func wait(t *testing.T, d time.Duration) {
+	t.Helper()
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
