@@ -12,10 +12,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"stoker/internal/cinder"
 	"stoker/internal/control"
 	"stoker/internal/oslo"
-	"stoker/internal/oslo/memory"
 	"stoker/internal/rpc"
 	"stoker/internal/store"
 	"stoker/internal/telemetry"
@@ -29,7 +27,7 @@ type App struct {
 	log     *slog.Logger
 
 	db      *store.DB
-	bus     *memory.Transport
+	bus     oslo.Transport
 	client  *oslo.Client
 	rpc     *rpc.Client
 	control *control.Control
@@ -56,7 +54,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		format = telemetry.JSON
 	}
 	output := telemetry.NewHandler(o.Log, format)
-	loggers := telemetry.NewLoggers(output.WithAttrs(who(cinder.BinaryAPI, o.Config.Host)), o.LogLevel)
+	loggers := telemetry.NewLoggers(output.WithAttrs(who(o.binary(), o.Config.Host)), o.LogLevel)
 	a := &App{o: o, output: output, loggers: loggers, log: loggers.Logger("stoker.app"), failed: make(chan error, 1)}
 	if err := a.wire(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(ctx))
@@ -77,24 +75,14 @@ func (a *App) wire(ctx context.Context) error {
 			return err
 		}
 	}
-	db, err := store.Open(ctx, store.Options{URL: string(c.Database), Log: a.loggers.Logger("stoker.store")})
+	if err := a.openStore(ctx); err != nil {
+		return err
+	}
+	bus, err := newBus(c)
 	if err != nil {
 		return err
 	}
-	a.db = db
-	a.onStop("database", func(context.Context) error { return db.Close() })
-	if a.o.Sync {
-		if _, err := db.Sync(ctx); err != nil {
-			return err
-		}
-	}
-	if err := db.Ready(ctx); err != nil {
-		return err
-	}
-	if c.TransportURL.Scheme() != "memory" {
-		return cinder.Errorf(cinder.KindNotSupported, "transport_url %s: this build has no bus but memory://", c.TransportURL)
-	}
-	a.bus = memory.New()
+	a.bus = bus
 	a.onStop("bus", a.bus.Close)
 	a.client = oslo.NewClient(oslo.ClientOptions{
 		Transport: a.bus, ResponseTimeout: c.ResponseTimeout, Log: a.loggers.Logger("stoker.oslo"),
@@ -102,7 +90,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.onStop("bus client", a.client.Close)
 	a.rpc = rpc.New(a.client, rpc.Options{FailoverExpiry: c.FailoverExpiry, Log: a.loggers.Logger("stoker.rpc")})
 	a.control = control.New(control.Options{
-		Store: Store(db), Fleet: a.rpc, Logs: a.rpc, Loggers: a.loggers, Log: a.loggers.Logger("stoker.control"),
+		Store: Store(a.db), Fleet: a.rpc, Logs: a.rpc, Loggers: a.loggers, Log: a.loggers.Logger("stoker.control"),
 		Host: c.Host, Owner: c.Host + ":" + uuid.NewString(),
 		DownTime: c.DownTime, PoolsTimeout: c.PoolsTimeout, LogTimeout: c.LogTimeout,
 		ResponseTimeout: c.ResponseTimeout, FailoverExpiry: c.FailoverExpiry, FailoverDeadline: c.FailoverDeadline,
@@ -126,11 +114,9 @@ func (a *App) Start(ctx context.Context) error {
 
 func (a *App) start(ctx context.Context) error {
 	if a.o.API {
-		server, err := a.rpc.Follow(ctx, a.bus)
-		if err != nil {
+		if err := a.follow(ctx); err != nil {
 			return fmt.Errorf("listen for capabilities: %w", err)
 		}
-		a.onStop("capabilities", server.Close)
 	}
 	if err := a.startServices(ctx); err != nil {
 		return err
@@ -194,6 +180,14 @@ func (a *App) Addr() net.Addr {
 		return nil
 	}
 	return a.web.listener.Addr()
+}
+
+// URL is what the API is reached at from this machine; "" without one.
+func (a *App) URL() string {
+	if a.web == nil {
+		return ""
+	}
+	return "http://" + a.web.listener.Addr().String()
 }
 
 // Failed tells, once, why the process cannot go on.

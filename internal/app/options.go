@@ -51,6 +51,20 @@ const (
 	defaultReplication = 10 * time.Second
 )
 
+// binary is what the process is in its own log.
+func (o Options) binary() string {
+	switch {
+	case o.API:
+		return cinder.BinaryAPI
+	case o.Scheduler:
+		return cinder.BinaryScheduler
+	case o.Backup:
+		return cinder.BinaryBackup
+	default:
+		return cinder.BinaryVolume
+	}
+}
+
 func (o Options) withDefaults() Options {
 	if o.Lease == 0 {
 		o.Lease = defaultLease

@@ -15,17 +15,20 @@ import (
 // of themselves, and the simulated services last.
 func (a *App) startServices(ctx context.Context) error {
 	if a.o.Scheduler {
-		if err := a.startScheduler(ctx); err != nil {
+		if err := a.patiently(ctx, a.startScheduler); err != nil {
 			return err
 		}
 	}
 	if a.o.Backup {
-		if err := a.startBackup(ctx); err != nil {
+		if err := a.patiently(ctx, a.startBackup); err != nil {
 			return err
 		}
 	}
+	if len(a.o.Volumes) > 0 {
+		a.noteDrivers(ctx)
+	}
 	for _, v := range a.o.Volumes {
-		if err := a.startVolume(ctx, v); err != nil {
+		if err := a.patiently(ctx, func(ctx context.Context) error { return a.startVolume(ctx, v) }); err != nil {
 			return err
 		}
 	}
@@ -41,6 +44,16 @@ func (a *App) startServices(ctx context.Context) error {
 	}
 	a.onStop("simulated services", fleet.Stop)
 	return nil
+}
+
+// noteDrivers says that the drivers a file names are not those that run.
+func (a *App) noteDrivers(ctx context.Context) {
+	for _, i := range a.o.Config.Unknown() {
+		if i.Option == "volume_driver" {
+			a.log.WarnContext(ctx, "volume_driver is not ours to run: the backend is a mirror, directories under state_path",
+				"section", i.Section, "file", i.File, "line", i.Line)
+		}
+	}
 }
 
 // service is what every service is made of. Each has log levels of its own.

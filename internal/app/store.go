@@ -2,11 +2,57 @@ package app
 
 import (
 	"context"
+	"log/slog"
 
 	"stoker/internal/cinder"
+	"stoker/internal/config"
 	"stoker/internal/control"
 	"stoker/internal/store"
 )
+
+// openStore opens the database. One that is away is waited for, as
+// [database] max_retries and retry_interval say.
+func (a *App) openStore(ctx context.Context) error {
+	c := a.o.Config
+	for tries := 0; ; tries++ {
+		err := a.tryStore(ctx)
+		if cinder.KindOf(err) != cinder.KindUnavailable || c.Pool.Retries >= 0 && tries >= c.Pool.Retries {
+			return err
+		}
+		a.log.WarnContext(ctx, "the database is away", "error", err, "next_try_in", c.Pool.RetryInterval)
+		if !pause(ctx, c.Pool.RetryInterval) {
+			return err
+		}
+	}
+}
+
+func (a *App) tryStore(ctx context.Context) (err error) {
+	db, err := store.Open(ctx, StoreOptions(a.o.Config, a.loggers.Logger("stoker.store")))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = db.Close()
+		}
+	}()
+	if a.o.Sync {
+		if _, err := db.Sync(ctx); err != nil {
+			return err
+		}
+	}
+	if err := db.Ready(ctx); err != nil {
+		return err
+	}
+	a.db = db
+	a.onStop("database", func(context.Context) error { return db.Close() })
+	return nil
+}
+
+// StoreOptions are those of the database that c names.
+func StoreOptions(c config.Config, log *slog.Logger) store.Options {
+	return store.Options{URL: string(c.Database), Log: log}
+}
 
 // Store makes a database the Store that control and the agents ask for. The two
 // differ only in the names of their types: neither package knows the other.

@@ -1,21 +1,12 @@
 package cli
 
-import (
-	"context"
-	"log/slog"
+import "context"
 
-	"stoker/internal/cinder"
-	"stoker/internal/config"
-)
-
-type apiCmd struct {
-	ConfigFile []string `required:"" sep:"none" placeholder:"FILE" help:"Read options from FILE, in Cinder's format. May be repeated: a later file has the last word, but for the environment (OS_DEFAULT__HOST=...)."`
-	logFlags
-}
+type apiCmd struct{ daemonFlags }
 
 // Help is shown by --help.
 func (apiCmd) Help() string {
-	return `A cinder.conf does: options that stoker has no use for are ignored. The database must have its schema: see stoker db sync.
+	return `A cinder.conf does: options that stoker has no use for are ignored, see stoker config check. The database must have its schema: see stoker db sync. doc/deployment.md tells how to run it beside Cinder.
 
 A configuration that starts:
 
@@ -32,16 +23,5 @@ Examples:
 
 // Run runs it.
 func (c *apiCmd) Run(ctx context.Context, p Process, d Deps) error {
-	conf, err := config.Load(c.ConfigFile, p.Env, config.ForAPI)
-	if err != nil {
-		return err
-	}
-	if d.API == nil {
-		return cinder.Errorf(cinder.KindNotSupported, "this build has no API server")
-	}
-	s := c.server(p)
-	if conf.Debug {
-		s.LogLevel = slog.LevelDebug
-	}
-	return d.API(ctx, APIOptions{Config: conf, Server: s})
+	return c.run(ctx, p, d, ProgramAPI)
 }

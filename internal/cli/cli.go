@@ -40,6 +40,10 @@ type root struct {
 
 	Standalone standaloneCmd `cmd:"" help:"Run everything in one process: API, scheduler, backup and three volume backends."`
 	API        apiCmd        `cmd:"" name:"api" help:"Run the API alone, with a configuration file."`
+	Volume     volumeCmd     `cmd:"" help:"Run volume services, with a configuration file."`
+	Scheduler  schedulerCmd  `cmd:"" help:"Run a scheduler, with a configuration file."`
+	Backup     backupCmd     `cmd:"" help:"Run a backup service, with a configuration file."`
+	Config     configCmd     `cmd:"" help:"Check a configuration file."`
 	DB         dbCmd         `cmd:"" name:"db" help:"Look after the database."`
 	Service    serviceCmd    `cmd:"" help:"List services, and enable, disable, freeze, thaw or fail them over."`
 	Log        logCmd        `cmd:"" help:"Show and change what services log."`

@@ -8,28 +8,50 @@ import (
 )
 
 type dbCmd struct {
-	Sync dbSyncCmd `cmd:"" help:"Make the tables where they are missing; do nothing where they are not."`
+	Sync  dbSyncCmd  `cmd:"" help:"Make the tables where they are missing; do nothing where they are not."`
+	Check dbCheckCmd `cmd:"" help:"Say what the database is, and what is in it."`
 }
 
-type dbSyncCmd struct {
-	ConfigFile []string `required:"" sep:"none" placeholder:"FILE" help:"Read [database] connection from FILE, in Cinder's format. May be repeated: a later file has the last word."`
-}
+type dbSyncCmd struct{ configFlags }
 
 // Help is shown by --help.
 func (dbSyncCmd) Help() string {
-	return `Example:
+	return `On a database that Cinder made, only tables whose names start with stoker_ are added, and nothing of Cinder's is altered. On an empty one, the tables that Stoker needs are made as Cinder makes them.
+
+Example:
 
   stoker db sync --config-file /etc/cinder/cinder.conf`
 }
 
 // Run runs it.
 func (c *dbSyncCmd) Run(ctx context.Context, p Process, d Deps) error {
-	conf, err := config.Load(c.ConfigFile, p.Env, config.ForDatabase)
+	return c.database(ctx, p, d.SyncDB)
+}
+
+type dbCheckCmd struct{ configFlags }
+
+// Help is shown by --help.
+func (dbCheckCmd) Help() string {
+	return `Changes nothing. The exit status is 1 when the database cannot be reached or lacks what stoker db sync would add.
+
+Example:
+
+  stoker db check --config-file /etc/cinder/cinder.conf`
+}
+
+// Run runs it.
+func (c *dbCheckCmd) Run(ctx context.Context, p Process, d Deps) error {
+	return c.database(ctx, p, d.CheckDB)
+}
+
+// database does something to the database that the configuration names.
+func (f configFlags) database(ctx context.Context, p Process, do func(context.Context, DBOptions) error) error {
+	conf, err := config.Load(f.ConfigFile, p.Env, config.ForDatabase)
 	if err != nil {
 		return err
 	}
-	if d.SyncDB == nil {
+	if do == nil {
 		return cinder.Errorf(cinder.KindNotSupported, "this build has no database")
 	}
-	return d.SyncDB(ctx, SyncDBOptions{Database: conf.Database, Server: logFlags{}.server(p)})
+	return do(ctx, DBOptions{Config: conf, Server: logFlags{}.server(p)})
 }

@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"stoker/internal/app"
 	"stoker/internal/store"
@@ -13,7 +16,7 @@ import (
 )
 
 // Servers are the real servers.
-func Servers() Deps { return Deps{Standalone: standalone, API: serveAPI, SyncDB: syncDB} }
+func Servers() Deps { return Deps{Standalone: standalone, Daemon: daemon, SyncDB: syncDB, CheckDB: checkDB} }
 
 func standalone(ctx context.Context, o StandaloneOptions) error {
 	opts, err := app.Standalone(o.Dir, o.Listen, o.Fleet)
@@ -23,10 +26,61 @@ func standalone(ctx context.Context, o StandaloneOptions) error {
 	return serve(ctx, opts, o.Server, func(a *app.App) { welcome(o.Server, a, opts) })
 }
 
-func serveAPI(ctx context.Context, o APIOptions) error {
-	return serve(ctx, app.Options{Config: o.Config, API: true}, o.Server, func(a *app.App) {
-		fmt.Fprintf(o.Out, "API on http://%s/v3\n", a.Addr())
+// daemon runs one of the programs that have a configuration.
+func daemon(ctx context.Context, o DaemonOptions) error {
+	c := o.Config
+	opts := app.Options{Config: c}
+	what := "API"
+	switch o.Program {
+	case ProgramAPI:
+		opts.API = true
+	case ProgramVolume:
+		opts.Volumes, opts.Lock = app.VolumeServices(c), app.VolumeLock(c)
+		what = "volume services of " + c.Host + ": " + strings.Join(c.EnabledBackends, ", ")
+	case ProgramScheduler:
+		opts.Scheduler = true
+		what = "scheduler on " + c.Host
+	case ProgramBackup:
+		opts.Backup = true
+		what = "backup service on " + c.Host
+	}
+	if name := c.Log("stoker-" + string(o.Program)); name != "" {
+		file, err := telemetry.OpenFile(name)
+		if err != nil {
+			return err
+		}
+		defer file.Close() //nolint:errcheck // Whoever would be told of it reads this log.
+		defer onHangup(file.Reopen, o.Log)()
+		o.Log = file
+	} else {
+		defer onHangup(func() error { return nil }, o.Log)() // so that it does not end the process
+	}
+	return serve(ctx, opts, o.Server, func(a *app.App) {
+		if opts.API {
+			what = fmt.Sprintf("API on %s/v3", a.URL())
+		}
+		fmt.Fprintln(o.Out, what)
 	})
+}
+
+// onHangup does something at every SIGHUP, until what it returns is called.
+func onHangup(do func() error, complain io.Writer) (stop func()) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range hup {
+			if err := do(); err != nil {
+				fmt.Fprintln(complain, "stoker:", oneLine(err.Error()))
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		close(hup)
+		<-done
+	}
 }
 
 // serve runs a process until ctx ends or it fails.
@@ -95,20 +149,36 @@ func welcome(s Server, a *app.App, o app.Options) {
 }
 
 // syncDB makes the schema and says what it did.
-func syncDB(ctx context.Context, o SyncDBOptions) error {
-	db, err := store.Open(ctx, store.Options{URL: string(o.Database)})
-	if err != nil {
-		return err
-	}
-	report, err := db.Sync(ctx)
-	if err == nil {
+func syncDB(ctx context.Context, o DBOptions) error {
+	return withDB(ctx, o, func(db *store.DB) error {
+		report, err := db.Sync(ctx)
+		if err != nil {
+			return err
+		}
 		if len(report.Created) == 0 {
 			fmt.Fprintln(o.Out, "Nothing to do: the schema is there.")
 		}
 		for _, name := range report.Created {
 			fmt.Fprintf(o.Out, "Created %s\n", name)
 		}
+		return nil
+	})
+}
+
+// checkDB says what the database is.
+func checkDB(ctx context.Context, o DBOptions) error {
+	return withDB(ctx, o, func(db *store.DB) error {
+		return db.Ready(ctx)
+	})
+}
+
+// withDB does something to the database.
+func withDB(ctx context.Context, o DBOptions, do func(*store.DB) error) error {
+	db, err := store.Open(ctx, app.StoreOptions(o.Config, nil))
+	if err != nil {
+		return err
 	}
+	err = do(db)
 	if closed := db.Close(); err == nil {
 		err = closed
 	}

@@ -12,9 +12,11 @@ import (
 // ends, which is no error, or until it fails.
 type Deps struct {
 	Standalone func(ctx context.Context, o StandaloneOptions) error
-	API        func(ctx context.Context, o APIOptions) error
+	Daemon     func(ctx context.Context, o DaemonOptions) error
 	// SyncDB makes the schema where it is missing and says on Out what it did.
-	SyncDB func(ctx context.Context, o SyncDBOptions) error
+	SyncDB func(ctx context.Context, o DBOptions) error
+	// CheckDB says on Out what the database is.
+	CheckDB func(ctx context.Context, o DBOptions) error
 }
 
 // StandaloneOptions are what `stoker standalone` was asked for.
@@ -25,15 +27,16 @@ type StandaloneOptions struct {
 	Server
 }
 
-// APIOptions are what `stoker api` was asked for.
-type APIOptions struct {
-	Config config.Config // valid
+// DaemonOptions are what `stoker api` and its like were asked for.
+type DaemonOptions struct {
+	Program Program
+	Config  config.Config // valid for it
 	Server
 }
 
-// SyncDBOptions are what `stoker db sync` was asked for.
-type SyncDBOptions struct {
-	Database config.URL // valid
+// DBOptions are what `stoker db` was asked for.
+type DBOptions struct {
+	Config config.Config // valid as far as the database goes
 	Server
 }
 

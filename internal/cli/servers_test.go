@@ -18,16 +18,17 @@ import (
 // recorder are servers that end at once and remember what they were asked for.
 type recorder struct {
 	standalone cli.StandaloneOptions
-	api        cli.APIOptions
-	db         cli.SyncDBOptions
+	daemon     cli.DaemonOptions
+	db, check  cli.DBOptions
 	err        error
 }
 
 func (r *recorder) deps() cli.Deps {
 	return cli.Deps{
 		Standalone: func(_ context.Context, o cli.StandaloneOptions) error { r.standalone = o; return r.err },
-		API:        func(_ context.Context, o cli.APIOptions) error { r.api = o; return r.err },
-		SyncDB:     func(_ context.Context, o cli.SyncDBOptions) error { r.db = o; return r.err },
+		Daemon:     func(_ context.Context, o cli.DaemonOptions) error { r.daemon = o; return r.err },
+		SyncDB:     func(_ context.Context, o cli.DBOptions) error { r.db = o; return r.err },
+		CheckDB:    func(_ context.Context, o cli.DBOptions) error { r.check = o; return r.err },
 	}
 }
 
@@ -104,12 +105,15 @@ func TestAPIOptions(t *testing.T) {
 	if got := run(t, nil, r.deps(), "api", "--config-file", one, "--config-file", two); got != (result{}) {
 		t.Fatal(got)
 	}
-	c := r.api.Config
-	if c.Host != "two" || c.ListenPort != 1 || c.Database != "sqlite:////x" || r.api.LogLevel != slog.LevelDebug {
-		t.Errorf("got %v at %v", c, r.api.LogLevel)
+	c := r.daemon.Config
+	if c.Host != "two" || c.ListenPort != 1 || c.Database != "sqlite:////x" || r.daemon.LogLevel != slog.LevelDebug {
+		t.Errorf("got %v at %v", c, r.daemon.LogLevel)
 	}
-	if got := run(t, nil, r.deps(), "db", "sync", "--config-file", two); got != (result{}) || r.db.Database != "sqlite:////x" || r.db.Out == nil {
-		t.Errorf("db sync of %s: %v", r.db.Database, got)
+	if got := run(t, nil, r.deps(), "db", "check", "--config-file", two); got != (result{}) || r.check.Config.Database != "sqlite:////x" {
+		t.Errorf("db check of %s: %v", r.check.Config.Database, got)
+	}
+	if got := run(t, nil, r.deps(), "db", "sync", "--config-file", two); got != (result{}) || r.db.Config.Database != "sqlite:////x" || r.db.Out == nil {
+		t.Errorf("db sync of %s: %v", r.db.Config.Database, got)
 	}
 }
 
@@ -125,6 +129,57 @@ func TestConfigurationFaults(t *testing.T) {
 		if got, want := run(t, nil, r.deps(), words(args+" --config-file "+path)...), (result{1, "", want}); got != want {
 			t.Errorf("got\n%v\nwant\n%v", got, want)
 		}
+	}
+}
+
+func TestPrograms(t *testing.T) {
+	path := conf(t, "[DEFAULT]\nauth_strategy = noauth\nenabled_backends = a\ntransport_url = rabbit://h/\nhost = ctl\n[a]\n")
+	for _, program := range []cli.Program{cli.ProgramAPI, cli.ProgramVolume, cli.ProgramScheduler, cli.ProgramBackup} {
+		var r recorder
+		if got := run(t, nil, r.deps(), string(program), "--config-file", path); got != (result{}) || r.daemon.Program != program || r.daemon.Config.Host != "ctl" {
+			t.Errorf("%s runs %s of %s: %v", program, r.daemon.Program, r.daemon.Config.Host, got)
+		}
+	}
+	// What is of no use to a program does not keep it from running.
+	path = conf(t, "[DEFAULT]\ntransport_url = rabbit://h/\nosapi_volume_listen_port = x\n")
+	var r recorder
+	if got := run(t, nil, r.deps(), "scheduler", "--config-file", path); got != (result{}) {
+		t.Error(got)
+	}
+	if got := run(t, nil, r.deps(), "volume", "--config-file", path); got.status != 1 || !strings.Contains(got.stderr, "[DEFAULT] enabled_backends: a volume service needs a backend") {
+		t.Error(got)
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nvolume_driver = x\n")
+	bad := conf(t, "[DEFAULT]\nreport_interval = never\nhelp = me\n[database]\nconnection = mysql://u:hunter2@[h/d\n"+
+		"[keystone_authtoken]\nauth_type = password\npassword = hunter2\nauth_url = http://k\nuser_id = u\nmemcached_servers = h\n")
+	tests := []struct {
+		name string
+		args []string
+		want result
+	}{
+		{"fine", []string{"--config-file", good}, result{stdout: "ignored: " + good + ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n" +
+			"ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n" +
+			"No faults; 2 options ignored.\n"}},
+		{"for what it lacks", []string{"--config-file", good, "--for", "backup"}, result{status: 1, stdout: "ignored: " + good + ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n" +
+			"ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n",
+			stderr: "stoker: [DEFAULT] transport_url = memory:// (the default): reaches no other process: a service by itself needs a bus, rabbit://...\n"}},
+		{"faults", []string{"--config-file", bad}, result{
+			status: 1, stdout: "ignored: " + bad + ":3: [DEFAULT] help\n" +
+				"ignored: " + bad + ":11: [keystone_authtoken] memcached_servers: tokens are cached in the process\n",
+			stderr: "stoker: " + bad + ":2: [DEFAULT] report_interval = never: must be a whole number of seconds from 1 to 31536000\n" +
+				"stoker: " + bad + ":5: [database] connection = mysql://***@[h/d: the host of the database connection makes no sense: an @ in a password is written %40, an IPv6 address stands in brackets\n",
+		}},
+		{"no file", []string{"--config-file", "/nowhere/x"}, result{status: 1, stderr: "stoker: /nowhere/x: no such file or directory\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want.String(), run(t, nil, cli.Deps{}, append([]string{"config", "check"}, tt.args...)...).String()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -151,7 +206,7 @@ func TestBuildsWithoutServers(t *testing.T) {
 	path := conf(t, "[DEFAULT]\nauth_strategy = noauth\n")
 	for args, want := range map[string]string{
 		"standalone":                      "stoker: this build has no standalone server\n",
-		"api --config-file " + path:       "stoker: this build has no API server\n",
+		"api --config-file " + path:       "stoker: this build has no api server\n",
 		"db sync --config-file " + path:   "stoker: this build has no database\n",
 		"api --config-file /nowhere/conf": "stoker: /nowhere/conf: no such file or directory\n",
 	} {

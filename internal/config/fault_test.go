@@ -68,7 +68,7 @@ failover_deadline = 1e300
 		{
 			name: "URLs of nothing that we speak", text: "[DEFAULT]\nauth_strategy = noauth\ntransport_url = kafka://openstack:hunter2@rabbit:5672/\n" +
 				"[database]\nconnection = oracle://cinder:hunter2@db/cinder?charset=utf8\n", want: []string{
-				"c.conf:3: [DEFAULT] transport_url = kafka://***@rabbit:5672/: the scheme is unknown: it must be rabbit or memory",
+				"c.conf:3: [DEFAULT] transport_url = kafka://***@rabbit:5672/: the scheme kafka is not supported: it must be rabbit or memory",
 				`c.conf:5: [database] connection = oracle://***@db/cinder?***: database engine "oracle" is not supported: use mysql, postgresql or sqlite`,
 			},
 		},

@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"stoker/internal/cinder"
+	"stoker/internal/dsn"
 	"stoker/internal/osloconf"
 )
 
@@ -179,10 +179,8 @@ func defaultListen(strategy string) string {
 
 // validTransport fails for a URL of no bus that we speak.
 func validTransport(u URL) error {
-	if scheme := u.Scheme(); scheme != "memory" && scheme != "rabbit" {
-		return cinder.Errorf(cinder.KindInvalid, "the scheme is unknown: it must be rabbit or memory")
-	}
-	return nil
+	_, err := dsn.ParseTransport(string(u))
+	return err
 }
 
 // optionalHTTP takes URLs of HTTP without user and password, and nothing at all.

@@ -1,0 +1,72 @@
+package telemetry_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"stoker/internal/telemetry"
+)
+
+// logrotate moves a file away and says so: what comes then is in a new one.
+func TestFileThatIsMovedAway(t *testing.T) {
+	dir := t.TempDir()
+	name, old := filepath.Join(dir, "x.log"), filepath.Join(dir, "x.log.1")
+	if err := os.WriteFile(name, []byte("before\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := telemetry.OpenFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(s string) {
+		t.Helper()
+		if _, err := f.Write([]byte(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one\n")
+	if err := os.Rename(name, old); err != nil {
+		t.Fatal(err)
+	}
+	write("two\n")
+	if err := f.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	write("three\n")
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{old: "before\none\ntwo\n", name: "three\n"} {
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s has %q, %v; want %q", path, got, err, want)
+		}
+	}
+}
+
+func TestFileThatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := telemetry.OpenFile(filepath.Join(dir, "none", "x.log")); err == nil {
+		t.Error("a log in a directory that is not there")
+	}
+	name := filepath.Join(dir, "x.log")
+	f, err := telemetry.OpenFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(name, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reopen(); err == nil {
+		t.Error("a directory is a log")
+	}
+	if _, err := f.Write([]byte("still\n")); err != nil {
+		t.Errorf("nothing can be written after Reopen failed: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
