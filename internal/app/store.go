@@ -7,13 +7,17 @@ import (
 	"stoker/internal/cinder"
 	"stoker/internal/config"
 	"stoker/internal/control"
+	"stoker/internal/dsn"
 	"stoker/internal/store"
 )
 
-// openStore opens the database. One that is away is waited for, as
+// openStore opens the database. A server that is away is waited for, as
 // [database] max_retries and retry_interval say.
 func (a *App) openStore(ctx context.Context) error {
 	c := a.o.Config
+	if d, err := dsn.ParseDatabase(string(c.Database)); err == nil && d.Engine == dsn.SQLite {
+		return a.tryStore(ctx)
+	}
 	for tries := 0; ; tries++ {
 		err := a.tryStore(ctx)
 		if cinder.KindOf(err) != cinder.KindUnavailable || c.Pool.Retries >= 0 && tries >= c.Pool.Retries {

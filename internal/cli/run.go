@@ -16,7 +16,9 @@ import (
 )
 
 // Servers are the real servers.
-func Servers() Deps { return Deps{Standalone: standalone, Daemon: daemon, SyncDB: syncDB, CheckDB: checkDB} }
+func Servers() Deps {
+	return Deps{Standalone: standalone, Daemon: daemon, SyncDB: syncDB, CheckDB: checkDB}
+}
 
 func standalone(ctx context.Context, o StandaloneOptions) error {
 	opts, err := app.Standalone(o.Dir, o.Listen, o.Fleet)
@@ -49,7 +51,7 @@ func daemon(ctx context.Context, o DaemonOptions) error {
 		if err != nil {
 			return err
 		}
-		defer file.Close() //nolint:errcheck // Whoever would be told of it reads this log.
+		defer file.Close()
 		defer onHangup(file.Reopen, o.Log)()
 		o.Log = file
 	} else {

@@ -163,9 +163,11 @@ func TestConfigCheck(t *testing.T) {
 		{"fine", []string{"--config-file", good}, result{stdout: "ignored: " + good + ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n" +
 			"ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n" +
 			"No faults; 2 options ignored.\n"}},
-		{"for what it lacks", []string{"--config-file", good, "--for", "backup"}, result{status: 1, stdout: "ignored: " + good + ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n" +
-			"ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n",
-			stderr: "stoker: [DEFAULT] transport_url = memory:// (the default): reaches no other process: a service by itself needs a bus, rabbit://...\n"}},
+		{"for what it lacks", []string{"--config-file", good, "--for", "backup"}, result{
+			status: 1, stdout: "ignored: " + good + ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n" +
+				"ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n",
+			stderr: "stoker: [DEFAULT] transport_url = memory:// (the default): reaches no other process: a service by itself needs a bus, rabbit://...\n",
+		}},
 		{"faults", []string{"--config-file", bad}, result{
 			status: 1, stdout: "ignored: " + bad + ":3: [DEFAULT] help\n" +
 				"ignored: " + bad + ":11: [keystone_authtoken] memcached_servers: tokens are cached in the process\n",

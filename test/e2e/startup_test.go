@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -75,4 +77,36 @@ func TestStartUpFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// logrotate moves the log of a running API away and sends SIGHUP.
+func TestLogFile(t *testing.T) {
+	dir := t.TempDir()
+	conf, log := filepath.Join(dir, "stoker.conf"), filepath.Join(dir, "stoker-api.log")
+	text := "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_listen_port = 0\nlog_dir = " + dir + "\n" +
+		"[database]\nconnection = sqlite:///" + filepath.Join(dir, "cinder.db") + "\n"
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := output(t, "db", "sync", "--config-file", conf); err != nil {
+		t.Fatalf("db sync: %v\n%s", err, out)
+	}
+	p := start(t, "api", "--config-file", conf, "--debug")
+	list := func() { p.call(http.MethodGet, "/v3/os-services", nil) }
+	list()
+	if err := os.Rename(log, log+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "there is a new log file", func() bool {
+		list()
+		now, err := os.ReadFile(log)
+		return err == nil && strings.Contains(string(now), "/v3/os-services")
+	})
+	if before, err := os.ReadFile(log + ".1"); err != nil || !strings.Contains(string(before), "/v3/os-services") {
+		t.Errorf("the old log says %q, %v", before, err)
+	}
+	p.interrupt()
 }

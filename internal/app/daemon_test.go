@@ -1,0 +1,35 @@
+package app_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/internal/app"
+	"stoker/internal/config"
+)
+
+func TestVolumeServices(t *testing.T) {
+	c := config.Default()
+	c.Host, c.StatePath = "host1", "/s"
+	c.Backends = []config.Backend{
+		{Section: "alpha", Name: "shared", ReplicationDevices: []config.ReplicationDevice{{BackendID: "site-b"}, {BackendID: "site-c"}}},
+		{Section: "beta", Name: "beta", MirrorRoot: "/m/beta"},
+	}
+	want := []app.Volume{
+		{Host: "host1@alpha", Name: "shared", Root: "/s/mirror/host1@alpha", Targets: []string{"site-b", "site-c"}},
+		{Host: "host1@beta", Name: "beta", Root: "/m/beta"},
+	}
+	if diff := cmp.Diff(want, app.VolumeServices(c)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// The members of a cluster share their directories, whatever their hosts.
+	c.Cluster = "my/cl"
+	want[0].Cluster, want[0].Root, want[1].Cluster = "my/cl@alpha", "/s/mirror/my%2Fcl@alpha", "my/cl@beta"
+	if diff := cmp.Diff(want, app.VolumeServices(c)); diff != "" {
+		t.Errorf("clustered (-want +got):\n%s", diff)
+	}
+	if got, want := app.VolumeLock(c), "/s/mirror/host1.lock"; got != want {
+		t.Errorf("lock %s, want %s", got, want)
+	}
+}
