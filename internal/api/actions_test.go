@@ -162,7 +162,7 @@ func TestCallerReachesTheFleet(t *testing.T) {
 		header: []string{"X-Openstack-Request-Id: " + id},
 	})
 	want := []cinder.Caller{{
-		UserID: "bob", ProjectID: project, Roles: []string{"admin"}, IsAdmin: true, RequestID: id, GlobalRequestID: id, Address: "127.0.0.1",
+		UserID: "bob", ProjectID: project, Roles: []string{"admin"}, IsAdmin: true, IsAdminProject: true, RequestID: id, GlobalRequestID: id, Address: "127.0.0.1",
 	}}
 	if diff := cmp.Diff(want, f.callers); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

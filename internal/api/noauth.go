@@ -37,7 +37,7 @@ func (NoAuth) Authenticate(r *http.Request) (cinder.Caller, error) {
 		}
 		project = user
 	}
-	return cinder.Caller{UserID: user, ProjectID: project, Roles: []string{"admin"}, IsAdmin: true}, nil
+	return cinder.Caller{UserID: user, ProjectID: project, Roles: []string{"admin"}, IsAdmin: true, IsAdminProject: true}, nil
 }
 
 // greet gives a visitor without a token one, and the address to use it at.

@@ -72,6 +72,7 @@ func allowed() map[string][]string {
 		"internal/oslo/memory":      {"internal/cinder", "internal/oslo"},
 		"internal/rpc":              {"internal/cinder", "internal/oslo"},
 		"internal/keystone":         {"internal/cinder"},
+		"internal/policy":           {"internal/cinder"},
 		"internal/osloconf":         {},
 		"internal/config":           {"internal/cinder", "internal/dsn", "internal/osloconf"},
 		"internal/client":           {"internal/cinder"},
@@ -131,7 +132,7 @@ func TestInnerCirclesUseTheStandardLibrary(t *testing.T) {
 func TestEveryLineKnowsItsRoom(t *testing.T) {
 	rooms := map[string][]string{
 		"database/sql": {"internal/store", "internal/store/storetest", "test/peers"},
-		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/api", "internal/app", "internal/client", "internal/cli", "test/bench", "test/peers"},
+		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/policy", "internal/api", "internal/app", "internal/client", "internal/cli", "test/bench", "test/peers"},
 	}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)

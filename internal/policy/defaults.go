@@ -1,0 +1,83 @@
+package policy
+
+// Default is a rule that holds while no file says otherwise.
+type Default struct {
+	Name        string
+	Check       string
+	Description string
+	Requests    []string // "METHOD /path", for the sample file
+	// ScopeTypes are the scopes ("system", "domain", "project") that a token must
+	// have one of, where scope is enforced; nil is any.
+	ScopeTypes []string
+	Deprecated *Deprecated
+}
+
+// Deprecated is what a default used to be called and to say. Who passed the old
+// one still does, until [oslo_policy] enforce_new_defaults.
+type Deprecated struct{ Name, Check string }
+
+const (
+	admin       = "rule:admin_api"
+	adminReader = "rule:admin_api or (role:reader and system_scope:all)"
+)
+
+// Defaults are Cinder's rules of the resources that we have, and the base rules
+// that a policy file may refer to; and those of our own API. The names of the
+// first are the contract (BEHAVIOUR.md, "Who may do what").
+func Defaults() []Default {
+	return append(append(baseDefaults(), cinderDefaults()...), ownDefaults()...)
+}
+
+func baseDefaults() []Default {
+	const owner = "project_id:%(project_id)s"
+	return []Default{
+		{Name: "context_is_admin", Check: "role:admin", Description: "Who counts as an administrator: for whom the check is_admin:True passes."},
+		{Name: "admin_api", Check: "is_admin:True or (role:admin and is_admin_project:True)", Description: "What the rules of administrators refer to."},
+		{Name: "admin_or_owner", Check: "is_admin:True or (role:admin and is_admin_project:True) or " + owner, Description: "Administrators, and the members of the project. Nothing here refers to it; policy files may."},
+		{
+			Name: "system_or_domain_or_project_admin", Check: "(role:admin and system_scope:all) or (role:admin and domain_id:%(domain_id)s) or (role:admin and " + owner + ")",
+			Description: "Administrators of the cloud, a domain or a project. Nothing here refers to it; policy files may.",
+		},
+		{Name: "xena_system_admin_or_project_reader", Check: "(role:admin) or (role:reader and " + owner + ")", Description: "Administrators, and readers of the project. Nothing here refers to it; policy files may."},
+		{Name: "xena_system_admin_or_project_member", Check: "(role:admin) or (role:member and " + owner + ")", Description: "Administrators, and members of the project. Nothing here refers to it; policy files may."},
+	}
+}
+
+func cinderDefaults() []Default {
+	return []Default{
+		{Name: "volume_extension:services:index", Check: admin, Description: "List the services.", Requests: []string{"GET /os-services"}},
+		{
+			Name: "volume_extension:services:update", Check: admin, Requests: []string{"PUT /os-services/{action}"},
+			Description: "Change a service: every action, get-log and set-log included. Freezing, thawing and failing over need their own rule besides.",
+		},
+		{Name: "volume:freeze_host", Check: admin, Description: "Freeze a backend.", Requests: []string{"PUT /os-services/freeze"}},
+		{Name: "volume:thaw_host", Check: admin, Description: "Thaw a backend.", Requests: []string{"PUT /os-services/thaw"}},
+		{
+			Name: "volume:failover_host", Check: admin, Description: "Fail a backend over to another site, or back.",
+			Requests: []string{"PUT /os-services/failover_host", "PUT /os-services/failover"},
+		},
+		{Name: "clusters:get_all", Check: admin, Description: "List the clusters.", Requests: []string{"GET /clusters", "GET /clusters/detail"}},
+		{Name: "clusters:get", Check: admin, Description: "Show a cluster.", Requests: []string{"GET /clusters/{name}"}},
+		{Name: "clusters:update", Check: admin, Description: "Enable or disable a cluster.", Requests: []string{"PUT /clusters/enable", "PUT /clusters/disable"}},
+	}
+}
+
+// ownDefaults are those of /stoker/v1: administrators change, and readers of the
+// whole system may look.
+func ownDefaults() []Default {
+	var own []Default
+	add := func(name, check, description string, requests ...string) {
+		own = append(own, Default{Name: "stoker:" + name, Check: check, Description: description, Requests: requests})
+	}
+	add("services:index", adminReader, "List services with filters, pages and the causes of what disables them.", "GET /stoker/v1/services")
+	add("services:remove", admin, "Remove the record of a service that is gone.", "DELETE /stoker/v1/services/{id}")
+	add("operations:index", adminReader, "Read the journal: who changed what, and how it ended.", "GET /stoker/v1/operations", "GET /stoker/v1/operations/{id}")
+	add("operations:abort", admin, "Give up an operation that is overdue.", "POST /stoker/v1/operations/{id}/abort")
+	add("events:index", adminReader, "Follow events.", "GET /stoker/v1/events")
+	add("plans:index", adminReader, "Read plans of failovers.", "GET /stoker/v1/plans", "GET /stoker/v1/plans/{id}")
+	add("plans:update", admin, "Make, change, run and delete plans of failovers.", "POST /stoker/v1/plans", "POST /stoker/v1/plans/{id}/run", "DELETE /stoker/v1/plans/{id}")
+	add("maintenance:index", adminReader, "Read windows of maintenance.", "GET /stoker/v1/maintenance")
+	add("maintenance:update", admin, "Make, change and end windows of maintenance.", "POST /stoker/v1/maintenance", "DELETE /stoker/v1/maintenance/{id}")
+	add("log_levels:update", admin, "Change log levels for a time.", "POST /stoker/v1/log-levels")
+	return own
+}
