@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"time"
 
 	"stoker/internal/cinder"
 )
@@ -138,10 +139,13 @@ func (s *service) reconcile() {
 	}
 }
 
-// renewed says whether the row was made anew since its service was disabled:
-// whoever writes disabled writes modified_at too, and nobody empties it.
+// renewed says whether the row was made anew since its service was disabled: it
+// is younger than the causes, and nobody has written disabled in it, which sets
+// modified_at.
 func (s *service) renewed() bool {
-	return s.row.ModifiedAt.IsZero() && !s.row.Disabled && (s.has(cinder.CauseAdmin) || s.has(cinder.CauseFrozen))
+	return s.row.ModifiedAt.IsZero() && !s.row.Disabled && slices.ContainsFunc(s.causes, func(c cinder.Cause) bool {
+		return c.Kind != cinder.CauseFailedOver && !s.row.CreatedAt.Before(c.Since.Truncate(time.Second))
+	})
 }
 
 // isOver says whether a failover still disables a service in that state, if it

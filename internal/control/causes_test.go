@@ -181,3 +181,20 @@ func TestDisableIsGivenBack(t *testing.T) {
 		})
 	}
 }
+
+// A row that is put back as it was before the disable, by SQL or from a backup,
+// is no new one, though nothing in it says that it was ever disabled: it wins.
+func TestRowPutBackByOthersWins(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.sql(`UPDATE services SET created_at = '2020-01-01 00:00:00'`)
+	if err := s.act("reason maint"); err != nil {
+		t.Fatal(err)
+	}
+	s.sql(`UPDATE services SET disabled = FALSE, disabled_reason = NULL, modified_at = NULL`)
+	looks := 0
+	s.runUntil(s.Control, func() bool { looks++; return looks > 5 })
+	if got, want := says(s.row(alpha)), "enabled - enabled"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

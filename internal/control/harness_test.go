@@ -32,12 +32,18 @@ type site struct {
 // remove deletes a row as cinder-manage does.
 func (s *site) remove(id int64) {
 	s.t.Helper()
+	s.sql(`UPDATE services SET deleted = TRUE WHERE id = ?`, id)
+}
+
+// sql writes behind everybody's back.
+func (s *site) sql(statement string, args ...any) {
+	s.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+s.path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(s.t.Context(), `UPDATE services SET deleted = TRUE WHERE id = ?`, id); err != nil {
+	if _, err := db.ExecContext(s.t.Context(), statement, args...); err != nil {
 		s.t.Fatal(err)
 	}
 }
