@@ -207,6 +207,19 @@ func TestWhatFaultsConcern(t *testing.T) {
 	}
 }
 
+func TestTransportURLOverridesOptions(t *testing.T) {
+	c, err := config.Load([]string{file(t, "[DEFAULT]\nauth_strategy = noauth\ntransport_url = rabbit://h/?ssl=1&rabbit_quorum_queue=on&heartbeat_rate=3\n"+
+		"[oslo_messaging_rabbit]\nssl = false\nrabbit_qos_prefetch_count = 7\n")}, nil, config.ForAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default().Rabbit
+	want.SSL, want.QuorumQueues, want.Prefetch = true, true, 7
+	if diff := cmp.Diff(want, c.Rabbit); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestWhereTheLogGoes(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                  "",

@@ -94,15 +94,23 @@ failover_deadline = 1e300
 			},
 		},
 		{
+			name: "the query of a transport URL", text: fine + "transport_url = rabbit://u:hunter2@h/?ssl=perhaps&rabbit_qos_prefetch_count=5\n", want: []string{
+				"c.conf:3: [DEFAULT] transport_url = rabbit://***@h/?***: ssl must be true or false (1, yes, on; 0, no, off)",
+			},
+		},
+		{
 			name: "numbers out of range", text: fine + "[database]\nmax_overflow=-2\nconnection_recycle_time=-2\n[stoker]\nrate_limit=NaN\nrate_limit_burst=0\n" +
-				"[keystone_authtoken]\ntoken_cache_time=-2\n[oslo_messaging_rabbit]\nkombu_failover_strategy=any\nssl_version=SSLv3\n", want: []string{
+				"[keystone_authtoken]\ntoken_cache_time=-2\n[oslo_messaging_rabbit]\nkombu_failover_strategy=any\nssl_version=SSLv3\nkombu_compression=gzip\nrabbit_ha_queues=1\nrabbit_quorum_queue=1\nrabbit_stream_fanout=1\n", want: []string{
 				"c.conf:4: [database] max_overflow = -2: must be an integer from -1 to 1073741824",
 				"c.conf:5: [database] connection_recycle_time = -2: must be -1, or a number of seconds from 0 to 31536000",
 				"c.conf:7: [stoker] rate_limit = NaN: must be a number from 0 to 1e+06",
 				"c.conf:8: [stoker] rate_limit_burst = 0: must be an integer from 1 to 1000000",
 				"c.conf:10: [keystone_authtoken] token_cache_time = -2: must be -1, or a number of seconds from 0 to 31536000",
 				"c.conf:12: [oslo_messaging_rabbit] kombu_failover_strategy = any: must be one of round-robin, shuffle",
-				"c.conf:13: [oslo_messaging_rabbit] ssl_version = SSLv3: must be empty, TLSv1_2, TLSv1_3, or a name that leaves the choice open (TLS, SSLv23)",
+				"c.conf:13: [oslo_messaging_rabbit] ssl_version = SSLv3: must be empty, TLS, SSLv23, TLSv1, TLSv1_1, TLSv1_2 or TLSv1_3",
+				"c.conf:14: [oslo_messaging_rabbit] kombu_compression = gzip: is not supported",
+				"c.conf:15: [oslo_messaging_rabbit] rabbit_ha_queues = 1: excludes quorum queues: a queue is mirrored or a quorum queue",
+				"c.conf:17: [oslo_messaging_rabbit] rabbit_stream_fanout = 1: is not supported",
 			},
 		},
 		{

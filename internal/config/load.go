@@ -152,6 +152,7 @@ func read(s *osloconf.Settings) (Config, FaultsError) {
 	for _, o := range r.table {
 		readOption(&r, o, &c, o.section(&c))
 	}
+	r.override()
 	if c.Listen == "" {
 		c.Listen = defaultListen(c.AuthStrategy)
 	}

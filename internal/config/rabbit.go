@@ -1,6 +1,13 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/internal/dsn"
+	"stoker/internal/osloconf"
+)
 
 // Rabbit is how a RabbitMQ bus is used: [DEFAULT] control_exchange and
 // [oslo_messaging_rabbit]. What concerns the declaration of queues must be the
@@ -16,6 +23,9 @@ type Rabbit struct {
 	QuorumMaxLength     int           // rabbit_quorum_max_memory_length; 0 is none
 	QuorumMaxBytes      int           // rabbit_quorum_max_memory_bytes; 0 is none
 	HAQueues            bool          // rabbit_ha_queues
+	StreamFanout        bool          // rabbit_stream_fanout, which has to be off
+	Compression         string        // kombu_compression, which has to be empty
+	CancelOnFailover    bool          // enable_cancel_on_failover
 	TransientTTL        time.Duration // rabbit_transient_queues_ttl
 	Prefetch            int           // rabbit_qos_prefetch_count; 0 is no limit
 
@@ -64,16 +74,21 @@ func rabbitOptions() []option[Config] {
 			func(c *Config) *int { return &c.Rabbit.QuorumMaxBytes }),
 		boolean(at("rabbit_ha_queues", "false", "Queues are mirrored, where a broker before RabbitMQ 3.0 must be told so."+queues, "DEFAULT.rabbit_ha_queues"),
 			func(c *Config) *bool { return &c.Rabbit.HAQueues }),
+		boolean(at("rabbit_stream_fanout", "false", "Fanout queues are streams. Not supported."),
+			func(c *Config) *bool { return &c.Rabbit.StreamFanout }),
+		word(at("kombu_compression", "", "How messages are compressed. Not supported: leave it empty, here and everywhere else."),
+			func(c *Config) *string { return &c.Rabbit.Compression }),
+		boolean(at("enable_cancel_on_failover", "false", "Listen anew when a mirrored queue has moved."),
+			func(c *Config) *bool { return &c.Rabbit.CancelOnFailover }),
 		period(at("rabbit_transient_queues_ttl", "1800", "How long fanout and reply queues stay without a consumer. 0: for ever."+queues),
 			func(c *Config) *time.Duration { return &c.Rabbit.TransientTTL }),
-		integer(at("rabbit_qos_prefetch_count", "0", "How many messages a consumer is sent ahead. 0: without limit."), 0, 65535,
+		integer(at("rabbit_qos_prefetch_count", "0", "How many messages of a queue a listener is sent ahead. 0: one, so that what a process that hangs has not begun with can still expire."), 0, 65535,
 			func(c *Config) *int { return &c.Rabbit.Prefetch }),
 
 		boolean(at("ssl", "false", "Connect with TLS.", groupRabbit+".rabbit_use_ssl"),
 			func(c *Config) *bool { return &c.Rabbit.SSL }),
-		text(at("ssl_version", "", "The oldest version of TLS to speak. Empty: 1.2.", groupRabbit+".kombu_ssl_version"),
-			"empty, TLSv1_2, TLSv1_3, or a name that leaves the choice open (TLS, SSLv23)",
-			func(s string) bool { _, ok := tlsVersions()[s]; return ok },
+		text(at("ssl_version", "", "The version of TLS to speak. Empty: any from 1.2.", groupRabbit+".kombu_ssl_version"),
+			"empty, TLS, SSLv23, TLSv1, TLSv1_1, TLSv1_2 or TLSv1_3", validTLSVersion,
 			func(c *Config) *string { return &c.Rabbit.SSLVersion }),
 		path(at("ssl_ca_file", "", "Whom to trust as a broker: certificates in PEM. Empty: with ssl, any broker is believed, as oslo.messaging does.", groupRabbit+".kombu_ssl_ca_certs"),
 			func(c *Config) *string { return &c.Rabbit.CAFile }),
@@ -84,7 +99,7 @@ func rabbitOptions() []option[Config] {
 		boolean(at("ssl_enforce_hostname_verification", "false", "The broker's certificate must be for the name it is connected to by."),
 			func(c *Config) *bool { return &c.Rabbit.VerifyHost }),
 
-		choice(at("rabbit_login_method", "AMQPLAIN", "How to log in. AMQPLAIN is taken for PLAIN, which every broker has.", "DEFAULT.rabbit_login_method"),
+		choice(at("rabbit_login_method", "AMQPLAIN", "How to log in. Of PLAIN and AMQPLAIN the other is tried as well.", "DEFAULT.rabbit_login_method"),
 			func(c *Config) *string { return &c.Rabbit.LoginMethod }, "AMQPLAIN", "PLAIN", "EXTERNAL"),
 		choice(at("kombu_failover_strategy", "round-robin", "Which of several brokers is tried next."),
 			func(c *Config) *string { return &c.Rabbit.FailoverStrategy }, "round-robin", "shuffle"),
@@ -101,7 +116,36 @@ func rabbitOptions() []option[Config] {
 	}
 }
 
-// tlsVersions are the values of ssl_version and whether they stand for TLS 1.3.
-func tlsVersions() map[string]bool {
-	return map[string]bool{"": false, "TLS": false, "TLSv1_2": false, "TLSv1_3": true, "SSLv23": false, "SSLV23": false}
+func validTLSVersion(s string) bool {
+	return slices.Contains([]string{"", "tls", "sslv23", "tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3"}, strings.ToLower(s))
+}
+
+// rabbit finds what cannot be had together, or at all.
+func (v *validator) rabbit() {
+	r := v.c.Rabbit
+	if r.HAQueues && (r.QuorumQueues || r.TransientQuorum) {
+		v.rule(groupRabbit, "rabbit_ha_queues", "excludes quorum queues: a queue is mirrored or a quorum queue")
+	}
+	if r.StreamFanout {
+		v.rule(groupRabbit, "rabbit_stream_fanout", "is not supported")
+	}
+	if r.Compression != "" {
+		v.rule(groupRabbit, "kombu_compression", "is not supported")
+	}
+}
+
+// override lets the query of transport_url have the last word about
+// [oslo_messaging_rabbit], as oslo.messaging does.
+func (r *reader) override() {
+	t, err := dsn.ParseTransport(string(r.c.TransportURL))
+	if err != nil {
+		return // a fault, found by validate
+	}
+	for _, o := range rabbitOptions() {
+		value, there := t.Query[o.name]
+		if there && !o.set(r.c, value) {
+			v, _ := r.c.settings.Get(osloconf.DefaultGroup, "transport_url")
+			r.faults = append(r.faults, r.c.fault(osloconf.DefaultGroup, "transport_url", v, r.c.TransportURL.String(), o.name+" must be "+o.allowed))
+		}
+	}
 }

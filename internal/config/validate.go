@@ -84,6 +84,7 @@ func (v *validator) rules() {
 	if c.AuthStrategy == AuthKeystone {
 		v.keystone()
 	}
+	v.rabbit()
 	v.edge()
 	v.services()
 	if c.Noauth() && !loopback(c.Listen) && !c.InsecureNoauth {
