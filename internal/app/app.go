@@ -78,7 +78,7 @@ func (a *App) wire(ctx context.Context) error {
 	if err := a.openStore(ctx); err != nil {
 		return err
 	}
-	bus, err := newBus(c)
+	bus, err := a.newBus(ctx)
 	if err != nil {
 		return err
 	}

@@ -7,31 +7,62 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/config"
+	"stoker/internal/dsn"
 	"stoker/internal/oslo"
+	"stoker/internal/oslo/amqp"
 	"stoker/internal/oslo/memory"
 )
 
 // Waits for a bus that is away.
 const (
-	busAttempt  = 5 * time.Second // for one try to listen
+	busAtStart  = 2 * time.Second // for the API's first try to listen, before it serves
+	busAttempt  = 5 * time.Second // for each later one
 	busFirst    = time.Second     // before the next try; doubled each time
 	busLongest  = 30 * time.Second
 	busPatience = 2 * time.Minute // of a service that starts: without its commands it is none
 )
 
-// newBus makes the transport that c names.
-func newBus(c config.Config) (oslo.Transport, error) {
-	if c.TransportURL.Scheme() != "memory" {
-		return nil, cinder.Errorf(cinder.KindNotSupported, "transport_url %s: this build has no bus but memory://", c.TransportURL)
+// newBus makes the transport that the configuration names. An API has work to do
+// without a broker; a service has none.
+func (a *App) newBus(ctx context.Context) (oslo.Transport, error) {
+	c := a.o.Config
+	u, err := dsn.ParseTransport(string(c.TransportURL))
+	if err != nil {
+		return nil, cinder.Wrap(cinder.KindInvalid, err, "transport_url: %v", err)
 	}
-	return memory.New(), nil
+	if u.Scheme == dsn.SchemeMemory {
+		return memory.New(), nil
+	}
+	o := amqp.Options{
+		URL: u, Exchange: c.Rabbit.Exchange, Rabbit: rabbit(c.Rabbit), Name: "stoker " + a.o.binary() + " " + c.Host,
+		NoWait: a.o.API, Log: a.loggers.Logger("stoker.oslo.amqp"),
+	}
+	var t *amqp.Transport
+	err = a.patiently(ctx, func(ctx context.Context) (err error) {
+		t, err = amqp.New(ctx, o)
+		return err
+	})
+	return t, err
+}
+
+// rabbit is [oslo_messaging_rabbit] as the transport takes it.
+func rabbit(r config.Rabbit) amqp.Rabbit {
+	return amqp.Rabbit{
+		SSL: r.SSL, SSLVersion: r.SSLVersion, SSLCAFile: r.CAFile, SSLCertFile: r.CertFile, SSLKeyFile: r.KeyFile, SSLVerifyHostname: r.VerifyHost,
+		DurableQueues: r.DurableQueues, AutoDelete: r.AutoDelete, QuorumQueue: r.QuorumQueues, TransientQuorumQueue: r.TransientQuorum,
+		QuorumDeliveryLimit: r.QuorumDeliveryLimit, QuorumMaxMemoryLength: r.QuorumMaxLength, QuorumMaxMemoryBytes: r.QuorumMaxBytes,
+		HAQueues: r.HAQueues, TransientQueuesTTL: r.TransientTTL, StreamFanout: r.StreamFanout, Prefetch: r.Prefetch,
+		CancelOnFailover: r.CancelOnFailover, Heartbeat: r.Heartbeat, LoginMethod: r.LoginMethod, RetryInterval: r.RetryInterval,
+		RetryBackoff: r.RetryBackoff, IntervalMax: r.RetryMax, ReconnectDelay: r.ReconnectDelay, Shuffle: r.FailoverStrategy == "shuffle",
+		Compression: r.Compression,
+	}
 }
 
 // follow learns what the services can do. Without a bus the API serves all that
 // needs none, and so goes on trying behind its back.
 func (a *App) follow(ctx context.Context) error {
-	try := func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, busAttempt)
+	try := func(ctx context.Context, bound time.Duration) error {
+		ctx, cancel := context.WithTimeout(ctx, bound)
 		defer cancel()
 		server, err := a.rpc.Follow(ctx, a.bus)
 		if err == nil {
@@ -39,14 +70,14 @@ func (a *App) follow(ctx context.Context) error {
 		}
 		return err
 	}
-	err := try(ctx)
+	err := try(ctx, busAtStart)
 	if kind := cinder.KindOf(err); kind != cinder.KindUnavailable && kind != cinder.KindTimeout {
 		return err
 	}
 	a.log.WarnContext(ctx, "the bus is away: freeze, thaw and failover fail until it is back", "error", err)
 	a.run("wait for the bus", func(ctx context.Context) {
 		for wait := busFirst; pause(ctx, wait); wait = min(2*wait, busLongest) {
-			if try(ctx) == nil {
+			if try(ctx, busAttempt) == nil {
 				a.log.InfoContext(ctx, "the bus is there")
 				return
 			}

@@ -38,10 +38,10 @@ type Transport struct {
 var _ oslo.Transport = (*Transport)(nil)
 
 // New connects and makes a transport. It fails, in one line without passwords,
-// when the options make no sense (KindInvalid) or no broker can be used within
-// ctx or twenty seconds (KindUnavailable): a process that starts should say so
-// and not wait in silence. Later it connects again by itself, for as long as it
-// takes.
+// when the options make no sense (KindInvalid) or, unless NoWait, no broker can
+// be used within ctx or twenty seconds (KindUnavailable): a process that starts
+// should say so and not wait in silence. Later it connects again by itself, for
+// as long as it takes.
 func New(ctx context.Context, o Options) (*Transport, error) {
 	o.Exchange, o.Name = cmp.Or(o.Exchange, defaultExchange), cmp.Or(o.Name, "stoker")
 	if o.URL.Scheme != dsn.SchemeRabbit || len(o.URL.Brokers) == 0 {
@@ -59,6 +59,9 @@ func New(ctx context.Context, o Options) (*Transport, error) {
 		listeners: map[*listener]struct{}{},
 	}
 	t.send = newLink(&t.o, "send", t.serveSend)
+	if o.NoWait {
+		return t, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := t.send.started(ctx); err != nil {

@@ -79,7 +79,7 @@ func (l *link) set(change func(*state)) {
 // run connects, again and again.
 func (l *link) run(ctx context.Context) {
 	defer close(l.done)
-	next, tries, said, first := 0, 0, "", true
+	next, tries, said, first := 0, 0, "", !l.o.NoWait
 	for ctx.Err() == nil {
 		s, host, err := l.connect(ctx, next)
 		if err != nil {

@@ -73,22 +73,35 @@ func (t *Transport) Listen(ctx context.Context, on []oslo.Destination, handle fu
 	}
 	began := make(chan error, 1)
 	go l.run(began)
-	bound := time.NewTimer(listenTimeout)
-	defer bound.Stop()
-	select {
-	case err = <-began:
-	case <-bound.C:
-		err = cinder.Wrap(cinder.KindUnavailable, link.now().err, "The message bus cannot be listened to.")
-	case <-ctx.Done():
-		err = cinder.Wrap(cinder.KindUnavailable, errors.Join(context.Cause(ctx), link.now().err), "The message bus cannot be listened to.")
-	}
-	if err != nil {
+	if err := l.begun(ctx, began); err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
 		_ = l.Close(closing) // when it takes longer, Transport.Close waits for it
 		return nil, err
 	}
 	return l, nil
+}
+
+// begun waits until the listener listens. When there is no connection it waits no
+// longer than senders do: who makes a listener to be answered has a caller.
+func (l *listener) begun(ctx context.Context, began <-chan error) error {
+	bound, away := time.NewTimer(listenTimeout), time.NewTimer(patience)
+	defer bound.Stop()
+	defer away.Stop()
+	for {
+		select {
+		case err := <-began:
+			return err
+		case <-away.C:
+			if st := l.link.now(); st.session == nil && !errors.Is(st.err, errNotYet) {
+				return st.away()
+			}
+		case <-bound.C:
+			return cinder.Wrap(cinder.KindUnavailable, l.link.now().err, "The message bus cannot be listened to.")
+		case <-ctx.Done():
+			return cinder.Wrap(cinder.KindUnavailable, errors.Join(context.Cause(ctx), l.link.now().err), "The message bus cannot be listened to.")
+		}
+	}
 }
 
 // add makes a listener one that Close closes.

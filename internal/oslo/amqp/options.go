@@ -28,7 +28,10 @@ type Options struct {
 	// Name is what the broker lists our connections as, the process's id added.
 	// "" is stoker.
 	Name string
-	Log  *slog.Logger
+	// NoWait lets New return before there is a connection: for a process that has
+	// work to do without one. That there is none is logged then.
+	NoWait bool
+	Log    *slog.Logger
 }
 
 // Rabbit is [oslo_messaging_rabbit], by oslo.messaging's names. Options of it

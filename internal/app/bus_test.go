@@ -1,0 +1,72 @@
+package app_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"stoker/internal/app"
+	"stoker/internal/cinder"
+	"stoker/internal/client"
+	"stoker/internal/config"
+)
+
+// nobody is an address of this machine that nobody listens at.
+func nobody(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// An API whose broker is away serves what needs none, and stops when it is told.
+func TestAPIWithoutItsBroker(t *testing.T) {
+	dir := t.TempDir()
+	rows := start(t, standalone(t, dir)) // leaves rows behind
+	if err := rows.Stop(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	o := standalone(t, dir)
+	o = app.Options{Config: o.Config, API: true}
+	o.Config.TransportURL = config.URL("rabbit://guest:hunter2@" + nobody(t) + "/")
+	s := start(t, o)
+	services, err := s.Services(t.Context(), client.ServiceFilter{})
+	if err != nil || len(services) != 5 {
+		t.Errorf("%d services, %v; want 5", len(services), err)
+	}
+	if _, err := s.Freeze(t.Context(), client.Target{Host: "stoker@alpha"}); cinder.KindOf(err) != cinder.KindUnavailable {
+		t.Errorf("a freeze without a broker: %v", err)
+	}
+	if log := s.logs.String(); strings.Contains(log, "hunter2") || !strings.Contains(log, "the bus is away") {
+		t.Errorf("the log says\n%s", log)
+	}
+	res, err := http.Get(s.URL() + "/healthcheck") //nolint:noctx // A test.
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("healthcheck: %d", res.StatusCode)
+	}
+}
+
+// A service that is told to stop while it waits for its broker does.
+func TestServiceThatWaitsForItsBroker(t *testing.T) {
+	o := app.Options{Config: config.Default(), Scheduler: true, Sync: true, Log: &syncBuffer{}}
+	o.Config.AuthStrategy, o.Config.Host = config.AuthNoauth, "host1"
+	o.Config.Database = config.URL("sqlite:///" + filepath.Join(t.TempDir(), "x.db"))
+	o.Config.TransportURL = config.URL("rabbit://guest:hunter2@" + nobody(t) + "/")
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() { _, err := app.New(ctx, o); failed <- err }()
+	cancel()
+	if err := <-failed; err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("stopped with %v", err)
+	}
+}
