@@ -43,13 +43,14 @@ type rig struct {
 
 // parts are what a test may put in place of the real ones.
 type parts struct {
-	store  func(control.Store) control.Store
-	fleet  func(control.Fleet) control.Fleet
-	logs   func(control.Logs) control.Logs
-	auth   api.Authenticator
-	policy api.Policy
-	level  slog.Level
-	public string
+	store     func(control.Store) control.Store
+	fleet     func(control.Fleet) control.Fleet
+	logs      func(control.Logs) control.Logs
+	auth      api.Authenticator
+	policy    api.Policy
+	level     slog.Level
+	public    string
+	challenge string
 }
 
 func newRig(tb testing.TB, p parts) *rig {
@@ -97,7 +98,7 @@ func newRig(tb testing.TB, p parts) *rig {
 	if p.policy == nil {
 		p.policy = api.AllowAll{}
 	}
-	r.api, err = api.New(api.Options{Control: control.New(o), Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public})
+	r.api, err = api.New(api.Options{Control: control.New(o), Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public, Challenge: p.challenge})
 	if err != nil {
 		tb.Fatal(err)
 	}

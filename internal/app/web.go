@@ -12,7 +12,6 @@ import (
 
 	"stoker/internal/api"
 	"stoker/internal/cinder"
-	"stoker/internal/config"
 )
 
 // Bounds on what a client may take of the server.
@@ -33,9 +32,6 @@ type web struct {
 
 func (a *App) newWeb(ctx context.Context) (*web, error) {
 	c := a.o.Config
-	if !c.Noauth() {
-		return nil, cinder.Errorf(cinder.KindNotSupported, "auth_strategy %s: this build has none but noauth", c.AuthStrategy)
-	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.ListenAddress())
 	if err != nil {
 		return nil, listenError(c.ListenAddress(), err)
@@ -46,10 +42,11 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		}
 		return nil
 	})
-	handler, err := api.New(api.Options{
-		Control: a.control, Auth: api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject},
-		Policy: api.AllowAll{}, Log: a.loggers.Logger("stoker.api"),
-	})
+	o, err := a.guard(api.Options{Control: a.control, Log: a.loggers.Logger("stoker.api")})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := api.New(o)
 	if err != nil {
 		return nil, err
 	}

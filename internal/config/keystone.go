@@ -72,7 +72,7 @@ func authtokenOptions() []option[Config] {
 		path(at("certfile", "", "The certificate to show Keystone, in PEM."), func(c *Config) *string { return &c.Authtoken.CertFile }),
 		path(at("keyfile", "", "Its key, when that is not in certfile."), func(c *Config) *string { return &c.Authtoken.KeyFile }),
 		boolean(at("insecure", "false", "Believe any Keystone's certificate. For tests."), func(c *Config) *bool { return &c.Authtoken.Insecure }),
-		period(at("http_connect_timeout", "0", "How long a connection to Keystone may take. 0: ten seconds."), func(c *Config) *time.Duration { return &c.Authtoken.ConnectTimeout }),
+		period(at("http_connect_timeout", "0", "How long Keystone may take to answer. 0: 30 seconds."), func(c *Config) *time.Duration { return &c.Authtoken.ConnectTimeout }),
 		integer(at("http_request_max_retries", "3", "How often a request to Keystone that got no answer is tried again."), 0, 100,
 			func(c *Config) *int { return &c.Authtoken.Retries }),
 		periodOrNever(at("token_cache_time", "300", "How long a token that Keystone confirmed is believed without asking again, and never past its expiry. 0 or -1: ask each time."), func(c *Config) *time.Duration { return &c.Authtoken.CacheTime }),

@@ -24,7 +24,7 @@ const (
 	DefaultInterface  = "internal"
 	DefaultMaxRetries = 3
 	DefaultCacheTime  = 300 * time.Second
-	DefaultTimeout    = 10 * time.Second // keystonemiddleware's is none at all
+	DefaultTimeout    = 30 * time.Second // keystonemiddleware's is none at all: a loaded Keystone takes its time
 )
 
 // Options say which Keystone there is and how to ask it. Each is an option of

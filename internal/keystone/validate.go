@@ -18,7 +18,7 @@ import (
 
 // Bounds on the patience with Keystone.
 const (
-	patience   = 30 * time.Second // for one validation or authentication, tries and pauses included
+	patience   = 45 * time.Second // for one validation or authentication, tries and pauses included
 	firstPause = 500 * time.Millisecond
 	maxPause   = 5 * time.Second
 )

@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"stoker/internal/api"
+	"stoker/internal/config"
+	"stoker/internal/keystone"
+	"stoker/internal/policy"
+)
+
+// guard is the API's, who says who sends a request and what he may do: Keystone
+// and the policy, or with noauth nobody. o gets the parts that it fills in.
+func (a *App) guard(o api.Options) (api.Options, error) {
+	c := a.o.Config
+	if c.Noauth() {
+		o.Auth, o.Policy = api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject}, api.AllowAll{}
+		return o, nil
+	}
+	auth, err := keystone.New(keystoneOptions(c.Authtoken, a.loggers.Logger("stoker.keystone")))
+	if err != nil {
+		return o, err
+	}
+	a.onStop("Keystone", func(context.Context) error { auth.Close(); return nil })
+	p := c.Policy
+	o.Policy, err = policy.New(policy.Options{
+		File: p.File, Dirs: p.Dirs, Find: c.Find, DefaultRule: p.DefaultRule,
+		EnforceScope: p.EnforceScope, EnforceNewDefaults: p.EnforceNewDefaults,
+		Remote: policy.Remote{
+			ContentType: p.RemoteContentType, VerifyServer: p.RemoteVerify,
+			CAFile: p.RemoteCAFile, CertFile: p.RemoteCertFile, KeyFile: p.RemoteKeyFile,
+		},
+		Log: a.loggers.Logger("stoker.policy"),
+	})
+	if err != nil {
+		return o, fmt.Errorf("[oslo_policy]: %w", err)
+	}
+	o.Auth, o.Challenge = auth, auth.Challenge()
+	return o, nil
+}
+
+// keystoneOptions are [keystone_authtoken] as keystone takes it.
+func keystoneOptions(c config.Authtoken, log *slog.Logger) keystone.Options {
+	return keystone.Options{
+		AuthURL: c.URL, WWWAuthenticateURI: c.WWWAuthenticateURI,
+		Credential: keystone.Credential{
+			Type: c.Type, UserID: c.UserID, Username: c.Username, UserDomainID: c.UserDomain.ID, UserDomainName: c.UserDomain.Name,
+			Password:                string(c.Password),
+			ApplicationCredentialID: c.CredentialID, ApplicationCredentialName: c.CredentialName,
+			ApplicationCredentialSecret: string(c.CredentialSecret),
+			ProjectID:                   c.ProjectID, ProjectName: c.ProjectName, ProjectDomainID: c.ProjectDomain.ID, ProjectDomainName: c.ProjectDomain.Name,
+			DomainID: c.DomainID, DomainName: c.DomainName, SystemScope: c.SystemScope, TrustID: c.TrustID,
+			DefaultDomainID: c.DefaultDomain.ID, DefaultDomainName: c.DefaultDomain.Name,
+		},
+		Region: c.Region, Interface: c.Interface,
+		CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, Insecure: c.Insecure,
+		Timeout: c.ConnectTimeout, MaxRetries: c.Retries, CacheTime: c.CacheTime,
+		ServiceRoles: c.ServiceRoles, ServiceRolesRequired: c.ServiceRequired,
+		Log: log,
+	}
+}
