@@ -15,12 +15,11 @@ import (
 	"strings"
 	"testing"
 	"text/template"
-	"time"
 )
 
-// settings are the files that a real Cinder reads.
+// settings are the files that a real Cinder and Keystone read.
 //
-//go:embed testdata/cinder.conf testdata/api-paste.ini testdata/peerdriver.py
+//go:embed testdata/cinder.conf testdata/keystone.conf testdata/api-paste.ini testdata/peerdriver.py
 var settings embed.FS
 
 // CinderOptions say what of a Cinder to start. The zero value of an option
@@ -295,18 +294,6 @@ func (c *Cinder) end(tb testing.TB) {
 
 // answers reports whether something speaks HTTP there.
 func answers(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	_ = res.Body.Close()
-	if res.StatusCode >= http.StatusInternalServerError {
-		return errors.New(res.Status)
-	}
-	return nil
+	_, err := rest(ctx, http.MethodGet, url, http.Header{}, nil, nil)
+	return err
 }

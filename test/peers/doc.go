@@ -1,6 +1,6 @@
 // Package peers starts the real engines and services that tests need, from
-// the packages of the operating system: MariaDB, PostgreSQL, RabbitMQ and
-// Cinder; and a proxy to cut the way to them. Tests alone use it.
+// the packages of the operating system: MariaDB, PostgreSQL, RabbitMQ,
+// Cinder and Keystone; and a proxy to cut the way to them. Tests alone use it.
 //
 // A test package has one Shared, whose Run is its TestMain, so that its tests
 // share one instance of each engine:
@@ -21,6 +21,8 @@
 //		Transport: engines.RabbitMQ(t).URL(t),
 //	})
 //	c.Service(t, "volume").Pause(t)
+//
+// StartKeystone starts a Keystone with users of every kind.
 //
 // Everything listens on loopback, on ports that were free, and keeps its state
 // in a temporary directory. Nothing outlives the test process, however that

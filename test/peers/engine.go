@@ -15,7 +15,7 @@ import (
 )
 
 // startWithin bounds how long an engine may take until it answers.
-const startWithin = 90 * time.Second
+const startWithin = 120 * time.Second
 
 // Engine is a server that tests can end, pause and start again at the same
 // address and with the same data. Its methods fail the test when the engine

@@ -1,12 +1,10 @@
 package peers
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -141,28 +139,8 @@ func (b *Broker) answers(ctx context.Context) error {
 
 // manage does one request of the management API.
 func (b *Broker) manage(ctx context.Context, method, path string, body any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:"+strconv.Itoa(b.management)+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	req.SetBasicAuth(userName, password)
-	req.Header.Set("Content-Type", "application/json")
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err = io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("RabbitMQ: %s %s: %s %s", method, path, res.Status, text)
-	}
-	return nil
+	header := http.Header{}
+	header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(userName+":"+password)))
+	_, err := rest(ctx, method, "http://127.0.0.1:"+strconv.Itoa(b.management)+path, header, body, nil)
+	return err
 }
