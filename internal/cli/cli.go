@@ -44,6 +44,7 @@ type root struct {
 	Scheduler  schedulerCmd  `cmd:"" help:"Run a scheduler, with a configuration file."`
 	Backup     backupCmd     `cmd:"" help:"Run a backup service, with a configuration file."`
 	Config     configCmd     `cmd:"" help:"Check a configuration file."`
+	Policy     policyCmd     `cmd:"" help:"Show who may do what, and why."`
 	DB         dbCmd         `cmd:"" name:"db" help:"Look after the database."`
 	Service    serviceCmd    `cmd:"" help:"List services, and enable, disable, freeze, thaw or fail them over."`
 	Log        logCmd        `cmd:"" help:"Show and change what services log."`

@@ -176,7 +176,11 @@ func (c roleCheck) passes(e *evaluation) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	if e.explain != nil {
+	switch {
+	case e.explain == nil:
+	case len(roles) == 0:
+		e.note("there are no roles")
+	default:
 		e.note("the roles are %s", strings.Join(roles, ", "))
 	}
 	return slices.ContainsFunc(roles, func(r string) bool { return sameFold(r, name) }), nil

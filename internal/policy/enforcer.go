@@ -179,11 +179,6 @@ func (e *Enforcer) accept(ctx context.Context, files map[string]fileRule) {
 		h.Broken = append(h.Broken, r.Name)
 		e.o.Log.WarnContext(ctx, "a policy rule will not do what it says", "rule", r.Name, "source", r.Source, "problem", strings.Join(r.Problems, "; "))
 	}
-	for name, f := range files {
-		if f.value == nil {
-			e.o.Log.WarnContext(ctx, "a policy rule is empty and lets everybody in; nobody is \"!\", in quotes", "rule", name, "source", f.path)
-		}
-	}
 	if e.rules.Load() != nil {
 		e.o.Log.InfoContext(ctx, "the policy was read again", "rules", len(files))
 	}

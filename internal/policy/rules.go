@@ -48,6 +48,9 @@ func newRuleset(o *Options, files map[string]fileRule) *ruleset {
 	}
 	for _, r := range s.rules {
 		r.Problems = append(problems(r.check), s.dangling(r.check)...)
+		if f, ok := files[r.Name]; ok && f.value == nil {
+			r.Problems = append(r.Problems, `it is empty and lets everybody in; nobody is "!", in quotes`)
+		}
 		if s.cyclic(r) {
 			r.Problems = append(r.Problems, "it refers to itself")
 		}
