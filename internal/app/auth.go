@@ -24,16 +24,9 @@ func (a *App) guard(o api.Options) (api.Options, error) {
 		return o, err
 	}
 	a.onStop("Keystone", func(context.Context) error { auth.Close(); return nil })
-	p := c.Policy
-	o.Policy, err = policy.New(policy.Options{
-		File: p.File, Dirs: p.Dirs, Find: c.Find, DefaultRule: p.DefaultRule,
-		EnforceScope: p.EnforceScope, EnforceNewDefaults: p.EnforceNewDefaults,
-		Remote: policy.Remote{
-			ContentType: p.RemoteContentType, VerifyServer: p.RemoteVerify,
-			CAFile: p.RemoteCAFile, CertFile: p.RemoteCertFile, KeyFile: p.RemoteKeyFile,
-		},
-		Log: a.loggers.Logger("stoker.policy"),
-	})
+	p := PolicyOptions(c)
+	p.Log = a.loggers.Logger("stoker.policy")
+	o.Policy, err = policy.New(p)
 	if err != nil {
 		return o, fmt.Errorf("[oslo_policy]: %w", err)
 	}
