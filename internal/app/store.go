@@ -55,7 +55,12 @@ func (a *App) tryStore(ctx context.Context) (err error) {
 
 // StoreOptions are those of the database that c names.
 func StoreOptions(c config.Config, log *slog.Logger) store.Options {
-	return store.Options{URL: string(c.Database), Log: log}
+	p := c.Pool
+	return store.Options{
+		URL:  string(c.Database),
+		Pool: store.Pool{Size: p.Size, Overflow: p.Overflow, Recycle: p.Recycle, Timeout: p.Timeout, WsrepSyncWait: p.WsrepSyncWait},
+		Log:  log,
+	}
 }
 
 // Store makes a database the Store that control and the agents ask for. The two

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"stoker/internal/cinder"
+	"stoker/internal/dsn"
 )
 
 // readTimeout bounds a read that goes to the database.
@@ -19,8 +20,26 @@ const readTimeout = 10 * time.Second
 
 // Options say which database to use.
 type Options struct {
-	URL string       // as SQLAlchemy writes it: sqlite:////absolute/path, sqlite:///relative/path
-	Log *slog.Logger // nil to say nothing
+	URL  string       // as SQLAlchemy writes it; see dsn.ParseDatabase
+	Pool Pool         // of connections to a server; the zero Pool is DefaultPool
+	Log  *slog.Logger // nil to say nothing
+}
+
+// Pool says how connections to a database server are kept: options of [database]
+// in cinder.conf. A file needs none of it.
+type Pool struct {
+	Size     int           // max_pool_size: connections kept open; 0 for no limit
+	Overflow int           // max_overflow: connections beyond those when all are in use; -1 for no limit
+	Recycle  time.Duration // connection_recycle_time: the greatest age of a connection; 0 for any
+	Timeout  time.Duration // pool_timeout: the longest wait for a connection
+	// WsrepSyncWait is mysql_wsrep_sync_wait: which statements wait for a Galera
+	// cluster, as the server's wsrep_sync_wait says it; 0 leaves that to the server.
+	WsrepSyncWait int
+}
+
+// DefaultPool is Cinder's defaults, but that reads wait for a cluster.
+func DefaultPool() Pool {
+	return Pool{Size: 5, Overflow: 50, Recycle: time.Hour, Timeout: 30 * time.Second, WsrepSyncWait: 1}
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -42,7 +61,7 @@ type DB struct {
 // for a URL it cannot read, a file that cannot be there and a file that is
 // another program's; KindUnavailable when the database is there and does not answer.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	t, err := parseURL(o.URL)
+	where, err := dsn.ParseDatabase(o.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +70,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	db := &DB{log: log, now: time.Now, newUUID: uuid.NewString}
-	if err := db.openSQLite(ctx, t.path); err != nil {
+	if where.Engine != dsn.SQLite {
+		return nil, cinder.Errorf(cinder.KindInvalid, "database engine %q is not supported yet", where.Engine)
+	}
+	if err := db.openSQLite(ctx, where.Name); err != nil {
 		return nil, err
 	}
 	return db, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -23,9 +24,13 @@ type dialect interface {
 	tables(ctx context.Context, q querier) ([]string, error)
 	// columns lists the columns of a table; none when there is no such table.
 	columns(ctx context.Context, q querier, table string) ([]string, error)
-	// migrations is the schema: *.sql are ours, in order, and cinder/T.sql
-	// makes Cinder's table T.
+	// migrations is the schema: *.sql are ours, and cinder/*.sql make Cinder's
+	// tables where they are not there, each in order.
 	migrations() (goose.Dialect, fs.FS, error)
+	// clock reads the database's clock, UTC.
+	clock(ctx context.Context, q querier) (time.Time, error)
+	// version names the engine and its version.
+	version(ctx context.Context, q querier) (engine, version string, err error)
 	// prepare runs fn on a connection of its own, inside a transaction that
 	// keeps every other process from preparing the same database meanwhile.
 	prepare(ctx context.Context, fn func(*sql.DB) error) error

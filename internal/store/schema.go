@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 
@@ -85,18 +86,25 @@ func (db *DB) requireCinder(have []string) error {
 	return nil
 }
 
-// createMissing makes those of Cinder's tables that are not there.
+// createMissing makes those of Cinder's tables that are not there: the file
+// 05_volumes.sql makes the table volumes. A file named after no table may be run
+// any number of times.
 func createMissing(ctx context.Context, conn *sql.DB, files fs.FS, have []string) error {
-	for _, table := range []string{"services", "clusters", "workers"} { // workers refers to services
+	names, err := fs.Glob(files, "cinder/*.sql")
+	if err != nil {
+		return err
+	}
+	for _, name := range names { // in the order in which they refer to one another
+		_, table, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".sql"), "_")
 		if slices.Contains(have, table) {
 			continue
 		}
-		ddl, err := fs.ReadFile(files, path.Join("cinder", table+".sql"))
+		ddl, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
 		if _, err := conn.ExecContext(ctx, string(ddl)); err != nil {
-			return fmt.Errorf("create table %s: %w", table, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
@@ -141,4 +149,13 @@ func (db *DB) Ready(ctx context.Context) error {
 		return cinder.Errorf(cinder.KindUnavailable, "database %s does not exist: run stoker db sync", db.name)
 	}
 	return err
+}
+
+// migrationNames are the files of our migrations, in order.
+func (db *DB) migrationNames() ([]string, error) {
+	_, files, err := db.dialect.migrations()
+	if err != nil {
+		return nil, err
+	}
+	return fs.Glob(files, "*.sql")
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,46 +18,12 @@ import (
 	"stoker/internal/store"
 )
 
-// TestSchemaIsCinders compares what Sync makes with what Cinder 21.3.1's own
-// migrations made of an SQLite database: testdata/cinder_schema.txt was read
-// out of that one.
-func TestSchemaIsCinders(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "stoker.db")
-	open(t, path)
-	want, err := os.ReadFile("testdata/cinder_schema.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got strings.Builder
-	for _, table := range []string{"services", "clusters", "workers"} {
-		got.WriteString(table + "\n")
-		for _, question := range []string{
-			`SELECT '  column ' || name || ' ' || type || iif("notnull", ' NOT NULL', '') || coalesce(' DEFAULT ' || dflt_value, '') || iif(pk, ' PRIMARY KEY', '')
-				FROM pragma_table_info(?) ORDER BY cid`,
-			`SELECT '  index ' || iif(origin = 'c', name || ' ', '') || '(' || (SELECT group_concat(name, ', ') FROM pragma_index_info(l.name)) || ')' || iif("unique", ' UNIQUE', '')
-				FROM pragma_index_list(?) l ORDER BY origin = 'c', name`,
-			`SELECT '  foreign key (' || "from" || ') -> ' || "table" || '(' || "to" || ')' FROM pragma_foreign_key_list(?)`,
-		} {
-			for _, line := range query(t, path, question, table) {
-				got.WriteString(line + "\n")
-			}
-		}
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("(-Cinder's +ours):\n%s", diff)
-	}
-	sentinel := query(t, path, `SELECT resource_type || ' ' || resource_id || ' ' || status || ' ' || substr(updated_at, -7) FROM workers`)
-	if diff := cmp.Diff([]string{"SENTINEL SUB-SECOND OK .000123"}, sentinel); diff != "" {
-		t.Errorf("the row by which Cinder's services know that fractions are kept (-want +got):\n%s", diff)
-	}
-}
-
 func TestSync(t *testing.T) {
 	t.Run("what it did, and nothing twice", func(t *testing.T) {
 		db := connect(t, filepath.Join(t.TempDir(), "stoker.db"))
 		want := store.SyncReport{
-			Created: []string{"clusters", "services", "stoker_causes", "stoker_migrations", "stoker_operations", "stoker_requests", "workers"},
-			Applied: []string{"00001_causes_and_journal.sql", "00002_progress_and_requests.sql"},
+			Created: slices.Concat([]string{"clusters", "groups", "services", "snapshots"}, ourTables(t), []string{"volumes", "workers"}),
+			Applied: ourMigrations(t),
 		}
 		for range 2 {
 			got, err := db.Sync(t.Context())
@@ -87,7 +51,7 @@ func TestSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"stoker_causes", "stoker_migrations", "stoker_operations", "stoker_requests"}; !slices.Equal(got.Created, want) {
+		if want := ourTables(t); !slices.Equal(got.Created, want) {
 			t.Errorf("created %v, want %v", got.Created, want)
 		}
 		after := query(t, path, `SELECT type || name || sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'stoker%' AND tbl_name NOT LIKE 'sqlite%' ORDER BY 1`)
@@ -112,7 +76,7 @@ func TestSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"clusters", "stoker_causes", "stoker_migrations", "stoker_operations", "stoker_requests", "workers"}; !slices.Equal(got.Created, want) {
+		if want := slices.Concat([]string{"clusters", "groups", "snapshots"}, ourTables(t), []string{"workers"}); !slices.Equal(got.Created, want) {
 			t.Errorf("created %v, want %v", got.Created, want)
 		}
 		if diff := cmp.Diff(before, query(t, path, `SELECT sql FROM sqlite_master WHERE tbl_name = 'services'`)); diff != "" {
@@ -154,7 +118,7 @@ func TestSync(t *testing.T) {
 			}
 			return errors.Join(err, db.Close())
 		})
-		if len(did) != 1 || len(did[0].Created) != 7 {
+		if len(did) != 1 || len(did[0].Created) != 6+len(ourTables(t)) {
 			t.Errorf("done %v, want everything, once", did)
 		}
 	})
@@ -181,6 +145,27 @@ func TestSync(t *testing.T) {
 	})
 }
 
+// ourMigrations are the files that Sync applies, by name.
+func ourMigrations(tb testing.TB) []string {
+	tb.Helper()
+	files, err := filepath.Glob("migrations/sqlite/*.sql")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	return files
+}
+
+// ourTables are the tables that are ours alone, by name.
+func ourTables(tb testing.TB) []string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "ours.db")
+	open(tb, path)
+	return query(tb, path, `SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'stoker%' ORDER BY 1`)
+}
+
 // cinderMade makes a database as another release of Cinder might have made it:
 // more columns, another order, fewer indexes, and tables we know nothing of.
 func cinderMade(tb testing.TB, path string) {
@@ -202,27 +187,7 @@ func cinderMade(tb testing.TB, path string) {
 // query reads one column of text as another program would.
 func query(tb testing.TB, path, question string, args ...any) []string {
 	tb.Helper()
-	rows, err := raw(tb, path).QueryContext(tb.Context(), question, args...)
-	if err != nil {
-		tb.Fatalf("%s: %v", question, err)
-	}
-	defer func() {
-		if err := rows.Close(); err != nil {
-			tb.Error(err)
-		}
-	}()
-	var lines []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			tb.Fatal(err)
-		}
-		lines = append(lines, line)
-	}
-	if err := rows.Err(); err != nil {
-		tb.Fatal(err)
-	}
-	return lines
+	return lines(tb, raw(tb, path), question, args...)
 }
 
 // together runs fn n times at once.

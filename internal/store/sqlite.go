@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -31,6 +32,7 @@ const (
 // sqliteDialect is SQLite over one file.
 type sqliteDialect struct {
 	path string // absolute
+	now  func() time.Time
 }
 
 // openSQLite opens the file for three uses: one connection that writes (SQLite
@@ -41,7 +43,7 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("database file: %w", err)
 	}
-	d := sqliteDialect{path: path}
+	d := sqliteDialect{path: path, now: db.now}
 	exists, err := d.inspect(ctx)
 	if err != nil {
 		return err
@@ -128,6 +130,14 @@ func (sqliteDialect) tables(ctx context.Context, q querier) ([]string, error) {
 
 func (sqliteDialect) columns(ctx context.Context, q querier, table string) ([]string, error) {
 	return names(ctx, q, `SELECT name FROM pragma_table_info(?) ORDER BY cid`, table)
+}
+
+// clock is the host's: the database is in this process.
+func (d sqliteDialect) clock(context.Context, querier) (time.Time, error) { return d.now().UTC(), nil }
+
+func (sqliteDialect) version(ctx context.Context, q querier) (engine, version string, err error) {
+	versions, err := names(ctx, q, `SELECT sqlite_version()`)
+	return "SQLite", strings.Join(versions, ""), err
 }
 
 func (sqliteDialect) migrations() (goose.Dialect, fs.FS, error) {

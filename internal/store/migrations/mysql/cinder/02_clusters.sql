@@ -1,9 +1,9 @@
-CREATE TABLE clusters (
+CREATE TABLE IF NOT EXISTS clusters (
     created_at DATETIME,
     updated_at DATETIME,
     deleted_at DATETIME,
     deleted BOOLEAN,
-    id INTEGER NOT NULL PRIMARY KEY,
+    id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name VARCHAR(255) NOT NULL,
     "binary" VARCHAR(255) NOT NULL,
     disabled BOOLEAN,
@@ -12,5 +12,5 @@ CREATE TABLE clusters (
     replication_status VARCHAR(36),
     active_backend_id VARCHAR(255),
     frozen BOOLEAN NOT NULL DEFAULT 0,
-    UNIQUE (name, "binary", race_preventer)
+    UNIQUE KEY name (name, "binary", race_preventer)
 );

@@ -1,9 +1,9 @@
-CREATE TABLE services (
-    created_at DATETIME,
-    updated_at DATETIME,
-    deleted_at DATETIME,
+CREATE TABLE IF NOT EXISTS services (
+    created_at TIMESTAMP,
+    updated_at TIMESTAMP,
+    deleted_at TIMESTAMP,
     deleted BOOLEAN,
-    id INTEGER NOT NULL PRIMARY KEY,
+    id SERIAL NOT NULL PRIMARY KEY,
     host VARCHAR(255),
     "binary" VARCHAR(255),
     topic VARCHAR(255),
@@ -11,7 +11,7 @@ CREATE TABLE services (
     disabled BOOLEAN,
     availability_zone VARCHAR(255),
     disabled_reason VARCHAR(255),
-    modified_at DATETIME,
+    modified_at TIMESTAMP,
     rpc_current_version VARCHAR(36),
     object_current_version VARCHAR(36),
     replication_status VARCHAR(36),
@@ -20,4 +20,4 @@ CREATE TABLE services (
     cluster_name VARCHAR(255),
     uuid VARCHAR(36)
 );
-CREATE UNIQUE INDEX services_uuid_idx ON services (uuid);
+CREATE UNIQUE INDEX IF NOT EXISTS services_uuid_idx ON services (uuid);

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"time"
+)
+
+// CheckReport is what Check found.
+type CheckReport struct {
+	Database string // as messages to the operator name it: no user, no password
+	Engine   string // SQLite, MariaDB, MySQL or PostgreSQL
+	Version  string
+	// CinderRevision is the revision of Cinder's schema that alembic recorded;
+	// "" when Cinder did not make the database.
+	CinderRevision string
+	Tables         []TableReport // of Cinder's those that we work with, then all of ours
+	Migrations     []string      // ours that were applied, by number and name, in order
+	Pending        []string      // ours that were not
+	// ClockDifference is how far the database's clock is ahead of this host's,
+	// give or take half the time that it took to ask.
+	ClockDifference time.Duration
+}
+
+// TableReport is what Check found of a table.
+type TableReport struct {
+	Name string
+	Rows int64 // that are not deleted; -1 when there is no such table
+}
+
+// checkedTables are the tables of Cinder's that Check counts.
+func checkedTables() []string {
+	return []string{"services", "clusters", "workers", "groups", "volumes", "snapshots"}
+}
+
+// Check looks the database over and changes nothing. Fails with KindUnavailable.
+func (db *DB) Check(ctx context.Context) (CheckReport, error) {
+	report := CheckReport{Database: db.name}
+	err := db.read(ctx, "check database "+db.name, func(ctx context.Context, tx *sql.Tx) (err error) {
+		if report.Engine, report.Version, err = db.dialect.version(ctx, tx); err != nil {
+			return err
+		}
+		tables, err := db.dialect.tables(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if report.Tables, err = db.countRows(ctx, tx, tables); err != nil {
+			return err
+		}
+		if slices.Contains(tables, alembicTable) {
+			if report.CinderRevision, err = oneText(ctx, tx, `SELECT version_num FROM `+alembicTable); err != nil {
+				return err
+			}
+		}
+		if report.Migrations, report.Pending, err = db.checkMigrations(ctx, tx, tables); err != nil {
+			return err
+		}
+		report.ClockDifference, err = db.clockDifference(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return CheckReport{}, err
+	}
+	return report, nil
+}
+
+func (db *DB) countRows(ctx context.Context, q querier, have []string) ([]TableReport, error) {
+	var reports []TableReport
+	tables := checkedTables()
+	for _, table := range have {
+		if strings.HasPrefix(table, "stoker_") && table != versionTable {
+			tables = append(tables, table)
+		}
+	}
+	for _, table := range tables {
+		report := TableReport{Name: table, Rows: -1}
+		if slices.Contains(have, table) {
+			columns, err := db.dialect.columns(ctx, q, table)
+			if err != nil {
+				return nil, err
+			}
+			query := `SELECT COUNT(*) FROM "` + table + `"`
+			if slices.Contains(columns, "deleted") {
+				query += ` WHERE COALESCE(deleted, FALSE) = FALSE`
+			}
+			if report.Rows, err = oneNumber(ctx, q, query); err != nil {
+				return nil, err
+			}
+		}
+		reports = append(reports, report)
+	}
+	return reports, nil
+}
+
+// checkMigrations compares what goose recorded with the migrations there are.
+func (db *DB) checkMigrations(ctx context.Context, q querier, have []string) (applied, pending []string, err error) {
+	ours, err := db.migrationNames()
+	if err != nil {
+		return nil, nil, err
+	}
+	var last int64
+	if slices.Contains(have, versionTable) {
+		last, err = oneNumber(ctx, q, `SELECT COALESCE(MAX(version_id), 0) FROM `+versionTable+` WHERE is_applied = TRUE`)
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	known := min(last, int64(len(ours))) // they are numbered from 1 without gaps
+	return ours[:known], ours[known:], nil
+}
+
+// clockDifference takes the middle of the question for the moment of the answer.
+func (db *DB) clockDifference(ctx context.Context, q querier) (time.Duration, error) {
+	before := db.now()
+	theirs, err := db.dialect.clock(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	after := db.now()
+	return theirs.Sub(before.Add(after.Sub(before) / 2)), nil
+}
+
+// oneText is the only value of a result; "" for NULL and when there is no row.
+func oneText(ctx context.Context, q querier, query string, args ...any) (string, error) {
+	c, err := one(ctx, q, query, args...)
+	if err != nil || c == nil {
+		return "", err
+	}
+	return c.text(), nil
+}
+
+// oneNumber is the only value of a result; 0 for NULL and when there is no row.
+func oneNumber(ctx context.Context, q querier, query string, args ...any) (int64, error) {
+	c, err := one(ctx, q, query, args...)
+	if err != nil || c == nil {
+		return 0, err
+	}
+	return c.number(), nil
+}
+
+// one reads the first row; nil when there is none.
+func one(ctx context.Context, q querier, query string, args ...any) (_ *cells, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = firstError(err, rows.Close()) }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	if !rows.Next() {
+		return nil, rows.Err()
+	}
+	c := newCells(len(columns))
+	return c, c.scan(rows)
+}

@@ -1,0 +1,85 @@
+package store_test
+
+import (
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"stoker/internal/store"
+)
+
+// engine is a kind of database that tests run on.
+type engine struct {
+	name     string
+	engine   string                           // what Check calls it
+	create   func(testing.TB) string          // the URL of a new, empty database
+	raw      func(testing.TB, string) *sql.DB // a handle of another program's
+	describe []string                         // questions about a table whose answers describe it
+}
+
+func engines() []engine {
+	return []engine{
+		{
+			name:   "sqlite",
+			engine: "SQLite",
+			create: func(tb testing.TB) string {
+				tb.Helper()
+				return "sqlite:///" + filepath.Join(tb.TempDir(), "stoker.db")
+			},
+			raw: func(tb testing.TB, url string) *sql.DB {
+				tb.Helper()
+				return raw(tb, strings.TrimPrefix(url, "sqlite:///"))
+			},
+			describe: describeSQLite(),
+		},
+	}
+}
+
+// prepare makes the schema of a database.
+func prepare(tb testing.TB, url string) {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), store.Options{URL: url})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := db.Sync(tb.Context()); err != nil {
+		tb.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		tb.Error(err)
+	}
+}
+
+func execOn(tb testing.TB, db *sql.DB, query string, args ...any) {
+	tb.Helper()
+	if _, err := db.ExecContext(tb.Context(), query, args...); err != nil {
+		tb.Fatalf("%s: %v", query, err)
+	}
+}
+
+// lines reads one column of text.
+func lines(tb testing.TB, db *sql.DB, question string, args ...any) []string {
+	tb.Helper()
+	rows, err := db.QueryContext(tb.Context(), question, args...)
+	if err != nil {
+		tb.Fatalf("%s: %v", question, err)
+	}
+	defer func() {
+		if err := rows.Close(); err != nil {
+			tb.Error(err)
+		}
+	}()
+	var lines []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			tb.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	if err := rows.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return lines
+}
