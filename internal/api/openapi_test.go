@@ -103,7 +103,7 @@ func operation(tb testing.TB, r *route, method, path string) object {
 	for _, f := range r.filters {
 		parameters = append(parameters, object{"name": f, "in": "query", "schema": object{"type": "string"}})
 	}
-	if !r.bare {
+	if !r.bare && !r.own {
 		parameters = append(parameters, object{"$ref": "#/components/parameters/Version"})
 	}
 	if parameters != nil {
@@ -135,7 +135,7 @@ func operation(tb testing.TB, r *route, method, path string) object {
 
 func responses(r *route) object {
 	headers := object{"X-Openstack-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
-	if r.body && !strings.HasSuffix(r.pattern, "get-log") {
+	if (r.body || r.method == http.MethodPost) && !strings.HasSuffix(r.pattern, "get-log") {
 		headers[headerOperation] = object{"$ref": "#/components/headers/Operation"}
 	}
 	ok := object{"description": http.StatusText(r.ok), "headers": headers}
@@ -260,6 +260,7 @@ func TestEveryRouteHasARule(t *testing.T) {
 		"volume_extension:services:index", "volume_extension:services:update",
 		"volume:freeze_host", "volume:thaw_host", "volume:failover_host",
 		"clusters:get_all", "clusters:get", "clusters:update",
+		"stoker:operations:index", "stoker:operations:abort",
 	}
 	if diff := cmp.Diff(want, Rules()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

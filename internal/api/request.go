@@ -95,8 +95,10 @@ func (s *Server) process(rq *request) (*answer, error) {
 	if rt.bare {
 		return rt.serve(s, rq)
 	}
-	if err := rq.negotiate(); err != nil {
-		return nil, err
+	if !rt.own {
+		if err := rq.negotiate(); err != nil {
+			return nil, err
+		}
 	}
 	text, err := rq.readBody()
 	if err != nil {
@@ -118,7 +120,7 @@ func (s *Server) process(rq *request) (*answer, error) {
 		return nil, invalid(textMalformedURL)
 	}
 	serve, check := rt.serve, rt.schema
-	if rq.version < rt.since {
+	if !rt.own && rq.version < rt.since {
 		if rt.before == nil {
 			return nil, errNotFound()
 		}

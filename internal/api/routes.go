@@ -46,6 +46,7 @@ type route struct {
 
 	serve handler // nil: Cinder has the path and nothing behind it
 	bare  bool    // neither version nor body matter
+	own   bool    // of the part that Cinder has not: no versions
 
 	summary string
 	ok      int    // the status when all goes well
@@ -83,6 +84,7 @@ func routes() []route {
 	}
 	table = append(table, serviceRoutes()...)
 	table = append(table, clusterRoutes()...)
+	table = append(table, operationRoutes()...)
 	return append(table, emptyRoutes()...)
 }
 

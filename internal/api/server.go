@@ -172,6 +172,11 @@ func (s *Server) handle(rq *request, found bool) (*answer, error) {
 	if !found || !s.find(rq) {
 		return nil, errNotFound()
 	}
+	if rq.route.own {
+		if err := s.identify(rq); err != nil {
+			return nil, err
+		}
+	}
 	return s.process(rq)
 }
 

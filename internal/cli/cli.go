@@ -49,6 +49,7 @@ type root struct {
 	Service    serviceCmd    `cmd:"" help:"List services, and enable, disable, freeze, thaw or fail them over."`
 	Log        logCmd        `cmd:"" help:"Show and change what services log."`
 	Cluster    clusterCmd    `cmd:"" help:"List clusters, and enable or disable them."`
+	Operation  operationCmd  `cmd:"" help:"Show the journal: who did what, and what came of it."`
 }
 
 // Main runs the command line and returns the exit status. An interrupt or a

@@ -21,6 +21,12 @@ const oneCluster = `{"name": "c@alpha", "binary": "cinder-volume", "state": "up"
 	"num_down_hosts": 10, "last_heartbeat": "2026-11-23T11:56:57.000000", "created_at": "2026-11-22T11:56:57.000000", "updated_at": null,
 	"disabled_reason": null, "frozen": false, "active_backend_id": null}`
 
+const oneOperation = `{"id": "01a2", "kind": "failover", "state": "open", "outcome": "overdue: no outcome by the deadline", "overdue": true, "stuck": false,
+	"binary": "cinder-volume", "host": "stor1@alpha", "cluster": null, "detail": "site-b",
+	"caller": {"user_id": "ada", "project_id": "p", "roles": ["admin"], "request_id": "req-1", "global_request_id": null, "address": "192.0.2.1"},
+	"before": {"services": [{"id": 1}]}, "after": {}, "started_at": "2026-11-23T11:56:57.000000", "deadline": "2026-11-23T12:56:57.000000", "settled_at": null,
+	"owner": "api1:x", "lease_until": null, "watch_until": null, "next_look_at": null, "attempts": 0, "fault": null, "carried_out_late_by": []}`
+
 const shortCluster = `{"cluster": {"name": "c@alpha", "binary": "cinder-volume", "state": "up", "status": "disabled", "replication_status": "enabled", "disabled_reason": "why"}}`
 
 // Every command, with what it asks the API and what it prints: the golden file
@@ -125,6 +131,33 @@ func TestCommands(t *testing.T) {
 			`PUT /v3/clusters/disable {"binary":"cinder-volume","disabled_reason":"why","name":"c@alpha"}`,
 		},
 	}
+	tests = append(tests, []struct {
+		name    string
+		args    []string
+		answers map[string]string
+		asked   string
+	}{
+		{
+			"operation-list", words("operation list --host stor1 --kind failover --state open --user ada --since 2026-11-23T00:00:00 --limit 2"),
+			map[string]string{"GET /stoker/v1/operations?host=stor1&kind=failover&limit=2&since=2026-11-23T00%3A00%3A00&state=open&user_id=ada": `{"operations": [` + oneOperation + `]}`},
+			"GET /stoker/v1/operations?host=stor1&kind=failover&limit=2&since=2026-11-23T00%3A00%3A00&state=open&user_id=ada",
+		},
+		{
+			"operation-show", words("operation show 01a2"),
+			map[string]string{"GET /stoker/v1/operations/01a2": `{"operation": ` + oneOperation + `}`},
+			"GET /stoker/v1/operations/01a2",
+		},
+		{
+			"operation-show-json", words("operation show 01a2 -o json"),
+			map[string]string{"GET /stoker/v1/operations/01a2": `{"operation": ` + oneOperation + `}`},
+			"GET /stoker/v1/operations/01a2",
+		},
+		{
+			"operation-abort", words("operation abort 01a2"),
+			map[string]string{"POST /stoker/v1/operations/01a2/abort": fault(409, "conflictingRequest", "Service cinder-volume on host stor1@alpha is up.")},
+			"POST /stoker/v1/operations/01a2/abort",
+		},
+	}...)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			api := &fake{t: t, answers: tt.answers}
@@ -143,6 +176,7 @@ func TestEveryCommandFailsWithTheServersWords(t *testing.T) {
 	for _, line := range []string{
 		"service list", "service enable h", "service disable h", "service freeze h", "service thaw h", "service failover h",
 		"log get", "log set info", "cluster list", "cluster show c", "cluster enable c", "cluster disable c",
+		"operation list", "operation show x", "operation abort x",
 	} {
 		t.Run(line, func(t *testing.T) {
 			got := run(t, always(fault(403, "forbidden", "Policy doesn't allow that.")), cli.Deps{}, words(line)...)
