@@ -61,8 +61,8 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if err != nil {
 			return err
 		}
-		first = t.members[0]
-		if err := c.announced(first, t.name(), site); err != nil {
+		oldest := cinder.OldestRPC(t.members) // any member may take the command
+		if err := c.announced(t.members[0], t.name(), site); err != nil {
 			return err
 		}
 		now := tx.Now()
@@ -87,6 +87,7 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 			return err
 		}
 		first = t.members[0]
+		first.RPCVersion = oldest
 		op = c.operation(ctx, tx, c.newID(), cinder.OpFailover)
 		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
 		op.Deadline = op.StartedAt.Add(c.o.FailoverDeadline)

@@ -90,10 +90,12 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 		if err := t.busy(open, cinder.OpFreeze, cinder.OpThaw); err != nil {
 			return err
 		}
+		oldest := cinder.OldestRPC(t.members) // any member may take the command
 		if t, err = t.check(must); err != nil {
 			return err
 		}
 		first = t.members[0]
+		first.RPCVersion = oldest
 		op = c.operation(ctx, tx, id, kind)
 		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
 		op.Deadline = op.StartedAt.Add(c.o.ResponseTimeout)

@@ -259,7 +259,11 @@ var errLate = cinder.Errorf(cinder.KindTimeout, "no answer")
 
 func (f *fleet) do(command string, s cinder.Service, carryOut func(*cinder.Service)) error {
 	f.mu.Lock()
-	f.sent = append(f.sent, command+" "+s.QueueHost())
+	words := command + " " + s.QueueHost()
+	if s.RPCVersion != cinder.VolumeRPCVersion {
+		words += " as " + s.RPCVersion
+	}
+	f.sent = append(f.sent, words)
 	err, late, hold, entered := f.answer[command], f.late, f.hold, f.entered
 	f.mu.Unlock()
 	if err == nil || late {
