@@ -44,4 +44,4 @@ func (b *Backup) serve(ctx context.Context) (Server, error) {
 	return serving(ctx, b.bo.Serve, b)
 }
 
-func (b *Backup) tasks() []task { return []task{{b.bo.StatsInterval, b.tell}} }
+func (b *Backup) tasks() []task { return []task{{every: b.bo.StatsInterval, do: b.tell}} }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -54,9 +55,62 @@ func cleanupOf(row *cinder.Service, r cinder.CleanupRequest) cinder.CleanupReque
 	return r
 }
 
-// Cleanup cleans up what interrupted work has left behind. Services of ours begin
-// no work on volumes, so there is none of theirs.
+// Cleanup ends the work that a service, this or another, was interrupted in. A
+// volume that was being made, or filled, is in error then; one that was being
+// copied to an image is as usable as it was. What was being deleted is left to a
+// member that can. Fails with KindInvalid when the request names no service, and
+// KindUnavailable.
 func (s *service) Cleanup(ctx context.Context, r cinder.CleanupRequest) error {
-	s.log.Info("Nothing to clean up.", "resource", r.ResourceType, "request_id", cinder.CallerFrom(ctx).RequestID)
+	if r.ServiceID == nil {
+		return cinder.Errorf(cinder.KindInvalid, "Invalid input received: whose work is to be cleaned up is not said.")
+	}
+	if r.Until.IsZero() {
+		r.Until = time.Now().UTC()
+	}
+	workers, err := s.o.Store.Workers(ctx, *r.ServiceID, r)
+	if err != nil {
+		return fmt.Errorf("cleanup: %w", err)
+	}
+	for _, w := range workers {
+		log := s.log.With("resource", w.ResourceType, "id", w.ResourceID, "status", w.Status)
+		status, ours := endOf(w)
+		if !ours {
+			log.Warn("Interrupted work is left to somebody who can end it.")
+			continue
+		}
+		ended, err := s.o.Store.EndWork(ctx, w, status)
+		if err != nil {
+			return fmt.Errorf("cleanup of %s %s: %w", w.ResourceType, w.ResourceID, err)
+		}
+		if ended {
+			log.Warn("Interrupted work was ended.")
+		}
+	}
+	s.log.Debug("Cleaned up.", "service", *r.ServiceID, "found", len(workers), "request_id", cinder.CallerFrom(ctx).RequestID)
 	return nil
+}
+
+// cleanUp ends the work of the process before this one.
+func (s *service) cleanUp(ctx context.Context) {
+	s.life.Lock()
+	id := s.id
+	s.life.Unlock()
+	if err := s.Cleanup(ctx, cinder.CleanupRequest{ServiceID: &id}); err != nil {
+		s.log.Error("Work that was interrupted before the start could not be cleaned up.", "error", err)
+	}
+}
+
+// endOf is the status of a resource on which work was interrupted; "" is that
+// which its attachments give it. ours is false when a row alone does not end it.
+func endOf(w cinder.Worker) (status string, ours bool) {
+	switch {
+	case w.ResourceType != cinder.ResourceVolume && w.ResourceType != cinder.ResourceSnapshot:
+		return "", false
+	case w.Status == "creating" || w.Status == "downloading":
+		return cinder.StatusError, true
+	case w.Status == "uploading" && w.ResourceType == cinder.ResourceVolume:
+		return "", true
+	default:
+		return "", false
+	}
 }

@@ -16,6 +16,8 @@ import (
 // rows is a store in memory: transactions one after another, writes conditional
 // on what was read, nothing kept of a transaction that fails.
 type rows struct {
+	noResources
+
 	mu       sync.Mutex
 	services []cinder.Service
 	clusters []cinder.Cluster
@@ -27,6 +29,31 @@ type rows struct {
 	beats     []time.Time
 	saves     int
 	registers int
+}
+
+// noResources are the rows of what services look after, when there are none.
+type noResources struct{}
+
+func (noResources) Volumes(context.Context, cinder.Owner, bool, string, int) ([]cinder.Volume, error) {
+	return nil, nil
+}
+
+func (noResources) SaveVolumes(context.Context, []cinder.VolumeChange) ([]string, error) {
+	panic("there are no volumes")
+}
+
+func (noResources) Groups(context.Context, cinder.Owner) ([]cinder.Group, error) { return nil, nil }
+
+func (noResources) SaveGroups(context.Context, []cinder.GroupChange) ([]string, error) {
+	panic("there are no groups")
+}
+
+func (noResources) Workers(context.Context, int64, cinder.CleanupRequest) ([]cinder.Worker, error) {
+	return nil, nil
+}
+
+func (noResources) EndWork(context.Context, cinder.Worker, string) (bool, error) {
+	panic("there is no work")
 }
 
 func newRows() *rows { return &rows{causes: map[string][]cinder.Cause{}} }

@@ -104,13 +104,14 @@ func (b *bus) last() cinder.Capabilities {
 
 // array is a backend that does as it is told, and fails as it is told.
 type array struct {
-	mu      sync.Mutex
-	state   backend.State
-	targets []string
-	fail    map[string]error // by command; "setup" for instance
-	did     []string
-	rounds  int
-	hold    chan struct{} // when not nil, failovers wait for it
+	mu       sync.Mutex
+	state    backend.State
+	targets  []string
+	fail     map[string]error // by command; "setup" for instance
+	did      []string
+	rounds   int
+	verdicts map[string]backend.Verdict // by id
+	hold     chan struct{}              // when not nil, failovers wait for it
 }
 
 func (a *array) command(name string) error {
@@ -199,6 +200,18 @@ func (a *array) FailoverCompleted(_ context.Context, active string) error {
 	defer a.mu.Unlock()
 	a.state.Active = active
 	return nil
+}
+
+func (a *array) Verdicts(_ context.Context, volumes []cinder.Volume) (map[string]backend.Verdict, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	verdicts := map[string]backend.Verdict{}
+	for _, v := range volumes {
+		if verdict, ok := a.verdicts[v.ID]; ok {
+			verdicts[v.ID] = verdict
+		}
+	}
+	return verdicts, a.fail["verdicts"]
 }
 
 func (a *array) Replicate(context.Context) error {

@@ -71,7 +71,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	f.cancel, f.done = cancel, make(chan struct{})
 	go func() {
 		defer close(f.done)
-		task{fleetTick, f.turn}.run(run)
+		task{every: fleetTick, do: f.turn}.run(run)
 	}()
 	f.o.Log.Info("Simulated services started.", "services", len(rows))
 	return nil

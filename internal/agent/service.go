@@ -16,7 +16,8 @@ import (
 
 const (
 	rowTimeout   = 10 * time.Second // for one change of a row, retries included
-	busTimeout   = 5 * time.Second  // for one message
+	busTimeout   = 5 * time.Second  // for one message, or to begin to listen
+	listenAgain  = 2 * time.Second  // between attempts to begin to listen
 	saveAttempts = 8                // of a conditional write that lost a race
 	saveWait     = 50 * time.Millisecond
 )
@@ -41,11 +42,12 @@ type service struct {
 	role role
 	log  *slog.Logger
 
-	life   sync.Mutex // guards what follows
-	id     int64      // of the row
-	server Server
-	cancel context.CancelFunc // ends the tasks; nil when not running
-	done   chan struct{}      // closed when they have ended
+	life    sync.Mutex // guards what follows
+	id      int64      // of the row
+	server  Server
+	listens bool               // commands are taken, by server when that is not nil
+	cancel  context.CancelFunc // ends the tasks; nil when not running
+	done    chan struct{}      // closed when they have ended
 
 	silent int // heartbeats in a row that failed; of the heartbeat task alone
 }
@@ -80,8 +82,9 @@ func (r registration) revived() bool { return r.again || r.before.UpdatedAt.IsZe
 
 // task is something done again and again.
 type task struct {
-	every time.Duration
-	do    func(context.Context)
+	every  time.Duration
+	do     func(context.Context)
+	atOnce bool // for the first time
 }
 
 func newService(o Options, binary, rpcVersion, cluster string, r role) *service {
@@ -108,22 +111,30 @@ func (s *service) SetLogLevel(prefix string, level cinder.LogLevel) {
 
 // Start registers the service, serves its commands and keeps it alive until
 // Stop; ctx bounds the start alone. It fails when the row cannot be registered
-// or the commands cannot be served, and leaves nothing running then. A backend
-// that cannot be set up is no failure: the service runs, says so in its log and
-// does not beat.
+// or the commands can never be served, and leaves nothing running then. A bus
+// that is away is no failure: the service beats, and takes commands once the bus
+// is there. Nor is a backend that cannot be set up: the service runs, says so in
+// its log and does not beat.
 func (s *service) Start(ctx context.Context) error {
 	if err := s.register(ctx, false); err != nil {
 		return fmt.Errorf("start %s on %s: %w", s.row.Binary, s.row.Host, err)
 	}
-	server, err := s.role.serve(ctx)
-	if err != nil {
+	server, err := s.listen(ctx)
+	listens := err == nil
+	if !listens && (cinder.KindOf(err) != cinder.KindUnavailable || ctx.Err() != nil) {
 		return fmt.Errorf("start %s on %s: serve: %w", s.row.Binary, s.row.Host, err)
 	}
 	s.beat(ctx)
-	s.tell(ctx)
+	s.cleanUp(ctx)
+	tasks := append(s.role.tasks(), task{every: s.o.ReportInterval, do: s.beat})
+	if listens {
+		s.tell(ctx)
+	} else {
+		s.log.Error("The bus is away: commands are taken once it is there.", "error", err)
+		tasks = append(tasks, task{every: listenAgain, do: s.listenLate})
+	}
 
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	tasks := append(s.role.tasks(), task{s.o.ReportInterval, s.beat})
 	var running sync.WaitGroup
 	for _, t := range tasks {
 		running.Go(func() { t.run(run) })
@@ -133,9 +144,55 @@ func (s *service) Start(ctx context.Context) error {
 
 	s.life.Lock()
 	defer s.life.Unlock()
-	s.server, s.cancel, s.done = server, cancel, done
+	s.server, s.listens, s.cancel, s.done = server, listens, cancel, done
 	s.log.Info("Service started.", "row", s.id)
 	return nil
+}
+
+// listen starts to take commands. KindUnavailable when the bus is away.
+func (s *service) listen(ctx context.Context) (Server, error) {
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	server, err := s.role.serve(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = cinder.Wrap(cinder.KindUnavailable, err, "The bus does not answer.")
+	}
+	return server, err
+}
+
+// listenLate starts to take commands when that was not possible at the start.
+func (s *service) listenLate(ctx context.Context) {
+	s.life.Lock()
+	waits := !s.listens && s.cancel != nil
+	s.life.Unlock()
+	if !waits {
+		return
+	}
+	server, err := s.listen(ctx)
+	if err != nil {
+		if cinder.KindOf(err) != cinder.KindUnavailable {
+			s.log.Error("Commands cannot be taken.", "error", err)
+		}
+		return
+	}
+	s.life.Lock()
+	stopped := s.cancel == nil
+	if !stopped {
+		s.server, s.listens = server, true
+	}
+	s.life.Unlock()
+	if stopped {
+		if server != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), busTimeout)
+			defer cancel()
+			if err := server.Close(ctx); err != nil {
+				s.log.Warn("What was just begun could not be ended.", "error", err)
+			}
+		}
+		return
+	}
+	s.log.Info("The bus is there: commands are taken.")
+	s.tell(ctx)
 }
 
 // Stop ends the service: no more commands, then no more heartbeats. It waits for
@@ -169,6 +226,9 @@ func (s *service) Stop(ctx context.Context) error {
 // run does the task at its interval until ctx ends. What takes longer than the
 // interval skips a turn; turns never queue up.
 func (t task) run(ctx context.Context) {
+	if t.atOnce {
+		t.do(ctx)
+	}
 	ticker := time.NewTicker(t.every)
 	defer ticker.Stop()
 	for {

@@ -33,10 +33,11 @@ type Volume struct {
 
 	turn chan struct{} // holds a token while nobody works on the backend
 
-	mu     sync.Mutex // guards what follows
-	state  backend.State
-	broken error                   // why the backend is not set up; nil when it is
-	owed   *cinder.FailoverOutcome // what rows or members do not know of yet
+	mu      sync.Mutex // guards what follows
+	state   backend.State
+	broken  error                   // why the backend is not set up; nil when it is
+	owed    *cinder.FailoverOutcome // what rows or members do not know of yet
+	volumes owes                    // what rows of volumes do not show yet
 }
 
 // NewVolume makes a volume service.
@@ -184,9 +185,9 @@ func (v *Volume) serve(ctx context.Context) (Server, error) {
 }
 
 func (v *Volume) tasks() []task {
-	tasks := []task{{v.vo.StatsInterval, v.look}}
+	tasks := []task{{every: v.vo.StatsInterval, do: v.look}, {every: v.o.ReportInterval, do: v.settleVolumes, atOnce: true}}
 	if r, ok := v.vo.Backend.(backend.Replicator); ok && v.vo.ReplicationInterval > 0 {
-		tasks = append(tasks, task{v.vo.ReplicationInterval, func(ctx context.Context) { v.replicate(ctx, r) }})
+		tasks = append(tasks, task{every: v.vo.ReplicationInterval, do: func(ctx context.Context) { v.replicate(ctx, r) }})
 	}
 	return tasks
 }

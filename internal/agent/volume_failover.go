@@ -11,6 +11,8 @@ import (
 // Failover sends the backend to another site and writes the outcome into the
 // service's row or, when it is clustered, the cluster's, and tells every member.
 // A nil target leaves the choice to the backend; cinder.FailbackTarget goes back.
+// The rows of its volumes follow before that, so that whoever sees the outcome
+// sees them as they are to be.
 // What could not be written or told is so after a later heartbeat. The error is
 // for the log: whoever asked looks at the rows.
 func (v *Volume) Failover(ctx context.Context, target *string) error {
@@ -24,7 +26,8 @@ func (v *Volume) Failover(ctx context.Context, target *string) error {
 	active, failure := v.vo.Backend.Failover(ctx, target)
 	if failure == nil {
 		v.arrived(active)
-		log.Warn("Failover done.", "active_backend_id", active)
+		log.Warn("The backend has failed over.", "active_backend_id", active)
+		v.followed(ctx, owesAll)
 	} else {
 		log.Error("The failover did not happen.", "error", failure)
 	}
@@ -69,6 +72,7 @@ func (v *Volume) FailoverCompleted(ctx context.Context, o cinder.FailoverOutcome
 		v.owe(&o)
 		return fmt.Errorf("failover completed on %s: %w", v.row.Host, err)
 	}
+	v.oweVolumes(owesRest) // of a member that died, or does not bring back what we left behind
 	return nil
 }
 

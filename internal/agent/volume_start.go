@@ -46,6 +46,7 @@ func (v *Volume) settle(ctx context.Context, r registration) error {
 		return err
 	}
 	v.remember(func(s *backend.State) { *s = state })
+	v.oweVolumes(owesRest)
 	if !r.again || v.working() != nil {
 		v.ready(ctx, state)
 	}

@@ -1,6 +1,10 @@
 package backend
 
-import "context"
+import (
+	"context"
+
+	"stoker/internal/cinder"
+)
 
 // Backend is a storage backend. An implementation is safe for concurrent use,
 // though commands (Freeze, Thaw, Failover, FailoverCompleted) come one at a time.
@@ -28,6 +32,15 @@ type Backend interface {
 	// FailoverCompleted tells the backend that another member of its cluster
 	// has made a site active ("" for the primary one). It may be told twice.
 	FailoverCompleted(ctx context.Context, active string) error
+	// Verdicts says what became of replicated volumes at the site that is active
+	// now, by id. A volume without a verdict went there with the backend.
+	Verdicts(ctx context.Context, volumes []cinder.Volume) (map[string]Verdict, error)
+}
+
+// Verdict is what became of a volume in a failover.
+type Verdict struct {
+	Lost       bool    // it is not at the active site
+	DriverData *string // replication_driver_data from now on; nil leaves it
 }
 
 // Replicator is a backend whose service drives its replication.

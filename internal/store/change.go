@@ -55,7 +55,7 @@ func (c *change) time(column string, was, now time.Time) {
 }
 
 // run says whether the row was as expected. Nothing to write is as expected.
-func (c *change) run(ctx context.Context, q querier, id int64) (bool, error) {
+func (c *change) run(ctx context.Context, q querier, id any) (bool, error) {
 	if len(c.set) == 0 {
 		return true, nil
 	}

@@ -16,6 +16,8 @@ const (
 	beatPatience = time.Second
 	// beatChunk is how many rows one statement of Beat writes.
 	beatChunk = 1000
+	// registerAttempts are those of a registration that loses races.
+	registerAttempts = 8
 )
 
 // Register puts the row of a starting service in place and returns it. A new
@@ -24,11 +26,12 @@ const (
 // active backend), takes over the service's zone, cluster and versions, and its
 // replication status unless a failover stands (BEHAVIOUR.md, "Registration and
 // heartbeats"). The cluster's row is created with the first member, and a member
-// that is new to a cluster takes over that it is frozen or failed over. Nothing
+// that is new to a cluster takes over that it is frozen or failed over; the volumes
+// and groups that it had by itself are the cluster's from then on. Nothing
 // of this looks like a heartbeat. Fails with KindUnavailable.
 func (db *DB) Register(ctx context.Context, s cinder.Service) (cinder.Service, error) {
 	var row cinder.Service
-	err := db.Update(ctx, func(tx *Tx) (err error) {
+	err := db.registering(ctx, func(tx *Tx) (err error) {
 		row, err = tx.register(ctx, s)
 		return err
 	})
@@ -38,13 +41,26 @@ func (db *DB) Register(ctx context.Context, s cinder.Service) (cinder.Service, e
 	return row, nil
 }
 
+// registering is Update, once more when it loses a race: to an administrator, to
+// whoever makes the same row, or the same cluster. KindUnavailable when it does
+// so all the time.
+func (db *DB) registering(ctx context.Context, fn func(*Tx) error) error {
+	var err error
+	for range registerAttempts {
+		if err = db.Update(ctx, fn); cinder.KindOf(err) != cinder.KindConflict {
+			return err
+		}
+	}
+	return cinder.Wrap(cinder.KindUnavailable, err, "The rows are being changed by others all the time.")
+}
+
 // RegisterMany registers services as Register does, all or none, and returns
 // their rows in the same order. It reads the table once, whatever their number:
 // Cinder's schema has no index that would find them one by one.
 func (db *DB) RegisterMany(ctx context.Context, services []cinder.Service) ([]cinder.Service, error) {
 	type name struct{ binary, host string }
 	rows := make([]cinder.Service, len(services))
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.registering(ctx, func(tx *Tx) error {
 		all, err := tx.Services(ctx, cinder.ServiceQuery{})
 		if err != nil {
 			return err
@@ -91,12 +107,17 @@ func (tx *Tx) put(ctx context.Context, s, was cinder.Service, found bool) (cinde
 		if was.Cluster != s.Cluster {
 			join(&row, cluster)
 		}
+		if found && was.Cluster == "" {
+			if err := tx.includeInCluster(ctx, s.Host, s.Cluster); err != nil {
+				return cinder.Service{}, tx.db.fail(ctx, "make a host's volumes the cluster's", err)
+			}
+		}
 	}
 	if found && row == was {
 		return row, nil
 	}
 	if found {
-		return row, tx.refreshService(ctx, row)
+		return row, tx.refreshService(ctx, was, row)
 	}
 	row.Host, row.Binary, row.Topic = s.Host, s.Binary, s.Topic
 	return tx.insertService(ctx, row)
@@ -160,15 +181,12 @@ func (tx *Tx) insertService(ctx context.Context, s cinder.Service) (cinder.Servi
 	return s, nil
 }
 
-func (tx *Tx) refreshService(ctx context.Context, s cinder.Service) error {
-	_, err := tx.tx.ExecContext(ctx, `UPDATE services SET availability_zone = ?, cluster_name = ?, rpc_current_version = ?,
-		object_current_version = ?, replication_status = ?, frozen = ?, active_backend_id = ? WHERE id = ?`,
-		textValue(s.Zone), textValue(s.Cluster), textValue(s.RPCVersion), textValue(s.ObjectVersion),
-		textValue(string(s.ReplicationStatus)), s.Frozen, pointerValue(s.ActiveBackendID), s.ID)
-	if err != nil {
-		return tx.db.fail(ctx, "refresh service", err)
-	}
-	return nil
+// refreshService writes what a start changes, provided that the row still is as it
+// was read; KindConflict when it is not.
+func (tx *Tx) refreshService(ctx context.Context, was, s cinder.Service) error {
+	c := tx.serviceChange(was, s)
+	c.text("availability_zone", was.Zone, s.Zone)
+	return tx.saved(ctx, c, was)
 }
 
 // Beat writes the heartbeat of the services, all or none: one more report, now.

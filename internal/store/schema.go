@@ -138,7 +138,7 @@ func (db *DB) Ready(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, needed := range []string{"services", "clusters", "stoker_causes", "stoker_operations", "stoker_requests"} {
+		for _, needed := range []string{"services", "clusters", "stoker_causes", "stoker_failed_over", "stoker_operations", "stoker_requests"} {
 			if !slices.Contains(tables, needed) {
 				return cinder.Errorf(cinder.KindUnavailable, "database %s has no table %s: run stoker db sync", db.name, needed)
 			}

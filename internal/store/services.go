@@ -45,7 +45,12 @@ func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Ser
 // the row is not deleted and still is as was says in them; KindConflict when
 // that is not so. It never writes updated_at, which is the service's heartbeat.
 func (tx *Tx) SaveService(ctx context.Context, was, now cinder.Service) error {
-	c := change{dialect: tx.db.dialect, table: "services"}
+	return tx.saved(ctx, tx.serviceChange(was, now), was)
+}
+
+// serviceChange is a write of what SaveService writes.
+func (tx *Tx) serviceChange(was, now cinder.Service) *change {
+	c := &change{dialect: tx.db.dialect, table: "services"}
 	c.flag("disabled", was.Disabled, now.Disabled)
 	c.pointer("disabled_reason", was.DisabledReason, now.DisabledReason)
 	c.flag("frozen", was.Frozen, now.Frozen)
@@ -55,6 +60,11 @@ func (tx *Tx) SaveService(ctx context.Context, was, now cinder.Service) error {
 	c.text("rpc_current_version", was.RPCVersion, now.RPCVersion)
 	c.text("object_current_version", was.ObjectVersion, now.ObjectVersion)
 	c.time("modified_at", was.ModifiedAt, now.ModifiedAt)
+	return c
+}
+
+// saved runs a write of the service's row.
+func (tx *Tx) saved(ctx context.Context, c *change, was cinder.Service) error {
 	ok, err := c.run(ctx, tx.tx, was.ID)
 	if err != nil {
 		return tx.db.fail(ctx, "save service", err)

@@ -21,8 +21,35 @@ func TestContract(t *testing.T) {
 		return storetest.Database{
 			Open: func(tb testing.TB) *store.DB { tb.Helper(); return open(tb, path) },
 			Exec: func(tb testing.TB, query string, args ...any) { tb.Helper(); execute(tb, path, query, args...) },
+			Texts: func(tb testing.TB, query string) map[string]string {
+				tb.Helper()
+				return texts(tb, raw(tb, path), query)
+			},
 		}
 	})
+}
+
+// texts reads two columns of text; NULL is "".
+func texts(tb testing.TB, db *sql.DB, query string) map[string]string {
+	tb.Helper()
+	rows, err := db.QueryContext(tb.Context(), query)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer rows.Close()
+	found := map[string]string{}
+	for rows.Next() {
+		var key string
+		var value sql.NullString
+		if err := rows.Scan(&key, &value); err != nil {
+			tb.Fatal(err)
+		}
+		found[key] = value.String
+	}
+	if err := rows.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return found
 }
 
 // open opens the database in a file, prepared.

@@ -13,6 +13,11 @@
 // harms no other: a volume that was removed at one site has to be removed at the
 // others by hand, before a failover brings it back.
 //
+// The file of a volume of Cinder's has the name that Cinder gives it, volume-ID. In
+// a failover it is lost when it is not at the site that is active now, but at
+// another, or perhaps at another that cannot be reached. A volume that has no file
+// anywhere is none of this backend's making, and counts as carried along.
+//
 // A frozen backend's active directory has no write permission: nobody but root
 // can create or remove volumes there, while those that exist go on being used.
 //

@@ -16,6 +16,8 @@ type Database struct {
 	Open func(tb testing.TB) *store.DB
 	// Exec runs one statement as another program would, past the store.
 	Exec func(tb testing.TB, query string, args ...any)
+	// Texts reads two columns of text as another program would; the first is the key.
+	Texts func(tb testing.TB, query string) map[string]string
 }
 
 // Run runs the whole list; create makes a new database for each test.
@@ -34,6 +36,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"beats", beats},
 		{"visibility", visibility},
 		{"concurrency", concurrency},
+		{"failovers", failovers},
 	} {
 		t.Run(topic.name, func(t *testing.T) { topic.run(t, create) })
 	}
