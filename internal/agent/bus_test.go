@@ -55,7 +55,7 @@ func TestStopWhileTheBusIsAway(t *testing.T) {
 				if calls++; calls == 1 {
 					return nil, cinder.Errorf(cinder.KindUnavailable, "no bus")
 				}
-				time.Sleep(3 * time.Second) // the bus is there, but slow; the service stops meanwhile
+				<-time.After(3 * time.Second) // the bus is there, but slow; the service stops meanwhile
 				return srv, nil
 			}
 		})

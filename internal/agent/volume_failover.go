@@ -39,6 +39,7 @@ func (v *Volume) Failover(ctx context.Context, target *string) error {
 	if err != nil {
 		return fmt.Errorf("failover %s: %w", v.row.Host, err)
 	}
+	log.Info("Failover done.", "active_backend_id", active)
 	return nil
 }
 
