@@ -11,12 +11,19 @@ import (
 	"stoker/internal/policy"
 )
 
-// guard is the API's, who says who sends a request and what he may do: Keystone
-// and the policy, or with noauth nobody. o gets the parts that it fills in.
+// guard is who says who sends a request, and what he may do: Keystone, or with
+// noauth the caller himself; and the policy. o gets the parts that it fills in.
 func (a *App) guard(o api.Options) (api.Options, error) {
 	c := a.o.Config
+	p := PolicyOptions(c)
+	p.Log = a.loggers.Logger("stoker.policy")
+	rules, err := policy.New(p)
+	if err != nil {
+		return o, fmt.Errorf("[oslo_policy]: %w", err)
+	}
+	o.Policy = rules
 	if c.Noauth() {
-		o.Auth, o.Policy = api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject}, api.AllowAll{}
+		o.Auth = api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject}
 		return o, nil
 	}
 	auth, err := keystone.New(keystoneOptions(c.Authtoken, a.loggers.Logger("stoker.keystone")))
@@ -24,12 +31,6 @@ func (a *App) guard(o api.Options) (api.Options, error) {
 		return o, err
 	}
 	a.onStop("Keystone", func(context.Context) error { auth.Close(); return nil })
-	p := PolicyOptions(c)
-	p.Log = a.loggers.Logger("stoker.policy")
-	o.Policy, err = policy.New(p)
-	if err != nil {
-		return o, fmt.Errorf("[oslo_policy]: %w", err)
-	}
 	o.Auth, o.Challenge = auth, auth.Challenge()
 	return o, nil
 }

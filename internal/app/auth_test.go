@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"stoker/internal/app"
+	"stoker/internal/cinder"
+	"stoker/internal/client"
 	"stoker/internal/config"
 	"stoker/internal/keystone/keystonetest"
 )
@@ -80,6 +82,22 @@ func TestKeystoneAndPolicyDecide(t *testing.T) {
 		if strings.Contains(s.logs.String(), secret) {
 			t.Errorf("%q is in the log", secret)
 		}
+	}
+}
+
+// Who is believed to be an administrator may still not do everything, as in Cinder.
+func TestNoauthHasAPolicyToo(t *testing.T) {
+	o := standalone(t, t.TempDir())
+	o.Config.Policy.File = filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(o.Config.Policy.File, []byte(`{"volume_extension:services:update": "!"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, o)
+	if status, _, body := s.ask(t, "admin:0123456789abcdef"); status != http.StatusOK {
+		t.Errorf("a list: %d %s", status, body)
+	}
+	if _, err := s.Freeze(t.Context(), client.Target{Host: "stoker@alpha"}); cinder.KindOf(err) != cinder.KindForbidden {
+		t.Errorf("a freeze that nobody may do: %v", err)
 	}
 }
 

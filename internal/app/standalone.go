@@ -34,6 +34,7 @@ func Standalone(dir, listen string, fleet int) (Options, error) {
 	}
 	c.Host, c.Listen, c.AuthStrategy = standaloneHost, host, config.AuthNoauthProject
 	c.StatePath = dir
+	c.Policy.File, c.Policy.Dirs = "", nil // whatever Cinder's directory on this machine holds
 	c.Database = config.URL("sqlite:///" + filepath.Join(dir, "stoker.db"))
 	if err := c.Validate(); err != nil {
 		return Options{}, err

@@ -25,8 +25,8 @@ func policyOptions() []option[Config] {
 	dirs := lines(at("policy_dirs", "policy.d", "A directory of further rules, its files read in order of their names. May be repeated."+where, "DEFAULT.policy_dirs"),
 		func(c *Config) *[]string { return &c.Policy.Dirs })
 	return []option[Config]{
-		text(at("policy_file", "policy.yaml", "The file of the rules that differ from the defaults, in YAML or JSON. It need not be there."+where, "DEFAULT.policy_file"),
-			"a path", func(s string) bool { return s != "" }, func(c *Config) *string { return &c.Policy.File }),
+		path(at("policy_file", "policy.yaml", "The file of the rules that differ from the defaults, in YAML or JSON. It need not be there; empty: none ever. With noauth it counts as well."+where, "DEFAULT.policy_file"),
+			func(c *Config) *string { return &c.Policy.File }),
 		dirs,
 		text(at("policy_default_rule", "default", "The rule that counts where a rule is not there.", "DEFAULT.policy_default_rule"),
 			"the name of a rule", func(s string) bool { return s != "" }, func(c *Config) *string { return &c.Policy.DefaultRule }),
