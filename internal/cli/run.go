@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"stoker/internal/app"
-	"stoker/internal/store"
 	"stoker/internal/telemetry"
 )
 
@@ -148,41 +147,4 @@ func welcome(s Server, a *app.App, o app.Options) {
 	}
 	fmt.Fprintf(w, "\nTry, in another terminal:\n\n  stoker service list%s\n  curl -s -H 'X-Auth-Token: admin:%s' -H 'OpenStack-API-Version: volume latest' %s/os-services\n\nCtrl-C stops it.\n",
 		flag, standaloneProject, endpoint)
-}
-
-// syncDB makes the schema and says what it did.
-func syncDB(ctx context.Context, o DBOptions) error {
-	return withDB(ctx, o, func(db *store.DB) error {
-		report, err := db.Sync(ctx)
-		if err != nil {
-			return err
-		}
-		if len(report.Created) == 0 {
-			fmt.Fprintln(o.Out, "Nothing to do: the schema is there.")
-		}
-		for _, name := range report.Created {
-			fmt.Fprintf(o.Out, "Created %s\n", name)
-		}
-		return nil
-	})
-}
-
-// checkDB says what the database is.
-func checkDB(ctx context.Context, o DBOptions) error {
-	return withDB(ctx, o, func(db *store.DB) error {
-		return db.Ready(ctx)
-	})
-}
-
-// withDB does something to the database.
-func withDB(ctx context.Context, o DBOptions, do func(*store.DB) error) error {
-	db, err := store.Open(ctx, app.StoreOptions(o.Config, nil))
-	if err != nil {
-		return err
-	}
-	err = do(db)
-	if closed := db.Close(); err == nil {
-		err = closed
-	}
-	return err
 }

@@ -199,11 +199,17 @@ func TestAPIAlone(t *testing.T) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if out, err := output(t, "db", "check", "--config-file", conf); err == nil || !strings.Contains(out, "db sync") {
+		t.Fatalf("db check of no database: %v\n%s", err, out)
+	}
 	if out, err := output(t, "db", "sync", "--config-file", conf); err != nil || !strings.Contains(out, "services") {
 		t.Fatalf("db sync: %v\n%s", err, out)
 	}
 	if out, err := output(t, "db", "sync", "--config-file", conf); err != nil || !strings.Contains(out, "Nothing to do") {
 		t.Fatalf("db sync again: %v\n%s", err, out)
+	}
+	if out, err := output(t, "db", "check", "--config-file", conf); err != nil || !strings.Contains(out, "| Missing migrations | none ") || !strings.Contains(out, "| services           | 0 rows ") {
+		t.Fatalf("db check: %v\n%s", err, out)
 	}
 	p := start(t, "api", "--config-file", conf)
 	db, err := sql.Open("sqlite", filepath.Join(dir, "cinder.db")+"?_pragma=busy_timeout(5000)")

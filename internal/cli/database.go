@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"stoker/internal/app"
+	"stoker/internal/cli/format"
+	"stoker/internal/store"
+)
+
+// syncDB makes the schema and says what it did.
+func syncDB(ctx context.Context, o DBOptions) error {
+	return withDB(ctx, o, func(db *store.DB) error {
+		report, err := db.Sync(ctx)
+		if err != nil {
+			return err
+		}
+		if len(report.Created) == 0 {
+			fmt.Fprintln(o.Out, "Nothing to do: the schema is there.")
+		}
+		for _, name := range report.Created {
+			fmt.Fprintf(o.Out, "Created %s\n", name)
+		}
+		return nil
+	})
+}
+
+// checkDB says what the database is. What sync would add is a failure.
+func checkDB(ctx context.Context, o DBOptions) error {
+	return withDB(ctx, o, func(db *store.DB) error {
+		r, err := db.Check(ctx)
+		if err != nil {
+			return cmp.Or(db.Ready(ctx), err) // which knows what to do about a file that is not there
+		}
+		if err := format.Write(o.Out, "table", nil, checked(r).Table()); err != nil {
+			return err
+		}
+		return db.Ready(ctx)
+	})
+}
+
+// checked is a report as the operator reads it.
+func checked(r store.CheckReport) format.Record {
+	made := "schema revision " + r.CinderRevision
+	if r.CinderRevision == "" {
+		made = "has not made this database"
+	}
+	clock := r.ClockDifference.Round(10 * time.Millisecond)
+	about := "as here"
+	switch {
+	case clock > 0:
+		about = clock.String() + " ahead of this machine's"
+	case clock < 0:
+		about = (-clock).String() + " behind this machine's"
+	}
+	record := format.Record{
+		{Name: "Database", Value: r.Database},
+		{Name: "Engine", Value: r.Engine + " " + r.Version},
+		{Name: "Cinder", Value: made},
+		{Name: "Clock", Value: about},
+		{Name: "Migrations", Value: cmp.Or(strings.Join(r.Migrations, ", "), "none")},
+		{Name: "Missing migrations", Value: cmp.Or(strings.Join(r.Pending, ", "), "none")},
+	}
+	for _, t := range r.Tables {
+		rows := fmt.Sprintf("%d rows", t.Rows)
+		if t.Rows < 0 {
+			rows = "is not there"
+		}
+		record = append(record, format.Field{Name: t.Name, Value: rows})
+	}
+	return record
+}
+
+// withDB does something to the database.
+func withDB(ctx context.Context, o DBOptions, do func(*store.DB) error) error {
+	db, err := store.Open(ctx, app.StoreOptions(o.Config, nil))
+	if err != nil {
+		return err
+	}
+	err = do(db)
+	if closed := db.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
