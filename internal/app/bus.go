@@ -19,11 +19,11 @@ const (
 	busAttempt  = 5 * time.Second // for each later one
 	busFirst    = time.Second     // before the next try; doubled each time
 	busLongest  = 30 * time.Second
-	busPatience = 2 * time.Minute // of a service that starts: without its commands it is none
+	rowPatience = 2 * time.Minute // of a service that starts: without a row it is none
 )
 
-// newBus makes the transport that the configuration names. An API has work to do
-// without a broker; a service has none.
+// newBus makes the transport that the configuration names. A broker that is away
+// keeps nothing from starting: an API answers what needs none, a service beats.
 func (a *App) newBus(ctx context.Context) (oslo.Transport, error) {
 	c := a.o.Config
 	u, err := dsn.ParseTransport(string(c.TransportURL))
@@ -35,14 +35,9 @@ func (a *App) newBus(ctx context.Context) (oslo.Transport, error) {
 	}
 	o := amqp.Options{
 		URL: u, Exchange: c.Rabbit.Exchange, Rabbit: rabbit(c.Rabbit), Name: "stoker " + a.o.binary() + " " + c.Host,
-		NoWait: a.o.API, Log: a.loggers.Logger("stoker.oslo.amqp"),
+		NoWait: true, Log: a.loggers.Logger("stoker.oslo.amqp"),
 	}
-	var t *amqp.Transport
-	err = a.patiently(ctx, func(ctx context.Context) (err error) {
-		t, err = amqp.New(ctx, o)
-		return err
-	})
-	return t, err
+	return amqp.New(ctx, o)
 }
 
 // rabbit is [oslo_messaging_rabbit] as the transport takes it.
@@ -86,10 +81,10 @@ func (a *App) follow(ctx context.Context) error {
 	return nil
 }
 
-// patiently starts a service, for which a bus that is away is a reason to wait
-// for a while.
+// patiently starts a service, for which a database that is away is a reason to
+// wait for a while.
 func (a *App) patiently(ctx context.Context, start func(context.Context) error) error {
-	limit := time.Now().Add(busPatience)
+	limit := time.Now().Add(rowPatience)
 	for wait := busFirst; ; wait = min(2*wait, busLongest) {
 		err := start(ctx)
 		if kind := cinder.KindOf(err); kind != cinder.KindUnavailable && kind != cinder.KindTimeout || time.Now().After(limit) {
