@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
@@ -125,6 +126,20 @@ func (b *Broker) URL(tb testing.TB) string {
 	})
 	u := url.URL{Scheme: "rabbit", User: url.UserPassword(userName, password), Host: b.Addr(), Path: "/" + vhost}
 	return u.String()
+}
+
+// Control runs rabbitmqctl and returns what it prints.
+func (b *Broker) Control(tb testing.TB, args ...string) string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(b.launch.path), "rabbitmqctl"), append([]string{"--quiet"}, args...)...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + b.dir}, b.launch.env...) // the cookie is there
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		tb.Fatalf("rabbitmqctl %v: %v\n%s", args, err, out)
+	}
+	return string(out)
 }
 
 // answers reports whether it takes both AMQP and management.

@@ -58,7 +58,7 @@ func New(ctx context.Context, o Options) (*Transport, error) {
 		publications: make(chan *publication), fanouts: make(chan *publication), inspections: make(chan *inspection),
 		listeners: map[*listener]struct{}{},
 	}
-	t.send = newLink(&t.o, "send", t.serveSend)
+	t.send = newLink(&t.o, "send", t.serveSend, t.doubtListening)
 	if o.NoWait {
 		return t, nil
 	}
@@ -107,9 +107,19 @@ func (t *Transport) listenLink() (*link, error) {
 		return nil, errClosed()
 	}
 	if t.listen == nil {
-		t.listen = newLink(&t.o, "listen", nil)
+		t.listen = newLink(&t.o, "listen", nil, t.send.doubt)
 	}
 	return t.listen, nil
+}
+
+// doubtListening has the connection of the listeners probed.
+func (t *Transport) doubtListening() {
+	t.mu.Lock()
+	listen := t.listen
+	t.mu.Unlock()
+	if listen != nil {
+		listen.doubt()
+	}
 }
 
 // usable fails when the transport is closed or ctx has ended.

@@ -58,6 +58,9 @@ func dial(ctx context.Context, o *Options, role string, b dsn.Broker) (*amqp091.
 	})
 	if err != nil {
 		_ = raw.Close()
+		if failed := s.failed.Load(); failed != nil && isAlert(*failed) { // TLS 1.3 says so after the handshake
+			return nil, nil, fmt.Errorf("%s: %w", b.Address(), handshakeError(*failed))
+		}
 		return nil, nil, fmt.Errorf("%s: %w", b.Address(), refusal(err, o.URL.VirtualHost, b.User))
 	}
 	return c, s, nil
@@ -110,7 +113,6 @@ func handshakeError(err error) error {
 	var record tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
-	var alert tls.AlertError
 	switch {
 	case errors.As(err, &record):
 		return errors.New("TLS failed: the port does not speak TLS")
@@ -118,11 +120,17 @@ func handshakeError(err error) error {
 		return errors.New("TLS failed: the broker's certificate is not signed by one in ssl_ca_file")
 	case errors.As(err, &host):
 		return fmt.Errorf("TLS failed: the certificate is not of this host (ssl_enforce_hostname_verification): %w", err)
-	case errors.As(err, &alert):
-		return fmt.Errorf("TLS failed: the broker refused us (%w): look at ssl_cert_file", err)
+	case isAlert(err):
+		return fmt.Errorf("TLS failed: the broker refused us (%w): look at ssl_cert_file and ssl_version", err)
 	default:
 		return fmt.Errorf("TLS failed: %w", err)
 	}
+}
+
+// isAlert says whether the other side ended TLS with its reason.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // refusal is an error of logging in, in words.
@@ -152,8 +160,9 @@ func refusal(err error, vhost, user string) error {
 // as the library does to close, goes first.
 type socket struct {
 	net.Conn
-	silence time.Duration // 0: without a bound
-	fixed   atomic.Bool   // a deadline was set
+	silence time.Duration         // 0: without a bound
+	fixed   atomic.Bool           // a deadline was set
+	failed  atomic.Pointer[error] // of the first Read that failed
 }
 
 func (s *socket) Read(p []byte) (int, error) {
@@ -162,7 +171,11 @@ func (s *socket) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return s.Conn.Read(p)
+	n, err := s.Conn.Read(p)
+	if err != nil {
+		s.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
 }
 
 func (s *socket) Write(p []byte) (int, error) {

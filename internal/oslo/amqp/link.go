@@ -2,16 +2,11 @@ package amqp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/rabbitmq/amqp091-go"
-
-	"stoker/internal/dsn"
 )
 
 const (
@@ -35,6 +30,7 @@ type link struct {
 	role string // in logs and in the broker's list
 	log  *slog.Logger
 	work func(*session) // begins what is done on a session; see session.begin
+	lost func()         // is told that a connection was lost
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has returned
@@ -52,10 +48,10 @@ type state struct {
 }
 
 // newLink makes a link and starts it.
-func newLink(o *Options, role string, work func(*session)) *link {
+func newLink(o *Options, role string, work func(*session), lost func()) *link {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &link{
-		o: o, role: role, log: o.Log.With("connection", role), work: work, cancel: cancel, done: make(chan struct{}),
+		o: o, role: role, log: o.Log.With("connection", role), work: work, lost: lost, cancel: cancel, done: make(chan struct{}),
 		state: state{err: errNotYet, changed: make(chan struct{})},
 	}
 	go l.run(ctx)
@@ -106,6 +102,7 @@ func (l *link) run(ctx context.Context) {
 		}
 		if ctx.Err() == nil {
 			l.log.ErrorContext(ctx, "the connection to the message bus was lost", "broker", s.broker, "error", s.why())
+			l.lost()
 			l.wait(ctx, min(l.o.Rabbit.ReconnectDelay, l.interval(tries)))
 		}
 	}
@@ -184,111 +181,4 @@ func (l *link) close(ctx context.Context) error {
 		}
 		return context.Cause(ctx)
 	}
-}
-
-// session is one connection of a link, and what is done on it.
-type session struct {
-	link   *link
-	broker dsn.Broker
-	conn   *amqp091.Connection
-	sock   *socket
-	lost   chan struct{} // closed when the connection is
-
-	working sync.WaitGroup
-
-	mu  sync.Mutex
-	err error
-}
-
-func newSession(l *link, b dsn.Broker, conn *amqp091.Connection, sock *socket) *session {
-	s := &session{link: l, broker: b, conn: conn, sock: sock, lost: make(chan struct{})}
-	// Buffered, and read until the library closes them: it notifies in its
-	// reader's goroutine.
-	closes := conn.NotifyClose(make(chan *amqp091.Error, 1))
-	blocks := conn.NotifyBlocked(make(chan amqp091.Blocking, 16))
-	s.begin(func() { s.watch(closes, blocks) })
-	return s
-}
-
-// watch hears what the broker says of the connection.
-func (s *session) watch(closes chan *amqp091.Error, blocks chan amqp091.Blocking) {
-	ctx := context.Background()
-	for blocks != nil || closes != nil {
-		select {
-		case b, ok := <-blocks:
-			if !ok {
-				blocks = nil
-				continue
-			}
-			reason := ""
-			if b.Active {
-				reason = b.Reason
-				s.link.log.WarnContext(ctx, "the broker takes no messages", "broker", s.broker, "reason", reason)
-			} else {
-				s.link.log.InfoContext(ctx, "the broker takes messages again", "broker", s.broker)
-			}
-			s.link.set(func(st *state) { st.blocked = reason })
-		case e, ok := <-closes:
-			if !ok {
-				closes = nil
-				close(s.lost)
-				continue
-			}
-			s.fail(errors.New(e.Reason))
-		}
-	}
-}
-
-// begin runs f in a goroutine that end waits for. It must end when the
-// connection does.
-func (s *session) begin(f func()) { s.working.Go(f) }
-
-// fail notes why the connection ends; the first reason counts.
-func (s *session) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = err
-	}
-}
-
-// why is the reason that the connection ended for.
-func (s *session) why() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		return errors.New("the connection was closed")
-	}
-	return s.err
-}
-
-// ended says whether the connection is lost.
-func (s *session) ended() bool {
-	select {
-	case <-s.lost:
-		return true
-	default:
-		return false
-	}
-}
-
-// abort closes the socket: every call that waits for the broker returns.
-func (s *session) abort() { _ = s.sock.Close() }
-
-// end closes the connection, and waits for what worked on it.
-func (s *session) end() {
-	_ = s.conn.CloseDeadline(time.Now().Add(closeTimeout))
-	s.abort()
-	s.working.Wait()
-}
-
-// call makes calls of the library. When the broker does not answer in time, the
-// connection is given up: there is no other way to end a call.
-func (s *session) call(what string, f func() error) error {
-	t := time.AfterFunc(callTimeout, func() {
-		s.fail(fmt.Errorf("no answer within %s to: %s", callTimeout, what))
-		s.abort()
-	})
-	defer t.Stop()
-	return f()
 }

@@ -8,12 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/rabbitmq/amqp091-go"
 
 	"stoker/internal/cinder"
 	"stoker/internal/oslo"
@@ -91,6 +87,9 @@ func (l *listener) begun(ctx context.Context, began <-chan error) error {
 	for {
 		select {
 		case err := <-began:
+			if err != nil && cinder.KindOf(err) != cinder.KindUnavailable {
+				return cinder.Wrap(cinder.KindUnavailable, err, "The message bus cannot be listened to.")
+			}
 			return err
 		case <-away.C:
 			if st := l.link.now(); st.session == nil && !errors.Is(st.err, errNotYet) {
@@ -127,29 +126,35 @@ func (l *listener) run(began chan<- error) {
 		}
 		in, err := l.begin(s)
 		if err == nil {
-			select {
-			case began <- nil:
-			default:
-			}
-			tries = 0
+			report(began, nil)
+			began, tries = nil, 0
 			if err = l.receive(ctx, in); err == nil { // it is closed
 				return
 			}
 		}
-		if !s.ended() {
-			select {
-			case began <- cinder.Wrap(cinder.KindUnavailable, err, "The message bus cannot be listened to."):
-			default:
-			}
+		if !s.ended() && report(began, err) {
+			return // and so does Listen
 		}
-		l.log.WarnContext(ctx, "listening was interrupted", "error", err)
+		if ctx.Err() == nil && !s.ended() { // which the link has logged
+			l.log.WarnContext(ctx, "listening was interrupted", "error", err)
+		}
 		l.link.wait(ctx, max(l.t.o.Rabbit.ReconnectDelay, l.link.interval(max(tries, 1))))
+	}
+}
+
+// report tells Listen what it waits for, when it still does.
+func report(began chan<- error, err error) bool {
+	select {
+	case began <- err:
+		return true
+	default:
+		return false
 	}
 }
 
 // session waits for a connection; nil when the listener is closed.
 func (l *listener) session(ctx context.Context) *session {
-	for {
+	for ctx.Err() == nil {
 		st := l.link.now()
 		if st.session != nil {
 			return st.session
@@ -157,96 +162,9 @@ func (l *listener) session(ctx context.Context) *session {
 		select {
 		case <-st.changed:
 		case <-ctx.Done():
-			return nil
 		}
 	}
-}
-
-// arrival is a message that the broker has handed over.
-type arrival struct {
-	amqp091.Delivery
-	at    time.Time
-	route oslo.Route
-}
-
-// intake is what a listener has on one session.
-type intake struct {
-	s        *session
-	ch       *amqp091.Channel
-	tags     []string
-	prefetch int
-	arrivals chan arrival // closed when all consumers have ended
-	// cancelled hears, or is closed, when one of them has ended.
-	cancelled chan string
-}
-
-// begin declares the queues and consumes them.
-func (l *listener) begin(s *session) (*intake, error) {
-	in := &intake{s: s, prefetch: max(l.t.o.Rabbit.Prefetch, 1)}
-	room := 0
-	var consumers []func(wg *sync.WaitGroup)
-	// One call for each step: many listeners that start at the same time, or a
-	// slow quorum, are no dead broker.
-	err := s.call("open a channel to listen on", func() (err error) {
-		in.ch, err = s.conn.Channel()
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open a channel: %w", err)
-	}
-	in.cancelled = in.ch.NotifyCancel(make(chan string, len(l.on)))
-	for i, d := range l.on {
-		q, tag, prefetch := l.t.topology.queue(d, l.id), strconv.Itoa(i+1), in.prefetch
-		if d.Route != oslo.RouteQueue {
-			prefetch = ownPrefetch
-		}
-		var deliveries <-chan amqp091.Delivery
-		err := s.call("listen on "+q.name, func() (err error) {
-			deliveries, err = l.consume(in.ch, &q, tag, prefetch)
-			return err
-		})
-		if err != nil {
-			_ = s.call("close a channel", in.ch.Close)
-			return nil, err
-		}
-		in.tags, room = append(in.tags, tag), room+prefetch
-		consumers = append(consumers, func(wg *sync.WaitGroup) {
-			wg.Go(func() {
-				for m := range deliveries {
-					in.arrivals <- arrival{m, time.Now(), d.Route} // there is room for all the broker may send
-				}
-			})
-		})
-	}
-	in.arrivals = make(chan arrival, room)
-	s.begin(func() { in.forward(consumers) })
-	return in, nil
-}
-
-// consume declares a queue and begins to consume it.
-func (l *listener) consume(ch *amqp091.Channel, q *queue, tag string, prefetch int) (<-chan amqp091.Delivery, error) {
-	if err := q.declare(ch); err != nil {
-		return nil, err
-	}
-	if err := ch.Qos(prefetch, 0, false); err != nil { // of the consumers that follow
-		return nil, fmt.Errorf("limit what comes ahead: %w", err)
-	}
-	deliveries, err := ch.Consume(q.name, tag, false, false, false, false, l.t.topology.consumerArgs())
-	if err != nil {
-		return nil, fmt.Errorf("consume %s: %w", q.name, err)
-	}
-	return deliveries, nil
-}
-
-// forward brings the messages of all consumers together until one of them ends,
-// which the broker does when its queue goes.
-func (in *intake) forward(consumers []func(*sync.WaitGroup)) {
-	var all sync.WaitGroup
-	for _, c := range consumers {
-		c(&all)
-	}
-	all.Wait()
-	close(in.arrivals)
+	return nil
 }
 
 // receive hands messages to handle until the listener is closed, when it returns
@@ -304,62 +222,6 @@ func (l *listener) next(ctx context.Context, in *intake) (oslo.Message, error) {
 		}
 	}
 }
-
-// take acknowledges a message, before anything is done on its account: nothing
-// is carried out twice. The broker does not say that it has an acknowledgement.
-// For work that others could be given instead, a question to the broker makes
-// sure: its answer says that all before it was read. Otherwise a process that
-// was stopped for a while would carry out what was given to another long since.
-// A message that has expired while it waited here is not live.
-func (in *intake) take(m arrival) (taken oslo.Message, live bool, err error) {
-	err = in.s.call("acknowledge a message", func() error {
-		if err := m.Ack(false); err != nil || m.route != oslo.RouteQueue {
-			return err
-		}
-		return in.ch.Qos(in.prefetch, 0, false) // of consumers that never come
-	})
-	if err != nil {
-		return oslo.Message{}, false, err
-	}
-	expiry, expires := expiration(m.Expiration)
-	if !expires {
-		return oslo.Message{Body: m.Body}, true, nil
-	}
-	left := expiry - time.Since(m.at)
-	return oslo.Message{Body: m.Body, Expiry: left}, left > 0, nil
-}
-
-// expiration reads the property of that name: milliseconds. The broker does not
-// say how much of it was spent in the queue.
-func expiration(text string) (d time.Duration, ok bool) {
-	ms, err := strconv.ParseUint(text, 10, 32) // the broker takes no more
-	if err != nil {
-		return 0, false
-	}
-	return time.Duration(ms) * time.Millisecond, true
-}
-
-// leave takes no more messages, gives back those that came ahead, and deletes
-// what was the listener's alone. A reply queue stays until it expires, as
-// Cinder's do: a Python service that still has a reply for it would try for a
-// minute.
-func (in *intake) leave(l *listener) {
-	_ = in.s.call("stop listening", func() error {
-		for _, d := range l.on {
-			if d.Route != oslo.RouteFanout {
-				continue
-			}
-			q := l.t.topology.queue(d, l.id)
-			if _, err := in.ch.QueueDelete(q.name, false, false, false); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// end closes the channel: the broker gives what was not acknowledged to others.
-func (in *intake) end() { _ = in.s.call("close a channel", in.ch.Close) }
 
 // stop takes no more messages.
 func (l *listener) stop() { l.cancel() }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,13 +21,17 @@ func cases() []contract {
 		{"messages keep their order", order},
 		{"a queue outlives its listeners", outlives},
 		{"an expired message is not delivered", expiry},
+		{"a message that expires behind another is not delivered", behind},
 		{"a message that is in time says how long it has left", left},
 		{"there must be a queue", undeliverable},
 		{"replies go to one client", replies},
 		{"a listener takes one message at a time", oneAtATime},
+		{"who is busy leaves work to others", busy},
 		{"every message is delivered once", once},
+		{"every message has its own outcome", outcomes},
 		{"a listener that closes waits for what it handles", waits},
 		{"a listener that closes waits only so long", waitsNoLonger},
+		{"a transport closes while messages are sent", closedUnderLoad},
 		{"a closed transport does nothing", closedTransport},
 		{"a context that has ended sends nothing", ended},
 	}
@@ -167,6 +170,28 @@ func expiry(b *bus) {
 	b.listen(to).gets("early", "late")
 }
 
+// behind is a message that a listener may have been given while it was at work
+// on another, and which it is too late for by then.
+func behind(b *bus) {
+	to := oslo.ToAny(b.topic)
+	got, release := make(chan string, 10), make(chan struct{})
+	b.listenWith(func(_ context.Context, m oslo.Message) {
+		got <- string(m.Body)
+		<-release
+	}, to)
+	b.send(to, "slow")
+	if first := <-got; first != "slow" {
+		b.Fatalf("got %q first", first)
+	}
+	b.sendExpiring(to, "expired", 50*time.Millisecond)
+	b.send(to, "late")
+	<-time.After(200 * time.Millisecond)
+	close(release)
+	if second := <-got; second != "late" {
+		b.Errorf("got %q second, want late", second)
+	}
+}
+
 func left(b *bus) {
 	in := b.listen(oslo.ToAny(b.topic))
 	b.sendExpiring(oslo.ToAny(b.topic), "x", time.Hour)
@@ -193,59 +218,6 @@ func replies(b *bus) {
 	b.send(oslo.ToReplies("reply_"+b.topic), "mine")
 	mine.gets("mine")
 	yours.gets("yours")
-}
-
-func oneAtATime(b *bus) {
-	var busy atomic.Bool
-	done := make(chan struct{}, 100)
-	b.listenWith(func(context.Context, oslo.Message) {
-		if busy.Swap(true) {
-			b.Error("two messages are handled at the same time")
-		}
-		<-time.After(time.Millisecond)
-		busy.Store(false)
-		done <- struct{}{}
-	}, oslo.Target{Topic: b.topic, Server: "one"}.Destinations()...)
-	for _, to := range []oslo.Destination{oslo.ToAny(b.topic), oslo.ToServer(b.topic, "one"), oslo.ToAll(b.topic)} {
-		for range 10 {
-			b.send(to, "x")
-		}
-	}
-	for range 30 {
-		<-done
-	}
-}
-
-func once(b *bus) {
-	const senders, each = 8, 50
-	got := make(chan string, 2*senders*each)
-	for i := range 4 {
-		b.listenWith(func(_ context.Context, m oslo.Message) { got <- string(m.Body) },
-			oslo.Target{Topic: b.topic, Server: fmt.Sprint(i)}.Destinations()...)
-	}
-	var sending sync.WaitGroup
-	for s := range senders {
-		sending.Go(func() {
-			for i := range each {
-				if err := b.Send(b.ctx, oslo.ToAny(b.topic), oslo.Message{Body: fmt.Appendf(nil, "%d-%d", s, i)}); err != nil {
-					b.Errorf("send: %v", err)
-				}
-			}
-		})
-	}
-	sending.Wait()
-	seen := map[string]bool{}
-	for range senders * each {
-		select {
-		case body := <-got:
-			if seen[body] {
-				b.Errorf("message %s came twice", body)
-			}
-			seen[body] = true
-		case <-b.ctx.Done():
-			b.Fatalf("%d of %d messages came", len(seen), senders*each)
-		}
-	}
 }
 
 func waits(b *bus) {
