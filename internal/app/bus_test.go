@@ -56,17 +56,25 @@ func TestAPIWithoutItsBroker(t *testing.T) {
 	}
 }
 
-// A service that is told to stop while it waits for its broker does.
-func TestServiceThatWaitsForItsBroker(t *testing.T) {
-	o := app.Options{Config: config.Default(), Scheduler: true, Sync: true, Log: &syncBuffer{}}
+// A service whose broker is away beats.
+func TestServiceWithoutItsBroker(t *testing.T) {
+	o := app.Options{Config: config.Default(), Scheduler: true, Sync: true}
 	o.Config.AuthStrategy, o.Config.Host = config.AuthNoauth, "host1"
 	o.Config.Database = config.URL("sqlite:///" + filepath.Join(t.TempDir(), "x.db"))
 	o.Config.TransportURL = config.URL("rabbit://guest:hunter2@" + nobody(t) + "/")
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error, 1)
-	go func() { _, err := app.New(ctx, o); failed <- err }()
-	cancel()
-	if err := <-failed; err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("stopped with %v", err)
+	logs := &syncBuffer{}
+	o.Log = logs
+	a, err := app.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Stop(context.WithoutCancel(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if log := logs.String(); strings.Contains(log, "hunter2") || !strings.Contains(log, "commands are taken once it is there") {
+		t.Errorf("the log says\n%s", log)
 	}
 }

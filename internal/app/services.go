@@ -65,12 +65,20 @@ func (a *App) service(binary, host string) agent.Options {
 	}
 }
 
+// served is a server, or none: a nil of its own type would look like one.
+func served[S agent.Server](s S, err error) (agent.Server, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 func (a *App) startScheduler(ctx context.Context) error {
 	o := a.service(cinder.BinaryScheduler, a.o.Config.Host)
 	s := agent.NewScheduler(agent.SchedulerOptions{
 		Options: o, View: Store(a.db),
 		Serve: func(ctx context.Context, s *agent.Scheduler) (agent.Server, error) {
-			return rpc.ServeScheduler(ctx, a.bus, o.Host, schedulerPort{s}, o.Loggers.Logger("stoker.rpc"))
+			return served(rpc.ServeScheduler(ctx, a.bus, o.Host, schedulerPort{s}, o.Loggers.Logger("stoker.rpc")))
 		},
 	})
 	if err := s.Start(ctx); err != nil {
@@ -85,7 +93,7 @@ func (a *App) startBackup(ctx context.Context) error {
 	b := agent.NewBackup(agent.BackupOptions{
 		Options: o, Driver: "stoker.backup.none", StatsInterval: a.o.Config.PollInterval,
 		Serve: func(ctx context.Context, b *agent.Backup) (agent.Server, error) {
-			return rpc.ServeBackup(ctx, a.bus, o.Host, b, o.Loggers.Logger("stoker.rpc"))
+			return served(rpc.ServeBackup(ctx, a.bus, o.Host, b, o.Loggers.Logger("stoker.rpc")))
 		},
 	})
 	if err := b.Start(ctx); err != nil {
@@ -108,7 +116,7 @@ func (a *App) startVolume(ctx context.Context, v Volume) error {
 		Options: o, Cluster: v.Cluster, Backend: backend,
 		StatsInterval: a.o.Config.PollInterval, ReplicationInterval: a.o.ReplicationInterval,
 		Serve: func(ctx context.Context, s *agent.Volume) (agent.Server, error) {
-			return rpc.ServeVolume(ctx, a.bus, v.Host, v.Cluster, s, o.Loggers.Logger("stoker.rpc"))
+			return served(rpc.ServeVolume(ctx, a.bus, v.Host, v.Cluster, s, o.Loggers.Logger("stoker.rpc")))
 		},
 	})
 	if err := s.Start(ctx); err != nil {
