@@ -15,7 +15,7 @@ import (
 // more evenly, a fleet would cost everybody more than it does here.
 const fleetTick = 500 * time.Millisecond
 
-// fleetBatch is how many services beat at once at the start.
+// fleetBatch is how many services register, and beat, at once at the start.
 const fleetBatch = 1000
 
 // FleetStore keeps the rows of a fleet.
@@ -58,11 +58,14 @@ func (f *Fleet) Start(ctx context.Context) error {
 	for i := range services {
 		services[i] = f.service(fmt.Sprintf("sim-%05d@mirror", i+1))
 	}
-	rows, err := f.o.Store.RegisterMany(ctx, services)
-	if err != nil {
-		return fmt.Errorf("register %d simulated services: %w", f.o.Size, err)
+	f.rows = nil
+	for batch := range slices.Chunk(services, fleetBatch) {
+		rows, err := f.o.Store.RegisterMany(ctx, batch)
+		if err != nil {
+			return fmt.Errorf("register %d simulated services: %w", f.o.Size, err)
+		}
+		f.rows = append(f.rows, rows...)
 	}
-	f.rows = rows
 	for batch := range slices.Chunk(f.rows, fleetBatch) {
 		f.beat(ctx, batch)
 	}
@@ -73,7 +76,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 		defer close(f.done)
 		task{every: fleetTick, do: f.turn}.run(run)
 	}()
-	f.o.Log.Info("Simulated services started.", "services", len(rows))
+	f.o.Log.Info("Simulated services started.", "services", len(f.rows))
 	return nil
 }
 

@@ -211,7 +211,7 @@ func (f *following) asks(v *cinder.Volume) bool {
 	case f.all:
 		return true
 	case f.active == "":
-		return v.Before != nil
+		return v.Before != nil && isAway(v)
 	case v.ReplicationStatus == cinder.ReplicationFailoverError:
 		return v.Before != nil // else it was somebody else's verdict
 	default:
@@ -219,11 +219,20 @@ func (f *following) asks(v *cinder.Volume) bool {
 	}
 }
 
+// isAway says whether a replicated volume's row says that it is at another site.
+func isAway(v *cinder.Volume) bool {
+	return v.ReplicationStatus == cinder.ReplicationFailedOver || v.ReplicationStatus == cinder.ReplicationFailoverError
+}
+
 // volume is what becomes of a volume.
 func (f *following) volume(was *cinder.Volume, verdict backend.Verdict) cinder.Volume {
 	switch {
 	case was.ReplicationStatus.Replicated() && f.asks(was):
 		return f.replicated(*was, verdict)
+	case was.ReplicationStatus.Replicated() && f.active == "" && !f.all && !isAway(was):
+		v := *was // brought back by another member
+		v.Before = nil
+		return v
 	case was.ReplicationStatus.Replicated():
 		return *was
 	case f.active != "":

@@ -36,6 +36,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"beats", beats},
 		{"visibility", visibility},
 		{"concurrency", concurrency},
+		{"registration against others", registrationRace},
 		{"failovers", failovers},
 	} {
 		t.Run(topic.name, func(t *testing.T) { topic.run(t, create) })

@@ -207,3 +207,44 @@ func concurrency(t *testing.T, create func(testing.TB) Database) {
 		return err
 	})
 }
+
+// registrationRace is starts of a service while somebody else has it fail over:
+// whichever comes first, the failover stands.
+func registrationRace(t *testing.T, create func(testing.TB) Database) {
+	t.Helper()
+	d := create(t)
+	starting, other := d.Open(t), d.Open(t)
+	for round := range 20 {
+		host := fmt.Sprintf("h%d@b", round)
+		s := volume(host)
+		id := register(t, starting, s).ID
+		s.ReplicationStatus = cinder.ReplicationDisabled // so that the start has something to write
+		var group errgroup.Group
+		group.Go(func() error {
+			_, err := starting.Register(t.Context(), s)
+			return err
+		})
+		group.Go(func() error {
+			for {
+				err := other.Update(t.Context(), func(tx *store.Tx) error {
+					rows, err := tx.Services(t.Context(), cinder.ServiceQuery{Host: &host})
+					if err != nil {
+						return err
+					}
+					now := rows[0]
+					now.ReplicationStatus = cinder.ReplicationFailingOver
+					return tx.SaveService(t.Context(), rows[0], now)
+				})
+				if cinder.KindOf(err) != cinder.KindConflict {
+					return err
+				}
+			}
+		})
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := row(t, other, id).ReplicationStatus; got != cinder.ReplicationFailingOver {
+			t.Fatalf("round %d: the row says %s: the start has written over a failover", round, got)
+		}
+	}
+}
