@@ -29,6 +29,7 @@ const (
 	textUndecodable   = "Error decoding your request. Either the URL or the request body contained characters that could not be decoded by Cinder."
 	textContentType   = "Unsupported Content-Type"
 	textUnknownAction = "Unknown action"
+	textRateLimited   = "This request was rate-limited."
 )
 
 // retryAfter is how many seconds a client should wait when something we need is
@@ -93,7 +94,7 @@ func faultName(status int) string {
 		return "itemNotFound"
 	case http.StatusConflict:
 		return "conflictingRequest"
-	case http.StatusRequestEntityTooLarge:
+	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
 		return "overLimit"
 	case http.StatusUnsupportedMediaType:
 		return "badMediaType"
@@ -106,6 +107,10 @@ func faultName(status int) string {
 
 // fault is the answer to a request that failed, and logs what the caller is not told.
 func (s *Server) fault(rq *request, err error) *answer {
+	if e, ok := errors.AsType[*limitedError](err); ok {
+		s.logFault(rq, http.StatusTooManyRequests, err)
+		return e.answer()
+	}
 	var status int
 	var text string
 	if e, ok := errors.AsType[*statusError](err); ok {
@@ -149,7 +154,10 @@ func (s *Server) logFault(rq *request, status int, err error) {
 		slog.String("request_id", rq.caller.RequestID), slog.String("operation", rq.operation), slog.Any("error", err))
 }
 
-func faultBody(status int, text string) []byte {
+func faultBody(status int, text string) []byte { return faultBodyAfter(status, text, "") }
+
+// faultBodyAfter is the body of a fault that ends by itself after so many seconds.
+func faultBodyAfter(status int, text, after string) []byte {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	var body any
 	if status == http.StatusUnauthorized { // by the identity service's middleware, in its own form
@@ -163,8 +171,9 @@ func faultBody(status int, text string) []byte {
 		type fault struct {
 			Code    int    `json:"code"`
 			Message string `json:"message"`
+			After   string `json:"retryAfter,omitempty"`
 		}
-		body = map[string]fault{faultName(status): {Code: status, Message: text}}
+		body = map[string]fault{faultName(status): {Code: status, Message: text, After: after}}
 	}
 	b, err := json.Marshal(body)
 	if err != nil { // cannot be: a map of strings and numbers

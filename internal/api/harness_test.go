@@ -51,6 +51,12 @@ type parts struct {
 	level     slog.Level
 	public    string
 	challenge string
+	proxy     bool
+	cors      api.CORS
+	maxBody   int64
+	rate      float64
+	burst     int
+	health    func(context.Context) []api.Part
 }
 
 func newRig(tb testing.TB, p parts) *rig {
@@ -98,7 +104,10 @@ func newRig(tb testing.TB, p parts) *rig {
 	if p.policy == nil {
 		p.policy = api.AllowAll{}
 	}
-	r.api, err = api.New(api.Options{Control: control.New(o), Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public, Challenge: p.challenge})
+	r.api, err = api.New(api.Options{
+		Control: control.New(o), Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public, Challenge: p.challenge,
+		ProxyHeaders: p.proxy, CORS: p.cors, MaxBody: p.maxBody, Rate: p.rate, Burst: p.burst, Health: p.health,
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}

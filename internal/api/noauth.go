@@ -40,8 +40,8 @@ func (NoAuth) Authenticate(r *http.Request) (cinder.Caller, error) {
 	return cinder.Caller{UserID: user, ProjectID: project, Roles: []string{"admin"}, IsAdmin: true, IsAdminProject: true}, nil
 }
 
-// greet gives a visitor without a token one, and the address to use it at.
-func (n NoAuth) greet(r *http.Request) http.Header {
+// greet gives a visitor without a token one, and the address below base to use it at.
+func (n NoAuth) greet(r *http.Request, base string) http.Header {
 	if r.Header.Get(headerToken) != "" {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (n NoAuth) greet(r *http.Request) http.Header {
 	if project == "" {
 		project = "admin"
 	}
-	address := baseURL(r, "") + root
+	address := base + root
 	if n.IncludeProject {
 		address += "/" + project
 	}

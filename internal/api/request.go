@@ -3,8 +3,8 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 
@@ -15,14 +15,12 @@ import (
 	"stoker/internal/cinder"
 )
 
-// maxBody is how long the body of a request may be: 112 KiB.
-const maxBody = 114688
-
 // request is what is known of a request, the more the further it got.
 type request struct {
 	http *http.Request
 	ctx  context.Context //nolint:containedctx // it lives as long as the request, and carries the caller
 	location
+	origin origin
 
 	caller  cinder.Caller
 	route   *route
@@ -50,19 +48,16 @@ type answer struct {
 func asJSON(body []byte) *answer { return &answer{status: http.StatusOK, body: body} }
 
 // newRequest begins a request: it gets its id, and the caller an address.
-func newRequest(r *http.Request) (*request, bool) {
+func (s *Server) newRequest(r *http.Request) (*request, bool) {
 	l, ok := locate(r.URL.Path)
-	rq := &request{http: r, location: l}
+	rq := &request{http: r, location: l, origin: originOf(r, s.o.ProxyHeaders)}
 	rq.caller.RequestID = r.Header.Get(headerRequestID)
 	if !wellFormedID(rq.caller.RequestID) {
 		rq.caller.RequestID = "req-" + uuid.NewString()
 	} else {
 		rq.caller.GlobalRequestID = rq.caller.RequestID
 	}
-	rq.caller.Address = r.RemoteAddr
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		rq.caller.Address = host
-	}
+	rq.caller.Address = rq.origin.address
 	rq.ctx = cinder.WithCaller(r.Context(), rq.caller)
 	return rq, ok
 }
@@ -100,7 +95,7 @@ func (s *Server) process(rq *request) (*answer, error) {
 			return nil, err
 		}
 	}
-	text, err := rq.readBody()
+	text, err := s.readBody(rq)
 	if err != nil {
 		return nil, err
 	}
@@ -165,24 +160,24 @@ func (rq *request) negotiate() error {
 	return err
 }
 
-func (rq *request) readBody() ([]byte, error) {
+func (s *Server) readBody(rq *request) ([]byte, error) {
 	if rq.http.Body == nil || rq.http.Body == http.NoBody {
 		return nil, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(rq.http.Body, maxBody+1))
+	text, err := io.ReadAll(io.LimitReader(rq.http.Body, s.o.MaxBody+1))
 	if err != nil {
 		return nil, cinder.Wrap(cinder.KindInvalid, err, "%s", textMalformedBody)
 	}
-	if len(text) > maxBody {
-		return nil, errTooLarge()
+	if int64(len(text)) > s.o.MaxBody {
+		return nil, s.errTooLarge()
 	}
 	return text, nil
 }
 
-func errTooLarge() error {
+func (s *Server) errTooLarge() error {
 	return &statusError{
 		http.StatusRequestEntityTooLarge,
-		"Request is too large. Larger than max_request_body_size (114688).",
+		fmt.Sprintf("Request is too large. Larger than max_request_body_size (%d).", s.o.MaxBody),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"stoker/internal/api/microversion"
@@ -51,7 +52,23 @@ type Options struct {
 	// PublicURL is what the links in answers begin with, without a slash at the
 	// end. "" is the address that the request was sent to.
 	PublicURL string
+	// ProxyHeaders says that Forwarded and X-Forwarded-* are a proxy's, and true.
+	ProxyHeaders bool
+	CORS         CORS
+	MaxBody      int64 // bytes of a request's body; 0 is 112 KiB
+
+	// Rate is how many requests a caller may send in a second; 0 is any number.
+	// Burst is how many of them at once.
+	Rate  float64
+	Burst int
+
+	// Health says how what the API needs does, for /healthcheck?detailed; nil is
+	// not told. It must return soon after ctx ends.
+	Health func(ctx context.Context) []Part
 }
+
+// defaultMaxBody is Cinder's: 112 KiB.
+const defaultMaxBody = 114688
 
 // Server answers requests. It is safe for concurrent use, and knows nothing that
 // another one would need.
@@ -63,6 +80,8 @@ type Server struct {
 	schemas   schema.Set
 	lists     *coalescer[listing, []byte]
 	kept      kept
+	rates     *rates
+	parts     *coalescer[struct{}, []Part]
 }
 
 // New makes a Server. It fails when a route asks for a schema that is not there.
@@ -75,7 +94,12 @@ func New(o Options) (*Server, error) {
 	if s.challenge == "" {
 		s.challenge = "Keystone"
 	}
+	if s.o.MaxBody == 0 {
+		s.o.MaxBody = defaultMaxBody
+	}
 	s.lists = newCoalescer(listTimeout, s.list)
+	s.parts = newCoalescer(healthTimeout, s.lookAt)
+	s.rates = newRates(o.Rate, o.Burst)
 	table := routes()
 	for i := range table {
 		if name := table[i].schema; name != "" && schemas[name] == nil {
@@ -88,12 +112,15 @@ func New(o Options) (*Server, error) {
 
 // Close ends what the server still does for requests that nobody waits for. It
 // is called after the last request was answered.
-func (s *Server) Close() { s.lists.close() }
+func (s *Server) Close() {
+	s.lists.close()
+	s.parts.close()
+}
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	rq, found := newRequest(r)
+	rq, found := s.newRequest(r)
 	a := s.answer(rq, found)
 	h := w.Header()
 	maps.Copy(h, a.header)
@@ -109,6 +136,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if _, said := h["Content-Type"]; !said {
 		h["Content-Type"] = []string{rq.mediaType(a.status)}
+	}
+	if !strings.HasPrefix(rq.path, healthPath) {
+		s.o.CORS.add(h, r)
 	}
 	if a.status != http.StatusNoContent {
 		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
@@ -158,14 +188,17 @@ func (s *Server) answer(rq *request, found bool) (a *answer) {
 // handle takes a request to its route: what is too large goes nowhere, nothing
 // under /v3 is told to who is nobody, and what leads nowhere is not found.
 func (s *Server) handle(rq *request, found bool) (*answer, error) {
-	if rq.http.ContentLength > maxBody {
-		return nil, errTooLarge()
+	if rq.http.ContentLength > s.o.MaxBody {
+		return nil, s.errTooLarge()
 	}
 	if a := s.greet(rq); a != nil {
 		return a, nil
 	}
 	if rq.versioned() {
 		if err := s.identify(rq); err != nil {
+			return nil, err
+		}
+		if err := s.limit(rq); err != nil {
 			return nil, err
 		}
 	}
@@ -183,7 +216,7 @@ func (s *Server) handle(rq *request, found bool) (*answer, error) {
 // greeter is an Authenticator that answers who comes to the door of the API
 // without a token, as noauth does.
 type greeter interface {
-	greet(r *http.Request) http.Header
+	greet(r *http.Request, base string) http.Header
 }
 
 // greet answers such a visitor (services.json, versions//v3); nil for everybody else.
@@ -192,7 +225,7 @@ func (s *Server) greet(rq *request) *answer {
 	if !ok || rq.path != root && rq.path != root+"/" {
 		return nil
 	}
-	h := g.greet(rq.http)
+	h := g.greet(rq.http, rq.origin.base)
 	if h == nil {
 		return nil
 	}

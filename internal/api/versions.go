@@ -11,9 +11,6 @@ import (
 	"stoker/internal/api/microversion"
 )
 
-// healthPath is where load balancers ask whether the process answers.
-const healthPath = "/healthcheck"
-
 // openAPIText is the document made from the routes; a test keeps it true.
 //
 //go:embed openapi.yaml
@@ -58,7 +55,7 @@ func (s *Server) discovery(rq *request, status int) (*answer, error) {
 		Updated: "2023-08-31T00:00:00Z", // of the newest microversion
 		Links: []link{
 			{Rel: "describedby", Type: "text/html", Href: "https://docs.openstack.org/"},
-			{Rel: "self", Href: baseURL(rq.http, s.o.PublicURL) + root + "/"},
+			{Rel: "self", Href: s.base(rq) + root + "/"},
 		},
 		MediaTypes: []mediaType{{Base: "application/json", Type: "application/vnd.openstack.volume+json;version=3"}},
 	}}})
@@ -68,37 +65,20 @@ func (s *Server) discovery(rq *request, status int) (*answer, error) {
 	return &answer{status: status, body: body}, nil
 }
 
-// baseURL is what links begin with: public or, when that is empty, the address
-// that the request was sent to.
-func baseURL(r *http.Request, public string) string {
-	if public != "" {
-		return public
+// base is what links begin with: the address that is made public or, when there
+// is none, that which the request was sent to.
+func (s *Server) base(rq *request) string {
+	if s.o.PublicURL != "" {
+		return s.o.PublicURL
 	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
+	return rq.origin.base
 }
 
 func (s *Server) toRoot(rq *request) (*answer, error) {
 	return &answer{status: http.StatusFound, header: http.Header{
-		"Location":     {baseURL(rq.http, s.o.PublicURL) + root + "/"},
+		"Location":     {s.base(rq) + root + "/"},
 		"Content-Type": {"text/plain; charset=utf8"},
 	}}, nil
-}
-
-// health says that the process answers, in the form that the client asks for:
-// a word, or JSON.
-func (s *Server) health(rq *request) (*answer, error) {
-	switch {
-	case rq.http.Method == http.MethodHead:
-		return &answer{status: http.StatusNoContent, header: http.Header{"Content-Type": nil}}, nil
-	case strings.HasPrefix(rq.http.Header.Get("Accept"), "application/json"):
-		return asJSON([]byte(`{"detailed": false, "reasons": ["OK"]}`)), nil
-	default:
-		return &answer{status: http.StatusOK, body: []byte("OK"), header: http.Header{"Content-Type": {"text/plain; charset=UTF-8"}}}, nil
-	}
 }
 
 func (s *Server) openAPI(*request) (*answer, error) {
