@@ -148,7 +148,7 @@ func (s *Server) listOperations(rq *request) (*answer, error) {
 	}{Operations: []operationView{}}
 	if len(ops) > selected.Limit {
 		ops = ops[:selected.Limit]
-		list.Links = []link{{Rel: "next", Href: baseURL(rq.http, s.o.PublicURL) + nextPage(rq.path, q, ops[len(ops)-1].ID)}}
+		list.Links = []link{{Rel: "next", Href: s.base(rq) + nextPage(rq.path, q, ops[len(ops)-1].ID)}}
 	}
 	now := time.Now()
 	for i := range ops {

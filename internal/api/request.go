@@ -71,7 +71,7 @@ func wellFormedID(id string) bool {
 	return uuid.Validate(bare) == nil
 }
 
-// identify finds out who asks.
+// identify finds out who asks, and whether he asks too often.
 func (s *Server) identify(rq *request) error {
 	c, err := s.o.Auth.Authenticate(rq.http)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Server) identify(rq *request) error {
 	c.RequestID, c.GlobalRequestID, c.Address = rq.caller.RequestID, rq.caller.GlobalRequestID, rq.caller.Address
 	rq.caller = c
 	rq.ctx = cinder.WithCaller(rq.ctx, c)
-	return nil
+	return s.limit(rq)
 }
 
 // process takes a request that has found its route through the checks that

@@ -198,9 +198,6 @@ func (s *Server) handle(rq *request, found bool) (*answer, error) {
 		if err := s.identify(rq); err != nil {
 			return nil, err
 		}
-		if err := s.limit(rq); err != nil {
-			return nil, err
-		}
 	}
 	if !found || !s.find(rq) {
 		return nil, errNotFound()

@@ -14,6 +14,7 @@ import (
 
 	"stoker/internal/control"
 	"stoker/internal/oslo"
+	"stoker/internal/policy"
 	"stoker/internal/rpc"
 	"stoker/internal/store"
 	"stoker/internal/telemetry"
@@ -31,7 +32,8 @@ type App struct {
 	client  *oslo.Client
 	rpc     *rpc.Client
 	control *control.Control
-	web     *web // nil without an API
+	web     *web             // nil without an API
+	policy  *policy.Enforcer // nil without an API
 
 	failed chan error // what ended the process, if anything did
 
@@ -187,7 +189,11 @@ func (a *App) URL() string {
 	if a.web == nil {
 		return ""
 	}
-	return "http://" + a.web.listener.Addr().String()
+	scheme := "http://"
+	if a.o.Config.Edge.UseSSL {
+		scheme = "https://"
+	}
+	return scheme + a.web.listener.Addr().String()
 }
 
 // Failed tells, once, why the process cannot go on.

@@ -46,6 +46,8 @@ type site struct {
 	*app.App
 	*client.Client
 	logs *syncBuffer
+
+	policyFile string // of one that guarded started
 }
 
 // standalone are options whose process can be started again in the same directory.

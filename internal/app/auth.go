@@ -21,7 +21,7 @@ func (a *App) guard(o api.Options) (api.Options, error) {
 	if err != nil {
 		return o, fmt.Errorf("[oslo_policy]: %w", err)
 	}
-	o.Policy = rules
+	a.policy, o.Policy = rules, rules
 	if c.Noauth() {
 		o.Auth = api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject}
 		return o, nil

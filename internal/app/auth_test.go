@@ -31,7 +31,9 @@ func guarded(t *testing.T, policy string) (*site, *keystonetest.Keystone, string
 		UserDomain: config.Domain{ID: "default"}, ProjectName: "service", ProjectDomain: config.Domain{ID: "default"},
 		Interface: "internal", CacheTime: 0, ServiceRoles: []string{"service"},
 	}
-	return start(t, o), fake, url
+	s := start(t, o)
+	s.policyFile = file
+	return s, fake, url
 }
 
 // ask lists the services with that token.

@@ -20,6 +20,7 @@ const (
 	readTimeout       = 30 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
+	maxStreams        = 100             // of one HTTP/2 connection
 	patience          = 3 * time.Second // with requests that are under way when the process stops
 )
 
@@ -42,7 +43,7 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		}
 		return nil
 	})
-	o, err := a.guard(api.Options{Control: a.control, Log: a.loggers.Logger("stoker.api")})
+	o, err := a.guard(a.edge(api.Options{Control: a.control, Log: a.loggers.Logger("stoker.api")}))
 	if err != nil {
 		return nil, err
 	}
@@ -51,13 +52,43 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		return nil, err
 	}
 	a.onStop("lists", func(context.Context) error { handler.Close(); return nil })
-	return &web{listener: l, server: &http.Server{
+	server := &http.Server{
 		Handler:           handler,
 		ErrorLog:          slog.NewLogLogger(a.loggers.Logger("stoker.http").Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		// A freeze may take the response timeout; what follows it is our own work.
 		WriteTimeout: c.ResponseTimeout + readTimeout,
-	}}, nil
+		HTTP2:        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ConnState:    newConnections(maxConnections).changed,
+	}
+	if c.Edge.UseSSL {
+		files, err := newCertificates(c.Edge, a.loggers.Logger("stoker.http"))
+		if err != nil {
+			return nil, err
+		}
+		server.TLSConfig = files.config()
+	}
+	return &web{listener: l, server: server}, nil
+}
+
+// edge fills in how the API meets its clients.
+func (a *App) edge(o api.Options) api.Options {
+	e := a.o.Config.Edge
+	o.ProxyHeaders, o.MaxBody, o.Rate, o.Burst = e.ProxyHeaders, int64(e.MaxBody), e.Rate, e.Burst
+	o.CORS = api.CORS{
+		Origins: e.CORS.Origins, Credentials: e.CORS.Credentials, Expose: e.CORS.ExposeHeaders,
+		MaxAge: e.CORS.MaxAge, Methods: e.CORS.Methods, Headers: e.CORS.Headers,
+	}
+	o.Health = a.health
+	return o
+}
+
+// serve answers requests until the server is shut down.
+func (w *web) serve() error {
+	if w.server.TLSConfig != nil {
+		return w.server.ServeTLS(w.listener, "", "")
+	}
+	return w.server.Serve(w.listener)
 }
 
 // listenError says in words for the operator why the port cannot be had.
@@ -77,7 +108,7 @@ func (w *web) start(a *App) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := w.server.Serve(w.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := w.serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("serve the API: %w", err)
 		}
 	}()
