@@ -17,7 +17,8 @@ type service struct {
 
 // load takes a row into a change: its recorded causes, made to agree with what
 // the row says (G4). While one of our own freezes or thaws is open the row is
-// half-way and says nothing: then the record is taken as it is. What a hung
+// half-way: then the record is taken as it is, and whether the row shows that the
+// command was carried out is noted, as the change may wipe that out. What a hung
 // process has carried out late is no change from elsewhere: the row is taken as it
 // was, and the watched operation knows that there is something to undo.
 func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []cinder.Operation) (*service, error) {
@@ -26,8 +27,8 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 		return nil, err
 	}
 	s := &service{was: row, row: row, causes: causes}
-	if touches(open, row.Binary, row.Host, cinder.OpFreeze, cinder.OpThaw) != nil {
-		return s, nil
+	if op := touches(open, row.Binary, row.Host, cinder.OpFreeze, cinder.OpThaw); op != nil {
+		return s, noteCarriedOut(ctx, tx, op, row)
 	}
 	watched, err := c.noteLate(ctx, tx, &s.row, open)
 	if watched || err != nil {

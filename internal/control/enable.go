@@ -62,6 +62,11 @@ func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, b
 		if err != nil {
 			return err
 		}
+		if kind == cinder.OpEnable { // is it frozen, or not? That is just being decided.
+			if err := (target{members: rows}).busy(open, cinder.OpFreeze, cinder.OpThaw); err != nil {
+				return err
+			}
+		}
 		op = c.operation(ctx, tx, c.newID(), kind)
 		op.Binary, op.Host, op.Detail = binary, rows[0].Host, detail
 		for _, row := range rows {

@@ -46,6 +46,9 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 		if err := c.applyFailover(ctx, tx, &rows); err != nil {
 			return err
 		}
+		if err := suspect(ctx, tx, rows, open); err != nil {
+			return err
+		}
 		mine.After = rows.before()
 		finish(&mine, tx, state, outcome)
 		seen = &mine

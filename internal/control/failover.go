@@ -94,7 +94,8 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if site != nil {
 			op.Detail = *site
 		}
-		op.Before, op.Shown = t.before(), t.before()
+		op.Before = t.before()
+		op.Shown = target{cluster: t.cluster, members: shown(t.members, open)}.before()
 		for i := range op.Shown.Services {
 			op.Shown.Services[i].ReplicationStatus = cinder.ReplicationFailingOver
 		}

@@ -164,6 +164,7 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 		case unsure:
 			state = cinder.OpWatched
 			mine.Progress.WatchUntil = tx.Now().Add(c.o.Watch)
+			mine.Progress.Late = suspects(mine, hidden(mine, rows))
 		}
 		if done {
 			state = cinder.OpDone
@@ -248,21 +249,36 @@ func restore(row *cinder.Service, states []cinder.ServiceState) {
 	}
 }
 
-// carriedOut says whether any row shows that the service did as it was told: it
-// wrote what nobody else has. A frozen one is disabled with the reason "frozen".
+// carriedOut says whether any row shows that the service did as it was told, or
+// has shown it before it was changed otherwise.
 func carriedOut(op cinder.Operation, rows target) bool {
-	for _, row := range rows.members {
-		for _, st := range op.Shown.Services { // follows what was acknowledged meanwhile
-			if st.ID != row.ID || st.Disabled == row.Disabled && equal(st.DisabledReason, row.DisabledReason) {
-				continue
-			}
-			frozen := row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFrozen
-			if frozen == (op.Kind == cinder.OpFreeze) {
-				return true
-			}
+	return len(op.Progress.Late) > 0 || slices.ContainsFunc(rows.members, func(row cinder.Service) bool { return shows(&op, &row) })
+}
+
+// shows says whether a row shows that its service did as it was told: it wrote
+// what nobody else has. A frozen one is disabled with the reason "frozen".
+func shows(op *cinder.Operation, row *cinder.Service) bool {
+	for _, st := range op.Shown.Services { // follows what was acknowledged meanwhile
+		if st.ID != row.ID || st.Disabled == row.Disabled && equal(st.DisabledReason, row.DisabledReason) {
+			continue
+		}
+		frozen := row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFrozen
+		if frozen == (op.Kind == cinder.OpFreeze) {
+			return true
 		}
 	}
 	return false
+}
+
+// noteCarriedOut notes in an open operation what a row shows that is about to be
+// changed.
+func noteCarriedOut(ctx context.Context, tx Tx, op *cinder.Operation, row cinder.Service) error {
+	if op.Progress.Undoing || slices.Contains(op.Progress.Late, row.Host) || !shows(op, &row) {
+		return nil
+	}
+	was := *op
+	op.Progress.Late = append(slices.Clip(was.Progress.Late), row.Host)
+	return tx.SaveOperation(ctx, was, *op)
 }
 
 // python spells a truth value as Cinder's messages do.

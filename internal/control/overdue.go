@@ -195,6 +195,9 @@ func (c *Control) lookAfterFailover(ctx context.Context, op cinder.Operation) er
 		if err := c.applyFailover(ctx, tx, &rows); err != nil {
 			return err
 		}
+		if err := suspect(ctx, tx, rows, open); err != nil {
+			return err
+		}
 		mine.After = rows.before()
 		finish(&mine, tx, state, was.Outcome+"; yet the service has gone on: "+outcome)
 		c.o.Log.WarnContext(ctx, "a failover that was put back has been carried out late: it stays", "operation", op.ID, "outcome", mine.Outcome)

@@ -87,6 +87,51 @@ func (c *Control) noteLate(ctx context.Context, tx Tx, row *cinder.Service, open
 	return false, nil
 }
 
+// suspect makes recovery undo what it watches on services that a failover has
+// moved: the service writes the same columns then, and what they said of a freeze
+// or thaw carried out before is lost. To undo what was never done does no harm.
+func suspect(ctx context.Context, tx Tx, rows target, open []cinder.Operation) error {
+	for _, op := range open {
+		if op.State != cinder.OpWatched || op.Kind != cinder.OpFreeze && op.Kind != cinder.OpThaw {
+			continue
+		}
+		was := op
+		op.Progress.Late = suspects(was, rows)
+		if len(op.Progress.Late) == len(was.Progress.Late) {
+			continue
+		}
+		if err := tx.SaveOperation(ctx, was, op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// suspects are the hosts of the operation that are among the rows, and those that
+// it has noted already.
+func suspects(op cinder.Operation, rows target) []string {
+	hosts := slices.Clone(op.Progress.Late)
+	for _, s := range rows.members {
+		if op.Touches(s.Binary, s.Host) && !slices.Contains(hosts, s.Host) {
+			hosts = append(hosts, s.Host)
+		}
+	}
+	return hosts
+}
+
+// hidden are the members that a failover has moved since the operation began.
+func hidden(op cinder.Operation, rows target) target {
+	var t target
+	for _, s := range rows.members {
+		if slices.ContainsFunc(op.Before.Services, func(st cinder.ServiceState) bool {
+			return st.ID == s.ID && (st.ReplicationStatus != s.ReplicationStatus || at(st.ActiveBackendID) != at(s.ActiveBackendID))
+		}) && s.ReplicationStatus != cinder.ReplicationFailingOver {
+			t.members = append(t.members, s)
+		}
+	}
+	return t
+}
+
 // lookWatched looks at a watched operation, and undoes what was carried out late.
 func (c *Control) lookWatched(ctx context.Context, op cinder.Operation) error {
 	if op.Kind == cinder.OpFailover {
@@ -124,7 +169,7 @@ func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (mine cind
 					hosts = append(hosts, row.Host)
 				}
 			}
-			if service == nil && slices.Contains(hosts, row.Host) {
+			if slices.Contains(hosts, row.Host) && (service == nil || !service.Up(now, c.o.DownTime)) {
 				service = &rows.members[i]
 			}
 			mine.Shown.Services = append(mine.Shown.Services, row.State())

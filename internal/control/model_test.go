@@ -1,0 +1,491 @@
+package control_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"stoker/internal/app"
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+	"stoker/internal/store"
+)
+
+// The times of the model.
+const (
+	simulatedTimeout = 20 * time.Second // rpc_response_timeout
+	simulatedDown    = 60 * time.Second
+	simulatedWatch   = 10 * time.Minute
+	gameLength       = 40 // steps, on average
+)
+
+// step is one move of a game: what is done, by whom, and how.
+type step struct{ Do, Who, How int }
+
+// moves are what steps may do; those that stand here more often come more often.
+func moves() []string {
+	return []string{
+		"freeze", "freeze", "freeze", "thaw", "thaw", "thaw", "disable", "enable", "enable", "failover", "failback", "list",
+		"serve", "serve", "serve", "serve", "serve", "raise", "refuse", "lose",
+		"hang", "go on", "go on", "kill", "restart", "restart", "look", "look", "look", "pass", "pass", "wait",
+		"kill api", "api dies soon", "abort",
+	}
+}
+
+// TestModel plays administrators, API processes and services against one another:
+// commands are delayed, lost, refused and carried out late, processes hang, and
+// die at any commit. After each step, what lists show is compared with a small
+// model of the rules (G1 to G6). In the end everything is brought back to life:
+// then nothing may be left open, and the backends must be as the rows say. What
+// callers have seen must be linearizable.
+//
+// STOKER_MODEL_STEPS says how many steps are taken, -rapid.seed from where.
+func TestModel(t *testing.T) {
+	total := 10_000
+	if text := os.Getenv("STOKER_MODEL_STEPS"); text != "" {
+		var err error
+		if total, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("STOKER_MODEL_STEPS: %v", err)
+		}
+	}
+	if testing.Short() {
+		total = 400
+	}
+	if err := flag.Set("rapid.checks", strconv.Itoa(max(1, total/gameLength))); err != nil {
+		t.Fatal(err)
+	}
+	steps := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
+		return step{
+			Do: rapid.IntRange(0, len(moves())-1).Draw(t, "do"), Who: rapid.IntRange(0, 11).Draw(t, "who"), How: rapid.IntRange(0, 5).Draw(t, "how"),
+		}
+	}), 1, 2*gameLength)
+	rapid.Check(t, func(rt *rapid.T) {
+		failovers := rapid.Bool().Draw(rt, "failovers")
+		if err := game(t, failovers, steps.Draw(rt, "steps")); err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
+
+// game plays one game, and says what went wrong in it.
+func game(t *testing.T, failovers bool, steps []step) error {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:///" + filepath.Join(t.TempDir(), "stoker.db")})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Sync(t.Context()); err != nil {
+		return err
+	}
+	synctest.Test(t, func(t *testing.T) { err = play(t.Context(), db, failovers, steps) })
+	return err
+}
+
+// player is a game under way.
+type player struct {
+	ctx       context.Context
+	w         *world
+	db        *store.DB
+	failovers bool
+	rules     rules
+	processes []*process
+	calls     []*call
+	born      int
+	trace     []string
+}
+
+// process is an API process.
+type process struct {
+	*control.Control
+	m    *mortal
+	name string
+}
+
+func (p *player) start() *process {
+	p.born++
+	m := &mortal{StorePort: app.Store(p.db)}
+	name := fmt.Sprintf("api-%d", p.born)
+	return &process{m: m, name: name, Control: control.New(control.Options{
+		Store: m, Fleet: mortalFleet{p.w, m}, Logs: &fleet{}, Loggers: &loggers{}, Log: slog.New(slog.DiscardHandler),
+		Host: "ctl", Owner: name, DownTime: simulatedDown, PoolsTimeout: time.Second, LogTimeout: time.Second,
+		ResponseTimeout: simulatedTimeout, FailoverExpiry: simulatedTimeout, FailoverDeadline: 5 * time.Minute,
+		Lease: 20 * time.Second, Watch: simulatedWatch,
+	})}
+}
+
+// call is what a caller waits for.
+type call struct {
+	move, host string
+	process    *process
+	began      int // the step
+	ended      int
+	done       chan struct{}
+	op         cinder.Operation
+	err        error
+}
+
+// request is what the journal knows the call by.
+func (c *call) request() string { return fmt.Sprintf("req-%d", c.began) }
+
+func play(ctx context.Context, db *store.DB, failovers bool, steps []step) error {
+	p := &player{ctx: ctx, db: db, failovers: failovers, w: newWorld(db)}
+	defer func() {
+		for _, x := range p.processes {
+			x.m.kill()
+		}
+		time.Sleep(time.Hour) //nolint:forbidigo // Time in the bubble is ours: whatever still waits ends.
+	}()
+	if err := p.w.populate(ctx); err != nil {
+		return err
+	}
+	for range 1 + len(steps)%3 {
+		p.processes = append(p.processes, p.start())
+	}
+	p.rules = newRules()
+	for i, s := range steps {
+		if err := p.take(i, s); err != nil {
+			return p.wrong(err)
+		}
+	}
+	if err := p.revive(); err != nil {
+		return p.wrong(err)
+	}
+	if failovers {
+		return nil
+	}
+	ops, err := db.Operations(ctx, cinder.OperationQuery{})
+	if err != nil {
+		return err
+	}
+	p.rules.settled(ops)
+	if err := linearizable(p.rules.history); err != nil {
+		return p.wrong(err)
+	}
+	return nil
+}
+
+func (p *player) wrong(err error) error {
+	return fmt.Errorf("%w\nafter:\n  %s", err, strings.Join(p.trace, "\n  "))
+}
+
+// take takes one step, and checks the rules.
+func (p *player) take(i int, s step) error {
+	beats, err := p.heartbeats()
+	if err != nil {
+		return err
+	}
+	move := moves()[s.Do]
+	if !p.failovers && (move == "failover" || move == "failback") {
+		move = "list"
+	}
+	host := p.w.hosts()[s.Who%3]
+	x := p.processes[(s.Who/3)%len(p.processes)]
+	p.trace = append(p.trace, fmt.Sprintf("%2d %s %s (%s, %d)", i, move, host, x.name, s.How))
+	if err := p.move(i, move, host, x, s.How); err != nil {
+		return fmt.Errorf("%s: %w", move, err)
+	}
+	synctest.Wait()
+	if err := p.collect(i); err != nil {
+		return err
+	}
+	if move != "pass" && move != "wait" && move != "restart" {
+		after, err := p.heartbeats()
+		if err != nil {
+			return err
+		}
+		if after != beats {
+			return fmt.Errorf("G5: a heartbeat was written: %s, before %s", after, beats)
+		}
+	}
+	return p.check(i)
+}
+
+func (p *player) move(i int, move, host string, x *process, how int) error {
+	w := p.w
+	switch move {
+	case "freeze", "thaw", "disable", "enable", "failover", "failback", "abort":
+		if len(p.calls) < 4 {
+			p.call(i, move, host, x, how)
+		}
+	case "serve", "raise", "refuse", "lose":
+		how := map[string]string{"serve": "done", "raise": "raise", "refuse": "refuse", "lose": "lost"}[move]
+		_, err := w.serve(host, how)
+		return err
+	case "hang":
+		w.hang(host)
+	case "go on":
+		return w.goOn(host)
+	case "kill":
+		w.kill(host)
+	case "restart":
+		return w.restart(host)
+	case "look":
+		p.look(x)
+	case "pass":
+		return w.pass(time.Duration(1+how) * time.Second)
+	case "wait":
+		return w.pass(time.Duration(10+how*10) * time.Second)
+	case "kill api":
+		p.replace(x)
+	case "api dies soon":
+		x.m.mu.Lock()
+		x.m.budget = 1 + how%3
+		x.m.mu.Unlock()
+	}
+	return nil
+}
+
+// look lets a process recover what there is to recover. Commands that it sends
+// wait for later steps.
+func (p *player) look(x *process) {
+	go func() { _ = x.Look(p.ctx) }()
+}
+
+// replace kills a process and starts another one.
+func (p *player) replace(x *process) {
+	x.m.kill()
+	for j := range p.processes {
+		if p.processes[j] == x {
+			p.processes[j] = p.start()
+		}
+	}
+}
+
+// call begins what a caller wants.
+func (p *player) call(i int, move, host string, x *process, how int) {
+	c := &call{move: move, host: host, process: x, began: i, ended: -1, done: make(chan struct{})}
+	p.calls = append(p.calls, c)
+	sel := control.Selector{Host: host}
+	ctx := cinder.WithCaller(p.ctx, cinder.Caller{RequestID: c.request()})
+	go func() {
+		defer close(c.done)
+		switch move {
+		case "freeze":
+			c.op, c.err = x.Freeze(ctx, sel)
+		case "thaw":
+			c.op, c.err = x.Thaw(ctx, sel)
+		case "disable":
+			reason := fmt.Sprintf("reason %d", i)
+			c.op, c.err = x.DisableWithReason(ctx, host, cinder.BinaryVolume, &reason)
+		case "enable":
+			c.op, c.err = x.Enable(ctx, host, cinder.BinaryVolume)
+		case "failover":
+			site := []string{"site-b", "site-c"}[how%2]
+			c.op, c.err = x.Failover(ctx, sel, &site)
+		case "failback":
+			c.op, c.err = x.Failover(ctx, sel, new("default"))
+		case "abort":
+			c.op, c.err = p.abort(x)
+		}
+	}()
+}
+
+// abort aborts the oldest operation that is open, if any is.
+func (p *player) abort(x *process) (cinder.Operation, error) {
+	ops, err := x.Operations(p.ctx, cinder.OperationQuery{State: new("open")})
+	if err != nil || len(ops) == 0 {
+		return cinder.Operation{}, err
+	}
+	return x.Abort(p.ctx, ops[len(ops)-1].ID)
+}
+
+// collect takes in the calls that have been answered, and checks that the answers
+// agree with the journal.
+func (p *player) collect(i int) error {
+	var waiting []*call
+	for _, c := range p.calls {
+		select {
+		case <-c.done:
+			c.ended = i
+			if err := p.answered(c); err != nil {
+				return err
+			}
+		default:
+			waiting = append(waiting, c)
+		}
+	}
+	p.calls = waiting
+	// A process that has died is replaced: somebody always is.
+	for _, x := range p.processes {
+		if x.m.dies() {
+			p.replace(x)
+		}
+	}
+	return nil
+}
+
+func (p *player) answered(c *call) error {
+	p.rules.note(c)
+	if c.process.m.dies() || c.op.ID == "" || c.move == "abort" {
+		return nil
+	}
+	op, err := p.db.Operation(p.ctx, c.op.ID)
+	if err != nil {
+		return fmt.Errorf("G6: %s was answered, and is not in the journal: %w", c.move, err)
+	}
+	switch kind := cinder.KindOf(c.err); {
+	case c.err == nil && c.move != "failover" && c.move != "failback" && op.State != cinder.OpDone:
+		return fmt.Errorf("G2: %s of %s succeeded, and is %s: %s", c.move, c.host, op.State, op.Outcome)
+	case c.err != nil && kind != cinder.KindTimeout && kind != cinder.KindInternal && op.State == cinder.OpDone:
+		return fmt.Errorf("G2: %s of %s failed (%w), and is done", c.move, c.host, c.err)
+	}
+	return nil
+}
+
+// heartbeats are those of all rows, as text.
+func (p *player) heartbeats() (string, error) {
+	v, err := p.db.View(p.ctx, cinder.ServiceQuery{})
+	if err != nil {
+		return "", err
+	}
+	var all strings.Builder
+	for _, s := range v.Services {
+		fmt.Fprintf(&all, "%s %d %d; ", s.Host, s.UpdatedAt.Unix(), s.ReportCount)
+	}
+	return all.String(), nil
+}
+
+// check compares what a list shows with the rules.
+func (p *player) check(i int) error {
+	ops, err := p.db.Operations(p.ctx, cinder.OperationQuery{})
+	if err != nil {
+		return err
+	}
+	p.rules.learn(ops)
+	l, err := p.start().Services(p.ctx, cinder.ServiceQuery{})
+	if err != nil {
+		return err
+	}
+	p.rules.listed(i, l.Services)
+	return p.rules.hold(l.Services, ops)
+}
+
+// revive brings everything back to life, as operators would, and waits for the
+// end of all that is under way: that there is one is G3.
+func (p *player) revive() error {
+	p.trace = append(p.trace, "everything is brought back to life")
+	for _, host := range p.w.hosts() {
+		if err := p.w.goOn(host); err != nil {
+			return err
+		}
+		if err := p.w.restart(host); err != nil {
+			return err
+		}
+	}
+	const rounds = 400
+	for round := range rounds {
+		open, err := p.unsettled(cinder.OpOpen)
+		if err != nil {
+			return err
+		}
+		watched, err := p.unsettled(cinder.OpWatched)
+		if err != nil {
+			return err
+		}
+		if len(open)+len(watched)+len(p.calls) == 0 && p.w.idle() && round > 10 {
+			break
+		}
+		if round == rounds-1 {
+			return fmt.Errorf("G3: not settled in the end: open %+v, watched %+v", open, watched)
+		}
+		if round%60 == 30 { // those that nothing moves are restarted
+			if err := p.restartStuck(); err != nil {
+				return err
+			}
+		}
+		for _, x := range p.processes {
+			p.look(x)
+		}
+		synctest.Wait()
+		for _, host := range p.w.hosts() {
+			if _, err := p.w.serve(host, "done"); err != nil {
+				return err
+			}
+		}
+		synctest.Wait()
+		if err := p.w.pass(5 * time.Second); err != nil {
+			return err
+		}
+		synctest.Wait()
+		if err := p.collect(1000 + round); err != nil {
+			return err
+		}
+		if err := p.check(1000 + round); err != nil {
+			return err
+		}
+	}
+	return p.end()
+}
+
+func (p *player) unsettled(state cinder.OperationState) ([]cinder.Operation, error) {
+	return p.db.Operations(p.ctx, cinder.OperationQuery{State: new(string(state))})
+}
+
+// restartStuck restarts services that are failing over and have nothing in hand:
+// their command was lost, and only a restart proves that.
+func (p *player) restartStuck() error {
+	v, err := p.db.View(p.ctx, cinder.ServiceQuery{})
+	if err != nil {
+		return err
+	}
+	for _, s := range v.Services {
+		if s.ReplicationStatus == cinder.ReplicationFailingOver {
+			p.w.kill(s.Host)
+			if err := p.w.restart(s.Host); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// end compares the backends with the rows, once all is over.
+func (p *player) end() error {
+	v, err := p.db.Clusters(p.ctx, cinder.ClusterQuery{})
+	if err != nil {
+		return err
+	}
+	services, err := p.db.View(p.ctx, cinder.ServiceQuery{})
+	if err != nil {
+		return err
+	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	for _, row := range services.Services {
+		s := p.w.services[row.Host]
+		backend := p.w.backends[s.queue()]
+		active := ""
+		if row.ActiveBackendID != nil {
+			active = *row.ActiveBackendID
+		}
+		switch {
+		case p.rules.spoiled[s.queue()]:
+		case backend.frozen != row.Frozen:
+			return fmt.Errorf("G2: in the end the backend of %s is frozen: %v, and its row says %v", row.Host, backend.frozen, row.Frozen)
+		case backend.site != active || s.site != active:
+			return fmt.Errorf("G3: in the end the backend of %s is on %q, the driver takes it to be on %q, and its row says %q", row.Host, backend.site, s.site, active)
+		case row.ReplicationStatus == cinder.ReplicationFailingOver:
+			return fmt.Errorf("G3: in the end %s is failing over", row.Host)
+		case row.Disabled && row.DisabledReason != nil && *row.DisabledReason == "frozen" && !row.Frozen:
+			return fmt.Errorf("G2: in the end %s is disabled for a freeze that is none", row.Host)
+		}
+	}
+	cl := v.Clusters[0]
+	for _, m := range v.Members {
+		if m.Frozen != cl.Frozen || m.ReplicationStatus != cl.ReplicationStatus && cl.ReplicationStatus != cinder.ReplicationFailoverError {
+			return fmt.Errorf("G2: in the end %s is %s, and its cluster %s, frozen %v", m.Host, says(m), cl.ReplicationStatus, cl.Frozen)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,501 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"stoker/internal/app"
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+	"stoker/internal/store"
+)
+
+// A world is what the model test plays with: services that do to their rows what
+// Python ones do (BEHAVIOUR.md), with their backends, and the queues before them.
+// Nothing in it happens by itself.
+type world struct {
+	db *store.DB
+
+	mu       sync.Mutex // guards what follows
+	services map[string]*simulated
+	backends map[string]*simulatedBackend // by queue
+	queues   map[string][]*simulatedCommand
+}
+
+// simulated is a service process.
+type simulated struct {
+	host, cluster string
+	row           int64
+	state         string // alive, hung or dead
+	held          []*simulatedCommand
+	site          string // where its driver takes the backend to be
+}
+
+func (s *simulated) queue() string {
+	if s.cluster != "" {
+		return s.cluster
+	}
+	return s.host
+}
+
+// simulatedBackend is the truth.
+type simulatedBackend struct {
+	frozen bool
+	site   string // "" is the primary one
+}
+
+type simulatedCommand struct {
+	kind    string
+	site    string
+	outcome cinder.FailoverOutcome // of failover_completed
+	expires time.Time
+	answer  chan error
+}
+
+func newWorld(db *store.DB) *world {
+	return &world{
+		db: db, services: map[string]*simulated{}, queues: map[string][]*simulatedCommand{},
+		backends: map[string]*simulatedBackend{alpha: {}, "mycl@alpha": {}},
+	}
+}
+
+// populate starts the services.
+func (w *world) populate(ctx context.Context) error {
+	for _, host := range w.hosts() {
+		s := &simulated{host: host, state: "alive"}
+		if host != alpha {
+			s.cluster = "mycl@alpha"
+		}
+		row, err := w.db.Register(ctx, cinder.Service{
+			Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova", Cluster: s.cluster,
+			ReplicationStatus: cinder.ReplicationEnabled, RPCVersion: "3.18", ObjectVersion: "1.39",
+		})
+		if err != nil {
+			return err
+		}
+		s.row = row.ID
+		w.services[host] = s
+	}
+	return w.writeCluster("mycl@alpha", func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationEnabled })
+}
+
+// consumer says whether anybody takes what is in the queue.
+func (w *world) consumer(queue string) bool {
+	for _, s := range w.services {
+		if s.state != "dead" && (s.host == queue || s.cluster == queue) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) send(s cinder.Service, cmd *simulatedCommand) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.consumer(s.QueueHost()) {
+		return cinder.Errorf(cinder.KindUndeliverable, "nobody listens")
+	}
+	w.queues[s.QueueHost()] = append(w.queues[s.QueueHost()], cmd)
+	return nil
+}
+
+func (w *world) call(ctx context.Context, s cinder.Service, kind string) error {
+	deadline, _ := ctx.Deadline()
+	cmd := &simulatedCommand{kind: kind, expires: deadline, answer: make(chan error, 1)}
+	if err := w.send(s, cmd); err != nil {
+		return err
+	}
+	select {
+	case err := <-cmd.answer:
+		return err
+	case <-ctx.Done():
+		return cinder.Errorf(cinder.KindTimeout, "no answer")
+	}
+}
+
+func (w *world) Freeze(ctx context.Context, s cinder.Service) error { return w.call(ctx, s, "freeze") }
+
+func (w *world) Thaw(ctx context.Context, s cinder.Service) error { return w.call(ctx, s, "thaw") }
+
+func (w *world) Failover(_ context.Context, s cinder.Service, target *string) error {
+	site := "site-b"
+	if target != nil {
+		site = *target
+	}
+	return w.send(s, &simulatedCommand{kind: "failover", site: site, expires: time.Now().Add(simulatedTimeout), answer: make(chan error, 1)})
+}
+
+func (w *world) FailoverCompleted(_ context.Context, cluster string, o cinder.FailoverOutcome) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.completed(cluster, o)
+}
+
+// completed tells those who live, and lets those who hang hear of it later.
+func (w *world) completed(cluster string, o cinder.FailoverOutcome) error {
+	var errs []error
+	for _, host := range w.hosts() {
+		s := w.services[host]
+		switch {
+		case s.cluster != cluster:
+		case s.state == "alive":
+			errs = append(errs, w.follow(s, o))
+		case s.state == "hung":
+			s.held = append(s.held, &simulatedCommand{kind: "completed", outcome: o, answer: make(chan error, 1)})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (w *world) follow(s *simulated, o cinder.FailoverOutcome) error {
+	if o.ActiveBackendID != nil {
+		s.site = *o.ActiveBackendID
+	}
+	return w.write(s, func(r *cinder.Service) { arrive(r, o) })
+}
+
+func arrive(r *cinder.Service, o cinder.FailoverOutcome) {
+	if o.ReplicationStatus != "" {
+		r.ReplicationStatus = o.ReplicationStatus
+	}
+	if o.ActiveBackendID != nil {
+		r.ActiveBackendID = o.ActiveBackendID
+	}
+	if o.Disabled != nil {
+		r.Disabled, r.ModifiedAt = *o.Disabled, time.Now()
+	}
+	if o.DisabledReason != nil {
+		r.DisabledReason = o.DisabledReason
+	}
+}
+
+func (w *world) Listening(_ context.Context, s cinder.Service) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.consumer(s.QueueHost()), nil
+}
+
+func (w *world) Targets(cinder.Service) []string              { return []string{"site-b", "site-c"} }
+func (w *world) Pools(context.Context) ([]cinder.Pool, error) { return nil, nil }
+func (w *world) hosts() []string                              { return []string{alpha, "nodea@alpha", "nodeb@alpha"} }
+
+func (w *world) write(s *simulated, f func(*cinder.Service)) error {
+	return w.db.Update(context.Background(), func(tx *store.Tx) error {
+		rows, err := tx.Services(context.Background(), cinder.ServiceQuery{Host: &s.host})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		now := rows[0]
+		f(&now)
+		return tx.SaveService(context.Background(), rows[0], now)
+	})
+}
+
+func (w *world) writeCluster(name string, f func(*cinder.Cluster)) error {
+	return w.db.Update(context.Background(), func(tx *store.Tx) error {
+		was, err := tx.Cluster(context.Background(), name, cinder.BinaryVolume)
+		if err != nil {
+			return err
+		}
+		now := was
+		f(&now)
+		return tx.SaveCluster(context.Background(), was, now)
+	})
+}
+
+// next takes the next command that has not expired out of the queues of a service.
+func (w *world) next(s *simulated) *simulatedCommand {
+	for _, queue := range []string{s.host, s.queue()} {
+		for len(w.queues[queue]) > 0 {
+			cmd := w.queues[queue][0]
+			w.queues[queue] = w.queues[queue][1:]
+			if time.Now().Before(cmd.expires) {
+				return cmd
+			}
+		}
+	}
+	return nil
+}
+
+// serve lets a service take a command and, unless it hangs, carry it out: how
+// says what becomes of it.
+func (w *world) serve(host, how string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.services[host]
+	if s.state == "dead" {
+		return false, nil
+	}
+	cmd := w.next(s)
+	switch {
+	case cmd == nil:
+		return false, nil
+	case s.state == "hung":
+		s.held = append(s.held, cmd)
+		return true, nil
+	default:
+		return true, w.carryOut(s, cmd, how)
+	}
+}
+
+func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) error {
+	backend := w.backends[s.queue()]
+	answer := func(err error) {
+		if how != "lost" {
+			cmd.answer <- err
+		}
+	}
+	switch {
+	case cmd.kind == "completed":
+		return w.follow(s, cmd.outcome)
+	case cmd.kind == "failover":
+		return w.failover(s, cmd, how)
+	case how == "raise":
+		answer(cinder.Errorf(cinder.KindRemote, "boom"))
+		return nil
+	case how == "refuse" && cmd.kind == "thaw":
+		answer(cinder.Errorf(cinder.KindConflict, "the array is rebuilding"))
+		return nil
+	}
+	backend.frozen = cmd.kind == "freeze"
+	err := w.write(s, func(r *cinder.Service) {
+		r.Disabled, r.DisabledReason, r.ModifiedAt = backend.frozen, new(""), time.Now()
+		if backend.frozen {
+			r.DisabledReason = new("frozen")
+		}
+	})
+	answer(nil)
+	return err
+}
+
+func (w *world) failover(s *simulated, cmd *simulatedCommand, how string) error {
+	backend := w.backends[s.queue()]
+	var o cinder.FailoverOutcome
+	yes, no, none, over := true, false, "", "failed-over"
+	site := cmd.site
+	switch {
+	case how == "raise":
+		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailoverError, Disabled: &yes}
+	case how == "refuse":
+		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled}
+		if backend.site != "" {
+			o.ReplicationStatus = cinder.ReplicationFailedOver
+		}
+	case site == "default":
+		backend.site, s.site = "", ""
+		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled, ActiveBackendID: &none, Disabled: &no, DisabledReason: &none}
+	default:
+		backend.site, s.site = site, site
+		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailedOver, ActiveBackendID: &site, Disabled: &yes, DisabledReason: &over}
+	}
+	if s.cluster == "" {
+		return w.write(s, func(r *cinder.Service) {
+			frozen := r.Frozen && o.Disabled != nil && !*o.Disabled
+			arrive(r, o)
+			if frozen { // a way back of a frozen service leaves it disabled for that
+				r.Disabled, r.DisabledReason = true, new("frozen")
+			}
+		})
+	}
+	err := w.writeCluster(s.cluster, func(c *cinder.Cluster) {
+		c.ReplicationStatus = o.ReplicationStatus
+		if o.ActiveBackendID != nil {
+			c.ActiveBackendID = o.ActiveBackendID
+		}
+		if o.Disabled != nil {
+			c.Disabled = *o.Disabled
+		}
+		if o.DisabledReason != nil {
+			c.DisabledReason = o.DisabledReason
+		}
+	})
+	if how == "lost" { // it dies before it tells the others
+		s.state, s.held = "dead", nil
+		return err
+	}
+	return errors.Join(err, w.completed(s.cluster, o))
+}
+
+// hang stops a process as SIGSTOP does; what it holds it holds.
+func (w *world) hang(host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.services[host]; s.state == "alive" {
+		s.state = "hung"
+	}
+}
+
+// goOn ends that: what is held is carried out, however late it is.
+func (w *world) goOn(host string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.services[host]
+	if s.state != "hung" {
+		return nil
+	}
+	s.state = "alive"
+	held := s.held
+	s.held = nil
+	var errs []error
+	for _, cmd := range held {
+		errs = append(errs, w.carryOut(s, cmd, "done"))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *world) kill(host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.services[host].state, w.services[host].held = "dead", nil
+}
+
+// restart starts a dead process: it takes any failover for over but one that has
+// succeeded, and writes that into the row of its cluster, too.
+func (w *world) restart(host string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.services[host]
+	if s.state != "dead" {
+		return nil
+	}
+	s.state = "alive"
+	reset := false
+	err := w.write(s, func(r *cinder.Service) {
+		s.site = ""
+		if r.ActiveBackendID != nil {
+			s.site = *r.ActiveBackendID
+		}
+		if reset = r.ReplicationStatus != cinder.ReplicationFailedOver; reset {
+			r.ReplicationStatus = cinder.ReplicationEnabled
+		}
+	})
+	if s.cluster != "" && reset {
+		err = errors.Join(err, w.writeCluster(s.cluster, func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationEnabled }))
+	}
+	_, beat := w.db.Beat(context.Background(), s.row)
+	return errors.Join(err, beat)
+}
+
+// pass lets time pass, with the heartbeats of those who live.
+func (w *world) pass(d time.Duration) error {
+	var errs []error
+	for d > 0 {
+		nap := min(d, 10*time.Second)
+		d -= nap
+		time.Sleep(nap) //nolint:forbidigo // Time in the bubble is ours.
+		w.mu.Lock()
+		for _, host := range w.hosts() {
+			if s := w.services[host]; s.state == "alive" {
+				_, err := w.db.Beat(context.Background(), s.row)
+				errs = append(errs, err)
+			}
+		}
+		w.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// idle says whether no queue holds anything that can still be carried out.
+func (w *world) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, q := range w.queues {
+		if slices.ContainsFunc(q, func(c *simulatedCommand) bool { return time.Now().Before(c.expires) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// mortal is the store as a process has it that may die: after so many commits,
+// or when it is killed. Then nothing of what it does has any effect.
+type mortal struct {
+	app.StorePort
+
+	mu     sync.Mutex // guards what follows
+	dead   bool
+	budget int // commits until it dies; 0 is never
+}
+
+var errDead = errors.New("this process is dead")
+
+func (m *mortal) kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dead = true
+}
+
+func (m *mortal) dies() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dead
+}
+
+func (m *mortal) Update(ctx context.Context, fn func(control.Tx) error) error {
+	if m.dies() {
+		return errDead
+	}
+	err := m.StorePort.Update(ctx, fn)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil && m.budget > 0 {
+		if m.budget--; m.budget == 0 {
+			m.dead = true
+		}
+	}
+	if m.dead {
+		return errDead
+	}
+	return err
+}
+
+func (m *mortal) View(ctx context.Context, q cinder.ServiceQuery) (*control.View, error) {
+	if m.dies() {
+		return nil, errDead
+	}
+	return m.StorePort.View(ctx, q)
+}
+
+func (m *mortal) Clusters(ctx context.Context, q cinder.ClusterQuery) (*control.ClusterView, error) {
+	if m.dies() {
+		return nil, errDead
+	}
+	return m.StorePort.Clusters(ctx, q)
+}
+
+// mortalFleet sends nothing for a process that is dead.
+type mortalFleet struct {
+	*world
+	m *mortal
+}
+
+func (f mortalFleet) Freeze(ctx context.Context, s cinder.Service) error {
+	if f.m.dies() {
+		return errDead
+	}
+	return f.world.Freeze(ctx, s)
+}
+
+func (f mortalFleet) Thaw(ctx context.Context, s cinder.Service) error {
+	if f.m.dies() {
+		return errDead
+	}
+	return f.world.Thaw(ctx, s)
+}
+
+func (f mortalFleet) Failover(ctx context.Context, s cinder.Service, target *string) error {
+	if f.m.dies() {
+		return errDead
+	}
+	return f.world.Failover(ctx, s, target)
+}
+
+func (f mortalFleet) FailoverCompleted(ctx context.Context, cluster string, o cinder.FailoverOutcome) error {
+	if f.m.dies() {
+		return errDead
+	}
+	return f.world.FailoverCompleted(ctx, cluster, o)
+}
