@@ -318,3 +318,19 @@ func TestStopAnswersWhatIsUnderWay(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Links lead to where clients reach the API.
+func TestPublicEndpoint(t *testing.T) {
+	o := standalone(t, t.TempDir())
+	o.Config.PublicEndpoint = "https://volume.example.com/block/"
+	s := start(t, o)
+	res, err := http.Get(s.URL() + "/") //nolint:noctx // A test.
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || !strings.Contains(string(text), `"https://volume.example.com/block/v3/"`) {
+		t.Errorf("%v: %s", err, text)
+	}
+}

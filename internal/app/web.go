@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -79,6 +80,7 @@ func (a *App) edge(o api.Options) api.Options {
 		Origins: e.CORS.Origins, Credentials: e.CORS.Credentials, Expose: e.CORS.ExposeHeaders,
 		MaxAge: e.CORS.MaxAge, Methods: e.CORS.Methods, Headers: e.CORS.Headers,
 	}
+	o.PublicURL = strings.TrimRight(a.o.Config.PublicEndpoint, "/")
 	o.Health = a.health
 	return o
 }
