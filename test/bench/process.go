@@ -104,8 +104,10 @@ func freeAddress(ctx context.Context) (string, error) {
 }
 
 // resident is the most memory the process has had, in bytes; 0 where the system does not say.
-func (p *process) resident() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+func (p *process) resident() int64 { return resident(p.cmd.Process.Pid) }
+
+func resident(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
