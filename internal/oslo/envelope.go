@@ -29,6 +29,7 @@ func seal(inner any) ([]byte, error) {
 // open takes the inner object out of its envelope. A body without one is the
 // inner object itself (WIRE.md, section 3).
 func open(body []byte) ([]byte, error) {
+	body = standard(body)
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
 		return nil, fmt.Errorf("envelope: %w", err)
@@ -41,6 +42,6 @@ func open(body []byte) ([]byte, error) {
 	case e.Message == nil:
 		return nil, errors.New("envelope: there is no message in it")
 	default:
-		return []byte(*e.Message), nil
+		return standard([]byte(*e.Message)), nil
 	}
 }

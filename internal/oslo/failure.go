@@ -43,7 +43,7 @@ func decodeFailure(raw json.RawMessage) (*Failure, error) {
 		return nil, fmt.Errorf("failure: %w", err)
 	}
 	var f Failure
-	if err := json.Unmarshal([]byte(text), &f); err != nil {
+	if err := json.Unmarshal(standard([]byte(text)), &f); err != nil {
 		return nil, fmt.Errorf("failure: %w", err)
 	}
 	return &f, nil

@@ -18,6 +18,7 @@ func FuzzRequest(f *testing.F) {
 	seed(f)
 	f.Add([]byte(`{"method": "a cast", "_timeout": 1}`))
 	f.Add([]byte(`{"method": "m", "_msg_id": "i", "_reply_q": "q", "_timeout": 2.5, "namespace": "n"}`))
+	f.Add([]byte(`{"method": "m", "args": {"a": [NaN, Infinity, -Infinity, "NaN\""], "-Infinity": -1}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		first, err := oslo.DecodeRequest(body)
 		if err != nil {
@@ -164,4 +165,31 @@ func objectAgain[O any](t *testing.T, raw []byte) {
 	if diff := cmp.Diff(first, second, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("read again (-first +second):\n%s", diff)
 	}
+}
+
+// What Python writes for what is no number is read as null, and all else as it
+// stands: a message without such words is read as the same message with null in
+// the place of a number is.
+func FuzzNumbers(f *testing.F) {
+	f.Add("a", "NaN", 1.5)
+	f.Add("\"Infinity", "\\\"-Infinity\\", -1.0)
+	f.Fuzz(func(t *testing.T, key, value string, n float64) {
+		raw, err := json.Marshal(map[string]any{key: value, "n": n})
+		if err != nil {
+			t.Skip() // no number in JSON
+		}
+		object := strings.TrimPrefix(string(raw), "{")
+		for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
+			read := func(number string) oslo.Request {
+				r, err := oslo.DecodeRequest([]byte(`{"method": "m", "args": {"word": [` + number + `], ` + object + `}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+			if diff := cmp.Diff(read("null"), read(word)); diff != "" {
+				t.Errorf("with %s (-null +it):\n%s", word, diff)
+			}
+		}
+	})
 }

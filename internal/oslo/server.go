@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -20,8 +21,12 @@ const (
 	// remembered is how many ids of messages are kept for each target to tell
 	// duplicates, as many as oslo.messaging keeps (WIRE.md, section 3).
 	remembered = 16
-	// replyTimeout bounds the sending of a reply.
+	// replyTimeout bounds the sending of a reply, and of a sign of life.
 	replyTimeout = 10 * time.Second
+	// replyInterval is the wait before a reply is tried again: when a broker is
+	// back, its queue is once the caller is, too. Cinder's services wait as long,
+	// and give up after a minute (WIRE.md, section 2).
+	replyInterval = 250 * time.Millisecond
 )
 
 // ServerOptions are what a Server is made of. All are required.
@@ -178,17 +183,51 @@ func (s *Server) carryOut(ctx context.Context, log *slog.Logger, r *Request) {
 	}
 }
 
-// reply sends a reply, also while the server closes.
+// reply sends the reply that ends a call, also while the server closes. One that
+// cannot be delivered is tried again for a while: the caller knows replies that
+// came twice.
 func (s *Server) reply(ctx context.Context, log *slog.Logger, r *Request, reply Reply) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replyTimeout)
 	defer cancel()
-	reply.UniqueID = newID()
-	body, err := EncodeReply(reply)
-	if err == nil {
-		err = s.o.Transport.Send(ctx, ToReplies(r.ReplyTo), Message{Body: body})
+	err := s.send(ctx, r, reply)
+	for err != nil && s.again(ctx) {
+		err = s.send(ctx, r, reply)
 	}
 	if err != nil {
 		log.WarnContext(ctx, "a reply could not be sent", "queue", r.ReplyTo, "error", err)
+	}
+}
+
+// again waits for the next try to reply. It is false when there is to be none.
+func (s *Server) again(ctx context.Context) bool {
+	t := time.NewTimer(replyInterval*4/5 + rand.N(replyInterval*2/5))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !s.closing
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// send sends a reply once.
+func (s *Server) send(ctx context.Context, r *Request, reply Reply) error {
+	reply.UniqueID = newID()
+	body, err := EncodeReply(reply)
+	if err != nil {
+		return err
+	}
+	return s.o.Transport.Send(ctx, ToReplies(r.ReplyTo), Message{Body: body})
+}
+
+// sign sends a sign of life.
+func (s *Server) sign(ctx context.Context, log *slog.Logger, r *Request) {
+	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
+	defer cancel()
+	if err := s.send(ctx, r, Reply{MsgID: r.MsgID}); err != nil && ctx.Err() == nil {
+		log.DebugContext(ctx, "a sign of life could not be sent", "queue", r.ReplyTo, "error", err)
 	}
 }
 
@@ -207,7 +246,7 @@ func (s *Server) keepAlive(ctx context.Context, log *slog.Logger, r *Request) (s
 		for {
 			select {
 			case <-ticker.C:
-				s.reply(ctx, log, r, Reply{MsgID: r.MsgID})
+				s.sign(ctx, log, r)
 			case <-ctx.Done():
 				return
 			}

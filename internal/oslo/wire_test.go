@@ -249,6 +249,12 @@ func TestDecodeRequest(t *testing.T) {
 			"a context that is malformed", `{"method": "m", "_context_user_id": 7, "_context_user": "u", "_context_roles": "admin", "_context_is_admin": "yes"}`,
 			oslo.Request{Method: "m", Version: "1.0", Args: json.RawMessage("{}"), Caller: cinder.Caller{UserID: "u"}},
 		},
+		{
+			"what is no number, as Python writes it", wrap("2.0", `{"method": "m", "args": {"a": [NaN, -Infinity, Infinity], "b": "NaN, \"Infinity", "c": -1}, "_timeout": NaN}`),
+			oslo.Request{Method: "m", Version: "1.0", Args: json.RawMessage(`{"a": [null, null, null], "b": "NaN, \"Infinity", "c": -1}`)},
+		},
+		{"what is no number, bare", `{"method": "m", "args": {"NaN": NaN}}`, oslo.Request{Method: "m", Version: "1.0", Args: json.RawMessage(`{"NaN": null}`)}},
+		{"a word that is none of Python's", wrap("2.0", `{"method": "m", "args": {"a": NaNs}}`), oslo.Request{}},
 		{"another version", wrap("2.1", bare), oslo.Request{}},
 		{"a version and no message", `{"oslo.version": "2.0"}`, oslo.Request{}},
 		{"a message and no version", `{"oslo.message": "{}"}`, oslo.Request{}},
@@ -332,6 +338,16 @@ func TestDecodeReply(t *testing.T) {
 		{
 			"a refusal with words", `{"result": false, "failure": null, "ending": true, "_msg_id": "i", "_stoker_detail": "no"}`,
 			oslo.Reply{Result: json.RawMessage("false"), Ending: true, MsgID: "i", Detail: "no"},
+			false,
+		},
+		{
+			"a result that is no number", `{"result": NaN, "failure": null, "ending": true, "_msg_id": "i"}`,
+			oslo.Reply{Result: json.RawMessage("null"), Ending: true, MsgID: "i"},
+			false,
+		},
+		{
+			"a failure with what is no number", `{"result": null, "failure": "{\"class\": \"C\", \"args\": [-Infinity]}", "ending": true, "_msg_id": "i"}`,
+			oslo.Reply{Result: json.RawMessage("null"), Failure: &oslo.Failure{Class: "C", Args: []any{nil}}, Ending: true, MsgID: "i"},
 			false,
 		},
 		{"no word of failure", `{"result": 1, "ending": true, "_msg_id": "i"}`, oslo.Reply{MsgID: "i"}, true},
