@@ -57,6 +57,12 @@ func (c *cells) text() string {
 
 // label is text that repeats from row to row.
 func (c *cells) label() string {
+	if b, ok := c.values[c.next].([]byte); ok {
+		if l, ok := c.labels[string(b)]; ok { // no copy is made to look it up
+			c.next++
+			return l
+		}
+	}
 	s := c.text()
 	if l, ok := c.labels[s]; ok {
 		return l
@@ -93,9 +99,15 @@ func (c *cells) number() int64 {
 }
 
 func (c *cells) flag() bool {
-	if b, ok := c.values[c.next].(bool); ok {
+	switch v := c.values[c.next].(type) {
+	case bool:
 		c.next++
-		return b
+		return v
+	case []byte:
+		if string(v) == "t" || string(v) == "true" {
+			c.next++
+			return true
+		}
 	}
 	return c.number() != 0
 }

@@ -33,7 +33,7 @@ func (c *change) flag(column string, was, now bool) {
 // text takes NULL for "", and writes "" as NULL.
 func (c *change) text(column, was, now string) {
 	if was != now {
-		c.add(column, "COALESCE("+column+", '') = ?", was, textValue(now))
+		c.add(column, c.dialect.sameText(column), was, textValue(now))
 	}
 }
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +37,7 @@ func checkedTables() []string {
 // Check looks the database over and changes nothing. Fails with KindUnavailable.
 func (db *DB) Check(ctx context.Context) (CheckReport, error) {
 	report := CheckReport{Database: db.name}
-	err := db.read(ctx, "check database "+db.name, func(ctx context.Context, tx *sql.Tx) (err error) {
+	err := db.read(ctx, "check database "+db.name, func(ctx context.Context, tx querier) (err error) {
 		if report.Engine, report.Version, err = db.dialect.version(ctx, tx); err != nil {
 			return err
 		}
@@ -123,8 +122,8 @@ func (db *DB) clockDifference(ctx context.Context, q querier) (time.Duration, er
 }
 
 // oneText is the only value of a result; "" for NULL and when there is no row.
-func oneText(ctx context.Context, q querier, query string, args ...any) (string, error) {
-	c, err := one(ctx, q, query, args...)
+func oneText(ctx context.Context, q querier, query string) (string, error) {
+	c, err := one(ctx, q, query)
 	if err != nil || c == nil {
 		return "", err
 	}
@@ -138,6 +137,15 @@ func oneNumber(ctx context.Context, q querier, query string, args ...any) (int64
 		return 0, err
 	}
 	return c.number(), nil
+}
+
+// oneTime is the only value of a result.
+func oneTime(ctx context.Context, q querier, query string) (time.Time, error) {
+	c, err := one(ctx, q, query)
+	if err != nil || c == nil {
+		return time.Time{}, err
+	}
+	return c.time(), nil
 }
 
 // one reads the first row; nil when there is none.

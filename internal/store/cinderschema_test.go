@@ -82,7 +82,7 @@ func cinderManage(tb testing.TB, url string) {
 // schema describes the tables that we make, but for foreign keys into those that we do not.
 func (e engine) schema(tb testing.TB, db *sql.DB) string {
 	tb.Helper()
-	elsewhere := regexp.MustCompile(`-> (consistencygroups|cgsnapshots|group_snapshots)\(`)
+	elsewhere := regexp.MustCompile(`(->|REFERENCES) (consistencygroups|cgsnapshots|group_snapshots)\(`)
 	var text strings.Builder
 	for _, table := range []string{"services", "clusters", "workers", "groups", "volumes", "snapshots"} {
 		text.WriteString(table + "\n")
@@ -104,5 +104,29 @@ func describeSQLite() []string {
 		`SELECT 'index ' || iif(origin = 'c', name || ' ', '') || '(' || (SELECT group_concat(name, ', ') FROM pragma_index_info(l.name)) || ')' || iif("unique", ' UNIQUE', '')
 			FROM pragma_index_list(?) l ORDER BY 1`,
 		`SELECT 'foreign key (' || "from" || ') -> ' || "table" || '(' || "to" || ')' FROM pragma_foreign_key_list(?) ORDER BY 1`,
+	}
+}
+
+func describeMySQL() []string {
+	return []string{
+		`SELECT CONCAT_WS(' ', 'column', column_name, column_type, IF(is_nullable = 'NO', 'NOT NULL', NULL), CONCAT('DEFAULT ', column_default),
+				NULLIF(extra, ''), collation_name)
+			FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position`,
+		`SELECT CONCAT('index ', index_name, ' (', GROUP_CONCAT(column_name ORDER BY seq_in_index SEPARATOR ', '), ')', IF(MIN(non_unique), '', ' UNIQUE'), ' ', MIN(index_type))
+			FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ? GROUP BY index_name ORDER BY 1`,
+		`SELECT CONCAT('foreign key ', constraint_name, ' (', column_name, ') -> ', referenced_table_name, '(', referenced_column_name, ')')
+			FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL AND table_name = ? ORDER BY 1`,
+		`SELECT CONCAT_WS(' ', 'engine', engine, row_format, table_collation) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?`,
+	}
+}
+
+func describePostgres() []string {
+	return []string{
+		`SELECT CONCAT_WS(' ', 'column', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+				'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid))
+			FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+			WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+		`SELECT 'index ' || pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = $1::text::regclass ORDER BY 1`,
+		`SELECT CONCAT_WS(' ', 'constraint', conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid = $1::text::regclass ORDER BY 1`,
 	}
 }

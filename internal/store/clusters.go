@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"stoker/internal/cinder"
@@ -32,8 +31,8 @@ type ClusterSnapshot struct {
 // Fails with KindUnavailable.
 func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnapshot, error) {
 	s := &ClusterSnapshot{}
-	err := db.read(ctx, "read clusters", func(ctx context.Context, tx *sql.Tx) (err error) {
-		if s.Clusters, err = selectClusters(ctx, tx, q); err != nil {
+	err := db.read(ctx, "read clusters", func(ctx context.Context, tx querier) (err error) {
+		if s.Clusters, err = selectClusters(ctx, tx, q, ""); err != nil {
 			return err
 		}
 		if s.Members, err = readServices(ctx, tx, membersServices); err != nil {
@@ -52,7 +51,7 @@ func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnap
 // Cluster returns the cluster of that name or, without one, the first of those
 // on its backends; KindNotFound when there is none.
 func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
-	clusters, err := selectClusters(ctx, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary})
+	clusters, err := selectClusters(ctx, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary}, tx.db.dialect.hold())
 	if err != nil {
 		return cinder.Cluster{}, tx.db.fail(ctx, "read cluster", err)
 	}
@@ -83,14 +82,14 @@ func (tx *Tx) SaveCluster(ctx context.Context, was, now cinder.Cluster) error {
 	return nil
 }
 
-func selectClusters(ctx context.Context, q querier, query cinder.ClusterQuery) (_ []cinder.Cluster, err error) {
+func selectClusters(ctx context.Context, q querier, query cinder.ClusterQuery, hold string) (_ []cinder.Cluster, err error) {
 	text := `SELECT ` + clusterColumns + ` FROM clusters WHERE COALESCE(deleted, FALSE) = FALSE`
 	var args []any
 	if query.Binary != nil {
 		text += ` AND "binary" = ?`
 		args = append(args, *query.Binary)
 	}
-	rows, err := q.QueryContext(ctx, text+` ORDER BY id`, args...)
+	rows, err := q.QueryContext(ctx, text+` ORDER BY id`+hold, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -47,10 +47,13 @@ type DB struct {
 	dialect dialect
 	name    string // what messages to the operator call the database
 	writer  *sql.DB
-	readers *sql.DB
+	readers *sql.DB // the same as writer on a server
 	fleet   *fleet
-	log     *slog.Logger
-	closed  atomic.Bool
+	server  bool // not a file: it may go away and come back
+	// patience is how long to wait for a connection of the pool.
+	patience time.Duration
+	log      *slog.Logger
+	closed   atomic.Bool
 
 	now     func() time.Time
 	newUUID func() string
@@ -70,10 +73,15 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	db := &DB{log: log, now: time.Now, newUUID: uuid.NewString}
-	if where.Engine != dsn.SQLite {
-		return nil, cinder.Errorf(cinder.KindInvalid, "database engine %q is not supported yet", where.Engine)
+	switch where.Engine {
+	case dsn.SQLite:
+		err = db.openSQLite(ctx, where.Name)
+	case dsn.MySQL:
+		err = db.openMySQL(ctx, where, o.Pool)
+	case dsn.PostgreSQL:
+		err = db.openPostgres(ctx, where, o.Pool)
 	}
-	if err := db.openSQLite(ctx, where.Name); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return db, nil
@@ -85,7 +93,11 @@ func (db *DB) Close() error {
 	if db.closed.Swap(true) {
 		return nil
 	}
-	return errors.Join(db.fleet.close(), db.readers.Close(), db.writer.Close())
+	err := errors.Join(db.fleet.close(), db.readers.Close())
+	if db.writer != db.readers {
+		err = errors.Join(err, db.writer.Close())
+	}
+	return err
 }
 
 // fail makes of an error of the database what callers of this package get:
@@ -100,7 +112,11 @@ func (db *DB) fail(ctx context.Context, doing string, err error) error {
 	switch {
 	case fault == faultBusy:
 		return cinder.Wrap(cinder.KindUnavailable, cause, "The database is busy. Try again in a moment.")
-	case fault == faultLost, fault == faultMissing, db.closed.Load(), ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded),
+	case fault == faultDuplicate:
+		return cinder.Wrap(cinder.KindConflict, cause, "Somebody else has created the same. Try again in a moment.")
+	case fault == faultValue:
+		return cinder.Wrap(cinder.KindInvalid, cause, "The database cannot save a value: it is too long, or has characters that its tables do not keep.")
+	case fault == faultLost, fault == faultRefused, fault == faultMissing, db.closed.Load(), ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, context.Canceled), errors.Is(err, sql.ErrTxDone), errors.Is(err, sql.ErrConnDone):
 		return cinder.Wrap(cinder.KindUnavailable, cause, "The database is not available.")
 	default:

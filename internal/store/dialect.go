@@ -10,14 +10,33 @@ import (
 )
 
 // dialect is what differs between the engines. SQL elsewhere keeps to what all
-// of them read: names in double quotes, ? for parameters, TRUE and FALSE,
-// INSERT ... RETURNING; and COALESCE(t, NULL) around times, so that no driver
-// takes a stored text for more than a text.
+// of them read: names in double quotes, ? for parameters, TRUE and FALSE, and
+// COALESCE(t, NULL) around times, so that no driver takes a stored text for more
+// than a text.
 type dialect interface {
-	// same is a condition: the column, NULL included, is what the parameter is.
+	// bind is the query with the engine's marks for parameters in place of ?.
+	bind(query string) string
+	// same is a condition: the column, NULL included, is what the parameter is,
+	// to the letter.
 	same(column string) string
-	// sameTime does that for times, to the second.
+	// sameText is same with NULL taken for "".
+	sameText(column string) string
+	// sameTime is same for times, to the second.
 	sameTime(column string) string
+	// insert runs an INSERT into a table with numbered rows, and returns the number.
+	insert(ctx context.Context, q querier, query string, args ...any) (int64, error)
+	// options are those of a transaction.
+	options(kind transaction) *sql.TxOptions
+	// turn is the beginning of a transaction that reads and writes, and makes
+	// it the only one of ours, of any process, until it ends. It returns the
+	// database's clock, UTC, and whether the transaction that recorded id is
+	// among those that were committed.
+	turn(ctx context.Context, q querier, id string) (now time.Time, committed bool, err error)
+	// record writes id, so that turn finds it once this transaction is committed.
+	record(ctx context.Context, q querier, id string, now time.Time) error
+	// hold is a SELECT's last words: nobody changes these rows before the
+	// transaction ends. "" where nobody could anyway.
+	hold() string
 	// fault says what an error of the driver means, by its number.
 	fault(err error) fault
 	// tables lists the tables of the database.
@@ -31,23 +50,53 @@ type dialect interface {
 	clock(ctx context.Context, q querier) (time.Time, error)
 	// version names the engine and its version.
 	version(ctx context.Context, q querier) (engine, version string, err error)
-	// prepare runs fn on a connection of its own, inside a transaction that
-	// keeps every other process from preparing the same database meanwhile.
+	// prepare runs fn on a connection of its own, and keeps every other process
+	// from preparing the same database meanwhile.
 	prepare(ctx context.Context, fn func(*sql.DB) error) error
 }
 
-// querier is what *sql.DB, *sql.Conn and *sql.Tx have in common.
+// querier is what *sql.DB, *sql.Conn, *sql.Tx and session have in common.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
+// session is a querier that takes ? for parameters on every engine.
+type session struct {
+	querier
+	bind  func(string) string
+	wrote bool // whether anything was executed
+}
+
+// QueryContext implements querier.
+func (s *session) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return s.querier.QueryContext(ctx, s.bind(query), args...)
+}
+
+// ExecContext implements querier.
+func (s *session) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s.wrote = true
+	return s.querier.ExecContext(ctx, s.bind(query), args...)
+}
+
+// transaction is a kind of transaction.
+type transaction int
+
+const (
+	transactionRead  transaction = iota // all that it reads is of one moment
+	transactionWrite                    // it writes, and what it has read stays as it was read
+	transactionBlind                    // it writes without having read
+)
+
 // fault is what an error of a driver means to us.
 type fault int
 
 const (
-	faultOther   fault = iota // ours to mend
-	faultBusy                 // another writer was faster: nothing was written, it may be tried again
-	faultMissing              // there is no such database
-	faultLost                 // the database is away, full, read-only or broken
+	faultOther     fault = iota // ours to mend
+	faultBusy                   // another writer was faster: nothing was written, it may be tried again
+	faultDuplicate              // another writer was faster with a row of the same key
+	faultValue                  // a column cannot keep the value
+	faultMissing                // there is no such database
+	faultRefused                // the database does not let us in
+	faultLost                   // the database is away, full, read-only or broken
 )

@@ -8,6 +8,7 @@
 // a time is UTC. What others write to Cinder's tables while we run is seen by
 // the next read.
 //
-// The engine is SQLite. Where engines differ is gathered in the dialect
-// interface; every other file keeps to SQL that MariaDB and PostgreSQL read too.
+// The engines are SQLite, MariaDB (or MySQL, alone or as a Galera cluster) and
+// PostgreSQL. Where they differ is gathered in the dialect interface; every other
+// file keeps to SQL that all of them read.
 package store

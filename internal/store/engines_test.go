@@ -2,23 +2,28 @@ package store_test
 
 import (
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"stoker/internal/store"
+	"stoker/test/peers"
 )
 
 // engine is a kind of database that tests run on.
 type engine struct {
-	name     string
-	engine   string                           // what Check calls it
-	create   func(testing.TB) string          // the URL of a new, empty database
-	raw      func(testing.TB, string) *sql.DB // a handle of another program's
-	describe []string                         // questions about a table whose answers describe it
+	name         string
+	engine       string                           // what Check calls it
+	create       func(testing.TB) string          // the URL of a new, empty database
+	raw          func(testing.TB, string) *sql.DB // a handle of another program's
+	bind         func(string) string              // puts the engine's marks for parameters in place of ?
+	describe     []string                         // questions about a table whose answers describe it
+	wholeSeconds bool                             // all that columns of Cinder's keep
 }
 
 func engines() []engine {
+	asIs := func(query string) string { return query }
 	return []engine{
 		{
 			name:   "sqlite",
@@ -31,9 +36,44 @@ func engines() []engine {
 				tb.Helper()
 				return raw(tb, strings.TrimPrefix(url, "sqlite:///"))
 			},
+			bind:     asIs,
 			describe: describeSQLite(),
 		},
+		{
+			name:         "mysql",
+			engine:       "MariaDB",
+			create:       func(tb testing.TB) string { tb.Helper(); return servers.MariaDB(tb).New(tb) },
+			raw:          rawMySQL,
+			bind:         asIs,
+			describe:     describeMySQL(),
+			wholeSeconds: true,
+		},
+		{
+			name:     "postgres",
+			engine:   "PostgreSQL",
+			create:   func(tb testing.TB) string { tb.Helper(); return servers.Postgres(tb).New(tb) },
+			raw:      peers.Open,
+			bind:     numbered,
+			describe: describePostgres(),
+		},
 	}
+}
+
+// rawMySQL reads names in double quotes, as the tests write them.
+func rawMySQL(tb testing.TB, url string) *sql.DB {
+	tb.Helper()
+	db := peers.Open(tb, url)
+	db.SetMaxOpenConns(1)
+	execOn(tb, db, `SET SESSION sql_mode = 'TRADITIONAL,ANSI_QUOTES'`)
+	return db
+}
+
+func numbered(query string) string {
+	parts := strings.Split(query, "?")
+	for i := range parts[1:] {
+		parts[i] += fmt.Sprint("$", i+1)
+	}
+	return strings.Join(parts, "")
 }
 
 // prepare makes the schema of a database.

@@ -112,11 +112,17 @@ func TestFaults(t *testing.T) {
 			t.Helper()
 			return ask(foreign(t, path), `SELECT 1 FROM t`)
 		}, faultOther, cinder.KindInternal},
-		{"a broken rule", func(t *testing.T, path string) error {
+		{"a second row of one key", func(t *testing.T, path string) error {
 			t.Helper()
 			db := foreign(t, path)
 			run(t, db, `CREATE TABLE t (x PRIMARY KEY)`, `INSERT INTO t VALUES (1)`)
 			return ask(db, `INSERT INTO t VALUES (1)`)
+		}, faultDuplicate, cinder.KindConflict},
+		{"a broken rule", func(t *testing.T, path string) error {
+			t.Helper()
+			db := foreign(t, path)
+			run(t, db, `CREATE TABLE t (x NOT NULL)`)
+			return ask(db, `INSERT INTO t VALUES (NULL)`)
 		}, faultOther, cinder.KindInternal},
 		{"anything else", func(*testing.T, string) error { return errors.New("the database is locked") }, faultOther, cinder.KindInternal},
 	} {

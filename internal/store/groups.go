@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"stoker/internal/cinder"
@@ -11,7 +10,7 @@ import (
 // Groups returns the groups of an owner, by id. Fails with KindUnavailable.
 func (db *DB) Groups(ctx context.Context, owner cinder.Owner) ([]cinder.Group, error) {
 	var groups []cinder.Group
-	err := db.read(ctx, "read groups", func(ctx context.Context, tx *sql.Tx) (err error) {
+	err := db.read(ctx, "read groups", func(ctx context.Context, tx querier) (err error) {
 		groups, err = readGroups(ctx, tx, owner)
 		return err
 	})

@@ -46,7 +46,12 @@ func (d sqliteDialect) look(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = firstError(err, db.Close()) }()
-	tables, err := d.tables(ctx, db)
+	return belongs(ctx, d, db, d.refuse)
+}
+
+// belongs says, by refuse, why a database cannot be ours.
+func belongs(ctx context.Context, d dialect, q querier, refuse func(string, ...any) error) error {
+	tables, err := d.tables(ctx, q)
 	if err != nil || len(tables) == 0 {
 		return err
 	}
@@ -57,18 +62,18 @@ func (d sqliteDialect) look(ctx context.Context) (err error) {
 		if !slices.Contains(tables, table.name) {
 			continue
 		}
-		have, err := d.columns(ctx, db, table.name)
+		have, err := d.columns(ctx, q, table.name)
 		if err != nil {
 			return err
 		}
 		for _, column := range table.needed {
 			if !slices.Contains(have, column) {
-				return d.refuse("belongs to another program, or to a Cinder that is too old: its table %s has no column %s", table.name, column)
+				return refuse("belongs to another program, or to a Cinder that is too old: its table %s has no column %s", table.name, column)
 			}
 		}
 	}
 	if !slices.Contains(tables, "services") && !slices.Contains(tables, versionTable) {
-		return d.refuse("belongs to another program: it has tables (%s), but neither Cinder's nor ours", some(tables))
+		return refuse("belongs to another program: it has tables (%s), but neither Cinder's nor ours", some(tables))
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 // Operations reads the operations of the journal that q selects, the newest
 // first. KindNotFound when q's marker is no operation; KindUnavailable.
 func (db *DB) Operations(ctx context.Context, q cinder.OperationQuery) (ops []cinder.Operation, err error) {
-	err = db.read(ctx, "read the journal", func(ctx context.Context, tx *sql.Tx) error {
+	err = db.read(ctx, "read the journal", func(ctx context.Context, tx querier) error {
 		var marker *cinder.Operation
 		if q.Marker != "" {
 			found, err := readOperation(ctx, tx, q.Marker)
@@ -30,7 +29,7 @@ func (db *DB) Operations(ctx context.Context, q cinder.OperationQuery) (ops []ci
 
 // Operation reads one operation; KindNotFound when there is none of that id.
 func (db *DB) Operation(ctx context.Context, id string) (op cinder.Operation, err error) {
-	err = db.read(ctx, "read the journal", func(ctx context.Context, tx *sql.Tx) (err error) {
+	err = db.read(ctx, "read the journal", func(ctx context.Context, tx querier) (err error) {
 		op, err = readOperation(ctx, tx, id)
 		return err
 	})

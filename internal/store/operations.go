@@ -14,7 +14,11 @@ const operationColumns = `id, kind, state,
 	"binary", host, cluster_name, detail, rows_before, rows_shown, rows_after,
 	owner, COALESCE(lease_until, NULL), COALESCE(deadline, NULL), COALESCE(started_at, NULL), COALESCE(settled_at, NULL), outcome, progress`
 
-const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state IN ('open', 'watched') ORDER BY started_at, id`
+// operationCells is the number of operationColumns.
+const operationCells = 24
+
+const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state IN ('open', 'watched')
+	ORDER BY started_at IS NOT NULL, started_at, id` // without a time: older than any
 
 // AddOperation records a new operation.
 func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
@@ -112,7 +116,7 @@ func readOperations(ctx context.Context, q querier, query string, args ...any) (
 func scanOperations(rows *sql.Rows) (_ []cinder.Operation, err error) {
 	defer func() { err = firstError(err, rows.Close()) }()
 	var ops []cinder.Operation
-	c := newCells(24)
+	c := newCells(operationCells)
 	for rows.Next() {
 		if err := c.scan(rows); err != nil {
 			return nil, err

@@ -12,10 +12,14 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/store"
+	"stoker/test/peers"
 )
 
 // processEnv makes a run of this test binary another process at the database it names.
 const processEnv = "STORE_TEST_DATABASE"
+
+// servers are the database servers that the tests of this package share.
+var servers peers.Shared
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(processEnv); path != "" {
@@ -25,7 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(servers.Run(m))
 }
 
 // otherProcess gives every service each reason that it reads, and says when

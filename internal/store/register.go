@@ -159,7 +159,7 @@ func (tx *Tx) ensureCluster(ctx context.Context, s cinder.Service) (cinder.Clust
 	_, err = tx.tx.ExecContext(ctx, `INSERT INTO clusters
 		(created_at, deleted, name, "binary", disabled, race_preventer, replication_status, frozen)
 		VALUES (?, FALSE, ?, ?, FALSE, 0, ?, FALSE)`,
-		secondsValue(tx.now), s.Cluster, s.Binary, textValue(string(s.ReplicationStatus)))
+		secondsValue(tx.db.hostTime()), s.Cluster, s.Binary, textValue(string(s.ReplicationStatus)))
 	if err != nil {
 		return cinder.Cluster{}, tx.db.fail(ctx, "create cluster", err)
 	}
@@ -167,14 +167,16 @@ func (tx *Tx) ensureCluster(ctx context.Context, s cinder.Service) (cinder.Clust
 }
 
 func (tx *Tx) insertService(ctx context.Context, s cinder.Service) (cinder.Service, error) {
-	s.UUID, s.CreatedAt = tx.db.newUUID(), tx.now
-	err := tx.tx.QueryRowContext(ctx, `INSERT INTO services
+	s.UUID, s.CreatedAt = tx.db.newUUID(), tx.db.hostTime()
+	tx.tx.wrote = true // even where it is a query that returns the id
+	var err error
+	s.ID, err = tx.db.dialect.insert(ctx, tx.tx, `INSERT INTO services
 		(created_at, deleted, host, "binary", topic, report_count, disabled, availability_zone, rpc_current_version,
 		object_current_version, replication_status, frozen, active_backend_id, cluster_name, uuid)
-		VALUES (?, FALSE, ?, ?, ?, 0, FALSE, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		VALUES (?, FALSE, ?, ?, ?, 0, FALSE, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		secondsValue(s.CreatedAt), s.Host, s.Binary, s.Topic, textValue(s.Zone), textValue(s.RPCVersion),
 		textValue(s.ObjectVersion), textValue(string(s.ReplicationStatus)), s.Frozen, pointerValue(s.ActiveBackendID),
-		textValue(s.Cluster), s.UUID).Scan(&s.ID)
+		textValue(s.Cluster), s.UUID)
 	if err != nil {
 		return cinder.Service{}, tx.db.fail(ctx, "create service", err)
 	}
@@ -201,7 +203,7 @@ func (db *DB) Beat(ctx context.Context, ids ...int64) (missing []int64, err erro
 	defer cancel()
 	waiting := time.AfterFunc(beatPatience, cancel)
 	defer waiting.Stop()
-	err = db.transact(ctx, func(tx *Tx) error {
+	err = db.blind(ctx, func(tx *Tx) error {
 		waiting.Stop()
 		for chunk := range slices.Chunk(ids, beatChunk) {
 			gone, err := tx.beat(ctx, chunk)

@@ -133,12 +133,16 @@ func migrate(ctx context.Context, conn *sql.DB, dialect goose.Dialect, files fs.
 // Ready says whether the database has all the tables we work with:
 // KindUnavailable with a line for the operator when Sync has yet to be run.
 func (db *DB) Ready(ctx context.Context) error {
-	err := db.read(ctx, "look at database "+db.name, func(ctx context.Context, tx *sql.Tx) error {
+	err := db.read(ctx, "look at database "+db.name, func(ctx context.Context, tx querier) error {
 		tables, err := db.dialect.tables(ctx, tx)
 		if err != nil {
 			return err
 		}
-		for _, needed := range []string{"services", "clusters", "stoker_causes", "stoker_failed_over", "stoker_operations", "stoker_requests"} {
+		needed := []string{"services", "clusters", "stoker_causes", "stoker_failed_over", "stoker_operations", "stoker_requests"}
+		if db.server {
+			needed = append(needed, "stoker_commits")
+		}
+		for _, needed := range needed {
 			if !slices.Contains(tables, needed) {
 				return cinder.Errorf(cinder.KindUnavailable, "database %s has no table %s: run stoker db sync", db.name, needed)
 			}

@@ -16,6 +16,9 @@ const serviceColumns = `id, uuid, host, "binary", topic, availability_zone, clus
 	report_count, rpc_current_version, object_current_version,
 	COALESCE(created_at, NULL), COALESCE(updated_at, NULL), COALESCE(modified_at, NULL)`
 
+// serviceCells is the number of serviceColumns.
+const serviceCells = 18
+
 const (
 	allServices     = `SELECT ` + serviceColumns + ` FROM services WHERE COALESCE(deleted, FALSE) = FALSE ORDER BY id`
 	membersServices = `SELECT ` + serviceColumns + ` FROM services
@@ -32,9 +35,20 @@ func neededServiceColumns() []string {
 	}
 }
 
-// Services returns the services that q selects, by id.
+// Services returns the services that q selects, by id. On a server nobody else
+// can change the rows of some services before the transaction ends; all of them
+// are one look, which holds up nobody.
 func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error) {
 	services, err := selectServices(ctx, tx.tx, q)
+	if err == nil && len(services) > 0 && q != (cinder.ServiceQuery{}) && tx.db.dialect.hold() != "" {
+		ids := make([]int64, len(services))
+		for i := range services {
+			ids[i] = services[i].ID
+		}
+		services, err = readServices(ctx, tx.tx, `SELECT `+serviceColumns+` FROM services
+			WHERE COALESCE(deleted, FALSE) = FALSE AND id IN (`+list(ids)+`) ORDER BY id`+tx.db.dialect.hold())
+		services = slices.DeleteFunc(services, func(s cinder.Service) bool { return !q.Matches(&s) })
+	}
 	if err != nil {
 		return nil, tx.db.fail(ctx, "read services", err)
 	}
@@ -117,7 +131,7 @@ func readServices(ctx context.Context, q querier, query string, args ...any) ([]
 func scanServices(rows *sql.Rows, expected int) (_ []cinder.Service, err error) {
 	defer func() { err = firstError(err, rows.Close()) }()
 	services := make([]cinder.Service, 0, expected)
-	c := newCells(18)
+	c := newCells(serviceCells)
 	for rows.Next() {
 		if err := c.scan(rows); err != nil {
 			return nil, err

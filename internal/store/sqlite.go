@@ -65,7 +65,7 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		return errors.Join(err, db.readers.Close(), db.writer.Close())
 	}
 	watch.SetMaxIdleConns(-1)
-	db.fleet = newFleet(watch)
+	db.fleet = newFleet(watch, newSQLiteLink)
 	return nil
 }
 
@@ -96,12 +96,34 @@ func (d sqliteDialect) reading() string {
 	return d.dsn("rw") + "&_pragma=query_only(1)"
 }
 
+func (sqliteDialect) bind(query string) string { return query }
+
 func (sqliteDialect) same(column string) string { return column + " IS ?" }
+
+func (sqliteDialect) sameText(column string) string { return "COALESCE(" + column + ", '') = ?" }
 
 // sameTime compares whole seconds: the text may or may not have a fraction.
 func (sqliteDialect) sameTime(column string) string {
 	return "DATETIME(" + column + ") IS DATETIME(?)"
 }
+
+func (sqliteDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
+	return oneNumber(ctx, q, query+` RETURNING id`, args...)
+}
+
+func (sqliteDialect) options(kind transaction) *sql.TxOptions {
+	return &sql.TxOptions{ReadOnly: kind == transactionRead}
+}
+
+// turn has nothing to do: the transaction was begun as IMMEDIATE. SQLite works
+// in this process: it cannot be lost in the midst of a commit.
+func (d sqliteDialect) turn(context.Context, querier, string) (time.Time, bool, error) {
+	return d.now().UTC(), false, nil
+}
+
+func (sqliteDialect) record(context.Context, querier, string, time.Time) error { return nil }
+
+func (sqliteDialect) hold() string { return "" }
 
 func (sqliteDialect) fault(err error) fault {
 	if errors.Is(err, driver.ErrBadConn) {
@@ -110,6 +132,10 @@ func (sqliteDialect) fault(err error) fault {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return faultOther
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return faultDuplicate
 	}
 	switch e.Code() & 0xff { // the rest is detail
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
@@ -174,7 +200,7 @@ func names(ctx context.Context, q querier, query string, args ...any) (_ []strin
 		if err := rows.Scan(&name); err != nil {
 			return nil, err
 		}
-		names = append(names, strings.ToLower(name))
+		names = append(names, name)
 	}
 	return names, rows.Err()
 }

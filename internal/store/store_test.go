@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"database/sql"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,19 +13,22 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(tb testing.TB) storetest.Database {
-		tb.Helper()
-		path := filepath.Join(tb.TempDir(), "stoker.db")
-		open(tb, path)
-		return storetest.Database{
-			Open: func(tb testing.TB) *store.DB { tb.Helper(); return open(tb, path) },
-			Exec: func(tb testing.TB, query string, args ...any) { tb.Helper(); execute(tb, path, query, args...) },
-			Texts: func(tb testing.TB, query string) map[string]string {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			storetest.Run(t, func(tb testing.TB) storetest.Database {
 				tb.Helper()
-				return texts(tb, raw(tb, path), query)
-			},
-		}
-	})
+				url := e.create(tb)
+				prepare(tb, url)
+				other := e.raw(tb, url)
+				return storetest.Database{
+					Open:         func(tb testing.TB) *store.DB { tb.Helper(); return openURL(tb, url) },
+					Exec:         func(tb testing.TB, query string, args ...any) { tb.Helper(); execOn(tb, other, e.bind(query), args...) },
+					Texts:        func(tb testing.TB, query string) map[string]string { tb.Helper(); return texts(tb, other, query) },
+					WholeSeconds: e.wholeSeconds,
+				}
+			})
+		})
+	}
 }
 
 // texts reads two columns of text; NULL is "".
@@ -65,7 +67,13 @@ func open(tb testing.TB, path string) *store.DB {
 // connect opens the database in a file as it is.
 func connect(tb testing.TB, path string) *store.DB {
 	tb.Helper()
-	db, err := store.Open(tb.Context(), store.Options{URL: "sqlite:///" + path})
+	return openURL(tb, "sqlite:///"+path)
+}
+
+// openURL opens a database as it is.
+func openURL(tb testing.TB, url string) *store.DB {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), store.Options{URL: url})
 	if err != nil {
 		tb.Fatal(err)
 	}

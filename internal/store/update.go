@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"math/rand/v2"
 	"time"
+
+	"stoker/internal/cinder"
 )
 
 const (
@@ -12,72 +15,176 @@ const (
 	// that waits longer for the database is better told so.
 	updateTimeout  = 15 * time.Second
 	updateAttempts = 3
-	// retryPause is the longest pause before the second attempt; it doubles.
+	// retryPause is the longest pause before the second attempt; it doubles, up
+	// to maxPause.
 	retryPause = 50 * time.Millisecond
+	maxPause   = time.Second
 )
 
 // Tx is the inside of one transaction. What it reads stays as read until the
 // transaction ends.
 type Tx struct {
 	db  *DB
-	tx  *sql.Tx
+	tx  *session
 	now time.Time
 }
 
-// Now is the time of the transaction, UTC, in whole seconds.
+// Now is the time of the transaction by the database's clock, UTC, in whole seconds.
 func (tx *Tx) Now() time.Time { return tx.now }
+
+// commit follows the one commit of an Update through its attempts.
+type commit struct {
+	id string // recorded in the transaction
+	// doubtful is true after the database was lost while it committed: whether
+	// it did is known only after looking for id.
+	doubtful bool
+}
 
 // Update runs fn in one transaction: all of its writes happen or none. fn may
 // be run more than once, must do nothing that a rollback does not undo, and must
-// not call Update itself. Fails with fn's error, or with KindUnavailable: then
-// nothing was written.
+// not call Update itself. Fails with fn's error, with KindUnavailable or
+// KindConflict (somebody else created the same): then nothing was written; or,
+// when the database was lost while it committed and is not found again in time,
+// with KindTimeout: then it is not known whether everything was written or nothing.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
+	c := &commit{id: db.newUUID()}
 	pause := retryPause
 	for attempt := 1; ; attempt++ {
-		err := db.transact(ctx, fn)
-		if err == nil || attempt == updateAttempts || db.dialect.fault(err) != faultBusy {
-			return err
+		err := db.transact(ctx, c, fn)
+		again := c.doubtful || attempt < updateAttempts && db.passing(err)
+		if again && db.pause(ctx, rand.N(pause)) {
+			pause = min(2*pause, maxPause)
+			continue
 		}
-		timer := time.NewTimer(rand.N(pause))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return err
+		if c.doubtful {
+			return cinder.Wrap(cinder.KindTimeout, err, "The database was lost while it saved the change. Whether it has is not known yet.")
 		}
-		pause *= 2
+		return err
+	}
+}
+
+// passing says whether what failed may succeed when it is tried again, nothing
+// having been written.
+func (db *DB) passing(err error) bool {
+	switch db.dialect.fault(err) {
+	case faultBusy:
+		return true
+	case faultDuplicate, faultLost: // found when it is looked for; found again
+		return db.server
+	default:
+		return false
+	}
+}
+
+// pause waits, and says whether there is still time to go on.
+func (db *DB) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
 // transact is one attempt. A panic of fn rolls back on its way up.
-func (db *DB) transact(ctx context.Context, fn func(*Tx) error) error {
-	tx, err := db.writer.BeginTx(ctx, nil)
+func (db *DB) transact(ctx context.Context, c *commit, fn func(*Tx) error) error {
+	return db.within(ctx, transactionWrite, func(tx *sql.Tx, s *session) error {
+		now, committed, err := db.dialect.turn(ctx, s, c.id)
+		if err != nil {
+			return db.fail(ctx, "begin", err)
+		}
+		c.doubtful = false // all that was under way before has ended
+		if committed {
+			return nil
+		}
+		s.wrote = false
+		if err := fn(&Tx{db: db, tx: s, now: now.UTC().Truncate(time.Second)}); err != nil || !s.wrote {
+			return err
+		}
+		if err := db.dialect.record(ctx, s, c.id, now); err != nil {
+			return db.fail(ctx, "record commit", err)
+		}
+		if err := ctx.Err(); err != nil { // too late to begin with it
+			return db.fail(ctx, "commit", err)
+		}
+		err = tx.Commit()
+		c.doubtful = err != nil && db.server && db.dialect.fault(err) != faultBusy
+		if err != nil {
+			return db.fail(ctx, "commit", err)
+		}
+		return nil
+	})
+}
+
+// blind runs fn in one attempt of a transaction that reads nothing before it
+// writes, and waits for no turn.
+func (db *DB) blind(ctx context.Context, fn func(*Tx) error) error {
+	return db.within(ctx, transactionBlind, func(tx *sql.Tx, s *session) error {
+		if err := fn(&Tx{db: db, tx: s, now: db.hostTime()}); err != nil {
+			return err
+		}
+		if err := tx.Commit(); err != nil {
+			return db.fail(ctx, "commit", err)
+		}
+		return nil
+	})
+}
+
+// hostTime is the host's clock as Cinder's tables keep times: it is what
+// services and APIs compare heartbeats with.
+func (db *DB) hostTime() time.Time { return db.now().UTC().Truncate(time.Second) }
+
+// read runs fn inside one read transaction, so that all it reads is of one moment.
+func (db *DB) read(ctx context.Context, doing string, fn func(context.Context, querier) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return db.within(ctx, transactionRead, func(_ *sql.Tx, s *session) error {
+		if err := fn(ctx, s); err != nil {
+			return db.fail(ctx, doing, err)
+		}
+		return nil
+	})
+}
+
+// within runs fn inside a transaction on a connection of the pool, and rolls
+// back what fn has not committed.
+func (db *DB) within(ctx context.Context, kind transaction, fn func(*sql.Tx, *session) error) (err error) {
+	pool := db.writer
+	if kind == transactionRead {
+		pool = db.readers
+	}
+	conn, err := db.connection(ctx, pool)
+	if err != nil {
+		return db.fail(ctx, "connect", err)
+	}
+	defer func() { db.release(conn, err) }()
+	tx, err := conn.BeginTx(ctx, db.dialect.options(kind))
 	if err != nil {
 		return db.fail(ctx, "begin", err)
 	}
 	defer func() { _ = tx.Rollback() }() // of no effect after the commit
-	if err := fn(&Tx{db: db, tx: tx, now: db.now().UTC().Truncate(time.Second)}); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return db.fail(ctx, "commit", err)
-	}
-	return nil
+	return fn(tx, &session{querier: tx, bind: db.dialect.bind})
 }
 
-// read runs fn inside one read transaction, so that all it reads is of one moment.
-func (db *DB) read(ctx context.Context, doing string, fn func(context.Context, *sql.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return db.fail(ctx, doing, err)
+// connection waits for one of the pool's connections as long as it may.
+func (db *DB) connection(ctx context.Context, pool *sql.DB) (*sql.Conn, error) {
+	if db.patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, db.patience)
+		defer cancel()
 	}
-	defer func() { _ = tx.Rollback() }() // nothing was written
-	if err := fn(ctx, tx); err != nil {
-		return db.fail(ctx, doing, err)
+	return pool.Conn(ctx)
+}
+
+// release gives a connection back to its pool. One over which a server said that
+// it can do no more is closed: the next may lead to another server.
+func (db *DB) release(conn *sql.Conn, err error) {
+	if db.server && db.dialect.fault(err) == faultLost {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
-	return nil
+	_ = conn.Close()
 }

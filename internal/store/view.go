@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"stoker/internal/cinder"
@@ -38,7 +37,7 @@ func (db *DB) View(ctx context.Context, q cinder.ServiceQuery) (*Snapshot, error
 		}
 		return s, nil
 	}
-	err := db.read(ctx, "read services", func(ctx context.Context, tx *sql.Tx) (err error) {
+	err := db.read(ctx, "read services", func(ctx context.Context, tx querier) (err error) {
 		if s.Services, err = selectServices(ctx, tx, q); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"stoker/internal/cinder"
@@ -13,7 +12,7 @@ import (
 // failover of ours has changed. Fails with KindUnavailable.
 func (db *DB) Volumes(ctx context.Context, owner cinder.Owner, changed bool, after string, limit int) ([]cinder.Volume, error) {
 	var volumes []cinder.Volume
-	err := db.read(ctx, "read volumes", func(ctx context.Context, tx *sql.Tx) error {
+	err := db.read(ctx, "read volumes", func(ctx context.Context, tx querier) error {
 		for volumes = nil; len(volumes) == 0; {
 			n, last, err := readVolumes(ctx, tx, owner, changed, after, limit, &volumes)
 			if err != nil || n < limit {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"stoker/internal/cinder"
@@ -12,7 +11,7 @@ import (
 // and that r selects, by id. Fails with KindUnavailable.
 func (db *DB) Workers(ctx context.Context, service int64, r cinder.CleanupRequest) ([]cinder.Worker, error) {
 	var workers []cinder.Worker
-	err := db.read(ctx, "read workers", func(ctx context.Context, tx *sql.Tx) (err error) {
+	err := db.read(ctx, "read workers", func(ctx context.Context, tx querier) (err error) {
 		workers, err = readWorkers(ctx, tx, service, r)
 		return err
 	})

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func registerMany(t *testing.T, create func(testing.TB) Database) {
 		d := create(t)
 		db := d.Open(t)
 		for id, deleted := range []bool{false, false, true} {
-			d.Exec(t, insertService, id+1, fmt.Sprint("u-", id), []string{"old@b", "old@b", "removed@b"}[id], "cinder-volume", "cinder-volume", "zone", nil,
+			d.Exec(t, insertService, id+1001, fmt.Sprint("u-", id), []string{"old@b", "old@b", "removed@b"}[id], "cinder-volume", "cinder-volume", "zone", nil,
 				true, "why", true, "failed-over", "site-b", 42, "3.0", "1.0", "2026-11-23 08:00:00", nil, nil, deleted)
 		}
 		for range 2 {
@@ -231,9 +232,15 @@ func beats(t *testing.T, create func(testing.TB) Database) {
 		d := create(t)
 		db := d.Open(t)
 		var ids []int64
-		d.Exec(t, `INSERT INTO services (id, report_count) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3500) SELECT i, 0 FROM n`)
 		for id := range int64(3500) {
 			ids = append(ids, id+1)
+		}
+		for chunk := range slices.Chunk(ids, 500) {
+			var values []string
+			for _, id := range chunk {
+				values = append(values, fmt.Sprintf("(%d, 0)", id))
+			}
+			d.Exec(t, `INSERT INTO services (id, report_count) VALUES `+strings.Join(values, ", "))
 		}
 		missing, err := db.Beat(t.Context(), append(ids, 9999)...)
 		if err != nil {

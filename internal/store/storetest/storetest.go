@@ -18,6 +18,8 @@ type Database struct {
 	Exec func(tb testing.TB, query string, args ...any)
 	// Texts reads two columns of text as another program would; the first is the key.
 	Texts func(tb testing.TB, query string) map[string]string
+	// WholeSeconds is true where Cinder's columns keep no fractions of a second.
+	WholeSeconds bool
 }
 
 // Run runs the whole list; create makes a new database for each test.

@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+
+	"stoker/internal/dsn"
+)
+
+//go:embed migrations/mysql
+var mysqlMigrations embed.FS
+
+// mysqlDialect is MariaDB or MySQL, alone or as a Galera cluster.
+type mysqlDialect struct {
+	connector driver.Connector
+}
+
+func (db *DB) openMySQL(ctx context.Context, where dsn.Database, p Pool) error {
+	db.name = where.String()
+	config, err := mysqlConfig(where, db.log)
+	if err != nil {
+		return err
+	}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return db.refuse("%s", reason(err))
+	}
+	d := mysqlDialect{preparedConnector{connector, mysqlSession(p.WsrepSyncWait)}}
+	return db.serve(ctx, d, d.connector, p)
+}
+
+// mysqlConfig is the driver's word for a URL. Whatever charset that names for
+// the connection: texts travel as utf8mb4, and the server turns them into what
+// the columns have.
+func mysqlConfig(where dsn.Database, log *slog.Logger) (*mysql.Config, error) {
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.DBName = where.User, where.Password, where.Name
+	c.Net, c.Addr = "tcp", hostPort(where, 3306)
+	if socket := where.Option("unix_socket"); socket != "" {
+		c.Net, c.Addr = "unix", socket
+	}
+	c.Timeout = connectTimeout
+	if s, err := strconv.Atoi(where.Option("connect_timeout")); err == nil && s > 0 {
+		c.Timeout = time.Duration(s) * time.Second
+	}
+	c.ReadTimeout, c.WriteTimeout = 2*updateTimeout, 2*updateTimeout
+	c.ClientFoundRows = true   // a row that is already as it should be counts as written
+	c.InterpolateParams = true // one way to the server and back for each statement, not three
+	c.RejectReadOnly = true    // after a failover: find the server that takes writes
+	c.Logger = mysqlLog{log}
+	c.Params = map[string]string{
+		"sql_mode":                 "'TRADITIONAL,ANSI_QUOTES'", // names stand in double quotes, what does not fit is an error
+		"time_zone":                "'+00:00'",
+		"innodb_lock_wait_timeout": strconv.Itoa(lockPatience),
+		"wait_timeout":             strconv.Itoa(sessionAge),
+	}
+	if err := c.Apply(mysql.Charset("utf8mb4", "")); err != nil {
+		return nil, err
+	}
+	var err error
+	c.TLS, err = mysqlTLS(where)
+	return c, err
+}
+
+// mysqlLog is where the driver complains; what matters of it is in its errors.
+type mysqlLog struct{ log *slog.Logger }
+
+// Print implements mysql.Logger.
+func (l mysqlLog) Print(v ...any) {
+	l.log.Debug("MySQL driver", "says", v)
+}
+
+// mysqlSession readies a connection: with settings that every server has, and
+// with some that only some have.
+func mysqlSession(syncWait int) func(context.Context, driver.Conn) error {
+	statements := []string{
+		`SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ`,
+		`SET SESSION idle_transaction_timeout = ` + strconv.Itoa(idlePatience), // MariaDB's
+	}
+	if syncWait > 0 {
+		statements = append(statements, `SET SESSION wsrep_sync_wait = `+strconv.Itoa(syncWait)) // Galera's
+	}
+	return func(ctx context.Context, conn driver.Conn) error {
+		for _, s := range statements {
+			_, err := conn.(driver.ExecerContext).ExecContext(ctx, s, nil)
+			if mysqlNumber(err) == 1193 { // no such variable
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (mysqlDialect) bind(query string) string { return query }
+
+// letters are the bytes of a text, whatever charset and collation it has:
+// collations take more than one text for the same.
+func letters(text string) string { return "CAST(CONVERT(" + text + " USING utf8mb4) AS BINARY)" }
+
+func (mysqlDialect) same(column string) string { return letters(column) + " <=> " + letters("?") }
+
+func (mysqlDialect) sameText(column string) string {
+	return letters("COALESCE("+column+", '')") + " = " + letters("?")
+}
+
+// sameTime has nothing to cut off: these columns keep whole seconds.
+func (mysqlDialect) sameTime(column string) string { return column + " <=> CAST(? AS DATETIME)" }
+
+func (mysqlDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
+	result, err := q.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
+}
+
+// options leave the isolation to the session: to set it here costs a statement.
+func (mysqlDialect) options(kind transaction) *sql.TxOptions {
+	return &sql.TxOptions{ReadOnly: kind == transactionRead}
+}
+
+// turn writes to one row, which one transaction at a time can. On Galera, where
+// locks are each server's own, two that have written to it cannot both be
+// committed. What is read comes after: it is as the one before left it.
+func (mysqlDialect) turn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
+	_, err := q.ExecContext(ctx, `INSERT INTO stoker_commits (id, turns, committed_at) VALUES ('', 1, UTC_TIMESTAMP(6))
+		ON DUPLICATE KEY UPDATE turns = turns + 1, committed_at = UTC_TIMESTAMP(6)`)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return turnTaken(ctx, q, `SELECT UTC_TIMESTAMP(6), COUNT(*) FROM stoker_commits WHERE id = ?`, id)
+}
+
+func (mysqlDialect) record(ctx context.Context, q querier, id string, now time.Time) error {
+	return recordCommit(ctx, q, id, now)
+}
+
+func (mysqlDialect) hold() string { return " FOR UPDATE" }
+
+func (mysqlDialect) tables(ctx context.Context, q querier) ([]string, error) {
+	return names(ctx, q, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name`)
+}
+
+func (mysqlDialect) columns(ctx context.Context, q querier, table string) ([]string, error) {
+	return names(ctx, q, `SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position`, table)
+}
+
+func (mysqlDialect) migrations() (goose.Dialect, fs.FS, error) {
+	files, err := fs.Sub(mysqlMigrations, "migrations/mysql")
+	return goose.DialectMySQL, files, err
+}
+
+func (mysqlDialect) clock(ctx context.Context, q querier) (time.Time, error) {
+	return oneTime(ctx, q, `SELECT UTC_TIMESTAMP(6)`)
+}
+
+func (mysqlDialect) version(ctx context.Context, q querier) (engine, version string, err error) {
+	version, err = oneText(ctx, q, `SELECT VERSION()`)
+	if strings.Contains(version, "MariaDB") {
+		return "MariaDB", version, err
+	}
+	return "MySQL", version, err
+}
+
+// prepare holds a lock by name while fn runs. Statements that make tables are
+// transactions of their own here: each may be run again. A Galera cluster may
+// refuse such locks; it runs those statements one after the other everywhere.
+func (d mysqlDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
+	locker := sql.OpenDB(d.connector)
+	defer func() { err = firstError(err, locker.Close()) }() // and with its connection goes the lock
+	lock, err := locker.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, lock.Close()) }()
+	got, err := oneNumber(ctx, lock, `SELECT GET_LOCK(CONCAT('stoker ', SHA1(DATABASE())), ?)`, prepareWait)
+	switch {
+	case mysqlNumber(err) == 1235: // not supported yet
+	case err != nil:
+		return err
+	case got != 1:
+		return errPreparing()
+	}
+	return fn(locker)
+}
+
+// fetch implements serverDialect over the driver's own interface: database/sql
+// makes every cell an allocation or two.
+func (mysqlDialect) fetch(ctx context.Context, conn *sql.Conn, query string, into *rawRows) error {
+	return conn.Raw(func(c any) error {
+		rows, err := c.(driver.QueryerContext).QueryContext(ctx, query, nil)
+		if err != nil {
+			return err
+		}
+		cells := make([]driver.Value, len(rows.Columns()))
+		for {
+			err := rows.Next(cells)
+			if errors.Is(err, io.EOF) {
+				return rows.Close()
+			}
+			if err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			for _, cell := range cells {
+				into.add(cell)
+			}
+			into.end()
+		}
+	})
+}
+
+// state is unknown: nothing that everybody may ask for changes with each commit,
+// and with nothing else.
+func (mysqlDialect) state(context.Context, querier) (string, error) { return "", nil }

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// mysqlNumber is the number of an error that a server sent; 0 for any other.
+func mysqlNumber(err error) uint16 {
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	if !ok {
+		return 0
+	}
+	return e.Number
+}
+
+func (mysqlDialect) fault(err error) fault {
+	switch n := mysqlNumber(err); n {
+	case 0:
+		if lostConnection(err) || errors.Is(err, mysql.ErrInvalidConn) {
+			return faultLost
+		}
+		return faultOther
+	case 1213, // deadlock, and on Galera: another server's transaction was first
+		1205,       // waited too long for a lock, or for the cluster
+		1020, 3572: // changed since it was read; locked, and asked not to wait
+		return faultBusy
+	case 1062, 1586: // duplicate key
+		return faultDuplicate
+	case 1406, 1366, 1264, 1265, 1292, 3988: // too long, no such character, out of range, cut off, no such time, no conversion
+		return faultValue
+	case 1049: // no such database
+		return faultMissing
+	case 1044, 1045, 1698, 1130, 1142, 1143, 1227: // who may connect, from where, and do what
+		return faultRefused
+	case 1047, // Galera: not part of the cluster, or not ready
+		1040, 1203, 1226, // too many connections, in all or of this user
+		1053, 1077, 1078, 1079, 1080, // shutting down
+		1290, 1792, 1836, 1874, // read-only
+		1317, 1969, 3024, 1927, 1970, // interrupted, took too long, connection killed
+		1158, 1159, 1160, 1161, 1184, 1152, 1153, 1156, 1157, // packets that did not come through
+		4031,                                     // idle for too long
+		1021, 1114, 1037, 1038, 1041, 1135, 1180, // disk, table, memory or threads are full; failed while it committed
+		1016, 1017, 1023, 1024, 1026, 1030, 1033, 1034, 1035, 1194, 1195, 1877: // files and tables that are broken
+		return faultLost
+	default:
+		return faultOther
+	}
+}

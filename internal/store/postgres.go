@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"stoker/internal/dsn"
+)
+
+//go:embed migrations/postgres
+var postgresMigrations embed.FS
+
+// postgresDialect is PostgreSQL. It relies on no setting of a session, so that a
+// pooler may stand between.
+type postgresDialect struct {
+	config pgx.ConnConfig
+}
+
+func (db *DB) openPostgres(ctx context.Context, where dsn.Database, p Pool) error {
+	db.name = where.String()
+	config, err := pgx.ParseConfig(postgresSettings(where))
+	if err != nil {
+		// The driver's own text repeats the settings.
+		return db.refuse("the options of the connection make no sense: %s", reason(innermost(err)))
+	}
+	config.Password = where.Password
+	if _, given := where.Options["connect_timeout"]; !given {
+		config.ConnectTimeout = connectTimeout
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // nothing prepared stays with the server
+	d := postgresDialect{*config}
+	return db.serve(ctx, d, stdlib.GetConnector(*config), p)
+}
+
+// postgresSettings are a URL's in libpq's form, but for the password.
+func postgresSettings(where dsn.Database) string {
+	settings := map[string]string{"host": where.Host, "user": where.User, "dbname": where.Name}
+	if where.Port != 0 {
+		settings["port"] = strconv.Itoa(where.Port)
+	}
+	for _, name := range []string{
+		"sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslsni", "sslnegotiation", "channel_binding", "require_auth",
+		"passfile", "service", "servicefile", "connect_timeout", "application_name", "options", "target_session_attrs",
+		"krbsrvname", "min_protocol_version", "max_protocol_version", "host", "port",
+	} {
+		if values := where.Options[name]; len(values) > 0 {
+			settings[name] = strings.Join(values, ",")
+		}
+	}
+	if hosts := where.Options["host"]; len(hosts) > 0 { // each may have its port, as SQLAlchemy has it
+		var names, ports []string
+		for _, h := range hosts {
+			name, port, _ := strings.Cut(h, ":")
+			names, ports = append(names, name), append(ports, port)
+		}
+		settings["host"] = strings.Join(names, ",")
+		if slices.ContainsFunc(ports, func(p string) bool { return p != "" }) {
+			for i := range ports {
+				if ports[i] == "" {
+					ports[i] = "5432"
+				}
+			}
+			settings["port"] = strings.Join(ports, ",")
+		}
+	}
+	var text strings.Builder
+	for name, value := range settings {
+		if value != "" {
+			text.WriteString(name + "='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "' ")
+		}
+	}
+	return text.String()
+}
+
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
+
+// bind numbers the parameters. No query of ours has a ? that is none.
+func (postgresDialect) bind(query string) string {
+	if !strings.Contains(query, "?") {
+		return query
+	}
+	var b strings.Builder
+	for i, part := range strings.Split(query, "?") {
+		if i > 0 {
+			b.WriteString("$" + strconv.Itoa(i))
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+func (postgresDialect) same(column string) string { return column + " IS NOT DISTINCT FROM ?" }
+
+func (postgresDialect) sameText(column string) string { return "COALESCE(" + column + ", '') = ?" }
+
+func (postgresDialect) sameTime(column string) string {
+	return "DATE_TRUNC('second', " + column + ") IS NOT DISTINCT FROM DATE_TRUNC('second', CAST(? AS TIMESTAMP))"
+}
+
+func (postgresDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
+	return oneNumber(ctx, q, query+` RETURNING id`, args...)
+}
+
+func (postgresDialect) options(kind transaction) *sql.TxOptions {
+	if kind == transactionBlind {
+		return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	}
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: kind == transactionRead}
+}
+
+// turn locks a table, which one transaction at a time can. LOCK is no statement
+// that fixes what a transaction sees: that is done by what comes after, and so it
+// sees what the one before left.
+func (postgresDialect) turn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
+	_, err := q.ExecContext(ctx, `SET LOCAL lock_timeout = '`+strconv.Itoa(lockPatience)+`s';
+		SET LOCAL idle_in_transaction_session_timeout = '`+strconv.Itoa(idlePatience)+`s';
+		LOCK TABLE stoker_commits IN EXCLUSIVE MODE`)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return turnTaken(ctx, q, `SELECT CLOCK_TIMESTAMP() AT TIME ZONE 'UTC', COUNT(*) FROM stoker_commits WHERE id = ?`, id)
+}
+
+func (postgresDialect) record(ctx context.Context, q querier, id string, now time.Time) error {
+	return recordCommit(ctx, q, id, now)
+}
+
+func (postgresDialect) hold() string { return " FOR UPDATE" }
+
+func (postgresDialect) tables(ctx context.Context, q querier) ([]string, error) {
+	return names(ctx, q, `SELECT table_name FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_type = 'BASE TABLE' ORDER BY table_name`)
+}
+
+func (postgresDialect) columns(ctx context.Context, q querier, table string) ([]string, error) {
+	return names(ctx, q, `SELECT column_name FROM information_schema.columns WHERE table_schema = CURRENT_SCHEMA() AND table_name = $1 ORDER BY ordinal_position`, table)
+}
+
+func (postgresDialect) migrations() (goose.Dialect, fs.FS, error) {
+	files, err := fs.Sub(postgresMigrations, "migrations/postgres")
+	return goose.DialectPostgres, files, err
+}
+
+func (postgresDialect) clock(ctx context.Context, q querier) (time.Time, error) {
+	return oneTime(ctx, q, `SELECT CLOCK_TIMESTAMP() AT TIME ZONE 'UTC'`)
+}
+
+func (postgresDialect) version(ctx context.Context, q querier) (engine, version string, err error) {
+	version, err = oneText(ctx, q, `SELECT CURRENT_SETTING('server_version')`)
+	return "PostgreSQL", version, err
+}
+
+// prepare holds an advisory lock over a connection of its own while fn runs.
+func (d postgresDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
+	db := stdlib.OpenDB(d.config)
+	defer func() { err = firstError(err, db.Close()) }() // and with its connection goes the lock
+	lock, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, lock.Close()) }()
+	waiting, cancel := context.WithTimeout(ctx, prepareWait*time.Second)
+	defer cancel()
+	_, err = lock.ExecContext(waiting, `SELECT PG_ADVISORY_LOCK(HASHTEXT('stoker'), HASHTEXT(CURRENT_SCHEMA()))`)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return errPreparing()
+	}
+	if err != nil {
+		return err
+	}
+	return fn(db)
+}
+
+// fetch implements serverDialect over pgx itself, whose cells are what came over the wire.
+func (postgresDialect) fetch(ctx context.Context, conn *sql.Conn, query string, into *rawRows) error {
+	return conn.Raw(func(c any) error {
+		rows, err := c.(*stdlib.Conn).Conn().Query(ctx, query, pgx.QueryExecModeSimpleProtocol)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			for _, cell := range rows.RawValues() {
+				into.addBytes(cell)
+			}
+			into.end()
+		}
+		return rows.Err()
+	})
+}
+
+// state is the snapshot that a statement sees: which transactions have ended.
+// Two that are equal see the same rows, as every commit of a change ends one.
+func (postgresDialect) state(ctx context.Context, q querier) (string, error) {
+	return oneText(ctx, q, `SELECT CAST(TXID_CURRENT_SNAPSHOT() AS TEXT)`)
+}

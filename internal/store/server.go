@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"stoker/internal/cinder"
+)
+
+const (
+	// connectTimeout bounds the way to a server, from the first packet until
+	// statements may be sent.
+	connectTimeout = 10 * time.Second
+	// lockPatience is how long a server lets a statement wait for another
+	// transaction, in seconds.
+	lockPatience = 3
+	// idlePatience is how long a server lets a transaction wait for its next
+	// statement, in seconds: one whose client has vanished keeps others waiting.
+	idlePatience = 10
+	// idleAge is how long a connection that nobody uses is kept, and sessionAge,
+	// in seconds, how long the server keeps it: longer, but not for hours.
+	idleAge    = 30 * time.Second
+	sessionAge = 60
+	// prepareWait is how long Sync waits for another process's, in seconds.
+	prepareWait = 30
+)
+
+// serve readies a pool of connections to a server, and looks whether what is
+// there can be ours.
+func (db *DB) serve(ctx context.Context, d serverDialect, connector driver.Connector, p Pool) (err error) {
+	if p == (Pool{}) {
+		p = DefaultPool()
+	}
+	pool := sql.OpenDB(connector)
+	defer func() {
+		if err != nil {
+			err = firstError(err, pool.Close())
+		}
+	}()
+	size := p.Size + p.Overflow
+	if p.Size == 0 || p.Overflow < 0 {
+		size = 0 // no limit
+	}
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(max(p.Size, DefaultPool().Size))
+	pool.SetConnMaxLifetime(p.Recycle)
+	pool.SetConnMaxIdleTime(idleAge)
+	db.dialect, db.server, db.patience = d, true, p.Timeout
+	db.writer, db.readers = pool, pool
+	db.fleet = newFleet(pool, func(_ context.Context, conn *sql.Conn) (fleetLink, error) {
+		return newServerLink(conn, d), nil
+	})
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := pool.PingContext(ctx); err != nil {
+		return db.explain(err)
+	}
+	if err := belongs(ctx, d, pool, db.refuse); err != nil {
+		return db.explain(err)
+	}
+	return nil
+}
+
+func (db *DB) refuse(format string, args ...any) error {
+	return cinder.Errorf(cinder.KindInvalid, "database %s: "+format, append([]any{db.name}, args...)...)
+}
+
+// explain turns what the driver says of a server that cannot be reached into words.
+func (db *DB) explain(err error) error {
+	if _, ok := errors.AsType[*cinder.Error](err); ok {
+		return err
+	}
+	switch db.dialect.fault(err) {
+	case faultMissing:
+		return db.refuse("does not exist on that server: create it first")
+	case faultRefused:
+		return db.refuse("does not let the user in: check user, password and grants")
+	default:
+		return cinder.Errorf(cinder.KindUnavailable, "database %s: %s", db.name, reason(err))
+	}
+}
+
+// lostConnection says whether a driver's error means that there is no connection
+// any more. Errors that a server sent are none of these.
+func lostConnection(err error) bool {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return true
+	}
+	_, ok := errors.AsType[net.Error](err)
+	return ok
+}
+
+// preparedConnector readies each new connection.
+type preparedConnector struct {
+	driver.Connector
+	prepare func(context.Context, driver.Conn) error
+}
+
+// Connect implements driver.Connector.
+func (c preparedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.prepare(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+
+	"stoker/internal/cinder"
+)
+
+const (
+	rawServices = iota
+	rawOpen
+)
+
+// serverLink reads the rows of a server each time, unless the server can say
+// that they are the same; but it decodes only rows whose bytes have changed.
+type serverLink struct {
+	conn    *sql.Conn
+	dialect serverDialect
+	spare   [2]*rawRows // room for the next read
+}
+
+func newServerLink(conn *sql.Conn, d serverDialect) *serverLink {
+	return &serverLink{conn: conn, dialect: d, spare: [2]*rawRows{{}, {}}}
+}
+
+// close gives the connection up: it may be in any state.
+func (l *serverLink) close() error {
+	_ = l.conn.Raw(func(any) error { return driver.ErrBadConn })
+	return nil
+}
+
+// read returns last when it is still true, else what is. A state means nothing to
+// another server: rows that were read over another connection have none.
+func (l *serverLink) read(ctx context.Context, last *fleetRows) (*fleetRows, error) {
+	if last != nil && last.state != "" {
+		state, err := l.dialect.state(ctx, l.conn)
+		if err != nil {
+			return nil, err
+		}
+		if state == last.state {
+			return last, nil
+		}
+	}
+	tx, err := l.conn.BeginTx(ctx, l.dialect.options(transactionRead))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // of no effect after the commit
+	state, err := l.dialect.state(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for i, query := range []string{allServices, openOperations} {
+		l.spare[i].reset()
+		if err := l.dialect.fetch(ctx, l.conn, query, l.spare[i]); err != nil {
+			return nil, err
+		}
+	}
+	if err := tx.Commit(); err != nil { // the same as a rollback, but that it is told of a lost connection
+		return nil, err
+	}
+	return l.decode(last, state)
+}
+
+func (l *serverLink) decode(last *fleetRows, state string) (_ *fleetRows, err error) {
+	rows := &fleetRows{state: state}
+	if last != nil {
+		rows.services, rows.open, rows.raw = last.services, last.open, last.raw
+	}
+	if raw := l.spare[rawServices]; !raw.equal(rows.raw[rawServices]) {
+		rows.services = decodeServices(raw, rows.raw[rawServices], rows.services)
+		l.keep(rows, rawServices)
+	}
+	if raw := l.spare[rawOpen]; !raw.equal(rows.raw[rawOpen]) {
+		if rows.open, err = decodeOperations(raw); err != nil {
+			return nil, err
+		}
+		l.keep(rows, rawOpen)
+	}
+	return rows, nil
+}
+
+// keep puts what was read in the place of what was read before, which is the
+// room for the next read.
+func (l *serverLink) keep(rows *fleetRows, i int) {
+	old := rows.raw[i]
+	if old == nil {
+		old = &rawRows{}
+	}
+	rows.raw[i], l.spare[i] = l.spare[i], old
+}
+
+// decodeServices takes over the services whose rows are what they were.
+func decodeServices(raw, was *rawRows, services []cinder.Service) []cinder.Service {
+	decoded := make([]cinder.Service, len(raw.ends))
+	c := newCells(serviceCells)
+	for i := range decoded {
+		row := raw.row(i)
+		if i < len(services) && bytes.Equal(row, was.row(i)) {
+			decoded[i] = services[i]
+			continue
+		}
+		c.load(row)
+		decoded[i] = c.service()
+	}
+	return decoded
+}
+
+func decodeOperations(raw *rawRows) ([]cinder.Operation, error) {
+	var ops []cinder.Operation
+	c := newCells(operationCells)
+	for i := range raw.ends {
+		c.load(raw.row(i))
+		op, err := c.operation()
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
