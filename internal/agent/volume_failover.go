@@ -13,7 +13,9 @@ import (
 // A nil target leaves the choice to the backend; cinder.FailbackTarget goes back.
 // The rows of its volumes follow before that, so that whoever sees the outcome
 // sees them as they are to be.
-// What could not be written or told is so after a later heartbeat. The error is
+// What could not be written or told is so after a later heartbeat. A failover that
+// the rows do not say is under way came too late, whoever sent it having given it
+// up since: it is not carried out, which is KindUnavailable. The error is
 // for the log: whoever asked looks at the rows.
 func (v *Volume) Failover(ctx context.Context, target *string) error {
 	done, err := v.alone(ctx)
@@ -22,6 +24,9 @@ func (v *Volume) Failover(ctx context.Context, target *string) error {
 	}
 	defer done()
 	log := v.log.With("target", value(target), "request_id", cinder.CallerFrom(ctx).RequestID)
+	if err := v.givenUp(ctx); err != nil {
+		return fmt.Errorf("failover %s: %w", v.row.Host, err)
+	}
 	log.Info("Failing over.")
 	active, failure := v.vo.Backend.Failover(ctx, target)
 	if failure == nil {
@@ -40,6 +45,33 @@ func (v *Volume) Failover(ctx context.Context, target *string) error {
 		return fmt.Errorf("failover %s: %w", v.row.Host, err)
 	}
 	log.Info("Failover done.", "active_backend_id", active)
+	return nil
+}
+
+// givenUp fails when a failover is not under way any more, as the row of the
+// service and that of its cluster say: whoever sends one marks them before.
+func (v *Volume) givenUp(ctx context.Context) error {
+	under := false
+	err := v.update(ctx, func(ctx context.Context, tx control.Tx) error {
+		row, err := v.own(ctx, tx)
+		if err != nil {
+			return err
+		}
+		under = row.ReplicationStatus == cinder.ReplicationFailingOver
+		if under || v.row.Cluster == "" {
+			return nil
+		}
+		c, err := tx.Cluster(ctx, v.row.Cluster, v.row.Binary)
+		under = c.ReplicationStatus == cinder.ReplicationFailingOver
+		return err
+	})
+	if err != nil {
+		v.log.Warn("Whether the failover is still wanted cannot be seen: it is carried out.", "error", err)
+		return nil
+	}
+	if !under {
+		return cinder.Errorf(cinder.KindUnavailable, "The failover came too late: it was given up.")
+	}
 	return nil
 }
 

@@ -259,6 +259,7 @@ func TestFailoverOutlivesItsCaller(t *testing.T) {
 		s := newSite(t)
 		s.array.hold = make(chan struct{})
 		s.start()
+		s.rows.edit(t, alpha, func(r *cinder.Service) { r.ReplicationStatus = cinder.ReplicationFailingOver })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- s.Failover(ctx, new("site-b")) }()
@@ -269,6 +270,30 @@ func TestFailoverOutlivesItsCaller(t *testing.T) {
 		}
 		s.want("disabled failover-error")
 	})
+}
+
+// A failover that whoever sent it has given up since, while it waited for a
+// process that hung or was away, is not carried out: by then somebody counts on
+// the backend being where the row says.
+func TestFailoverThatCameTooLate(t *testing.T) {
+	for name, in := range map[string]string{"a service": "", "a cluster": cluster} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, func(o *VolumeOptions) { o.Cluster = in }).start()
+				wantKind(t, s.Failover(t.Context(), new("site-b")), cinder.KindUnavailable)
+				s.want("enabled enabled")
+				if got := s.commands(); !slices.Equal(got, []string{"setup"}) {
+					t.Errorf("the backend was told %q", got)
+				}
+				if in != "" { // what the cluster's row says counts as well
+					s.rows.editCluster(func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationFailingOver })
+					if err := s.Failover(t.Context(), new("site-b")); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestLogLevelsOfAService(t *testing.T) {
