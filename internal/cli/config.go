@@ -32,7 +32,11 @@ func (c *configCheckCmd) Run(p Process) error {
 	if c.For != "all" {
 		use = Program(c.For).use()
 	}
-	conf, faults := config.Check(c.ConfigFile, p.Env, use)
+	files, err := c.files()
+	if err != nil {
+		return err
+	}
+	conf, faults := config.Check(files, p.Env, use)
 	ignored := conf.Unknown()
 	for _, i := range ignored {
 		if _, err := fmt.Fprintln(p.Stdout, oneLine("ignored: "+i.String())); err != nil {
@@ -42,6 +46,6 @@ func (c *configCheckCmd) Run(p Process) error {
 	if len(faults) > 0 {
 		return faults
 	}
-	_, err := fmt.Fprintf(p.Stdout, "No faults; %d options ignored.\n", len(ignored))
+	_, err = fmt.Fprintf(p.Stdout, "No faults; %d options ignored.\n", len(ignored))
 	return err
 }

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"stoker/internal/cinder"
 	"stoker/internal/config"
@@ -34,22 +37,53 @@ func (p Program) use() config.Use {
 // configFlags name the configuration.
 type configFlags struct {
 	ConfigFile []string `required:"" sep:"none" placeholder:"FILE" help:"Read options from FILE, in Cinder's format. May be repeated: a later file has the last word, but for the environment (OS_DEFAULT__HOST=...)."`
+	ConfigDir  []string `sep:"none" placeholder:"DIR" help:"Read the files *.conf in DIR too, after those of --config-file, in the order of their names. May be repeated."`
+}
+
+// files are those to read, in their order.
+func (f configFlags) files() ([]string, error) {
+	files := slices.Clone(f.ConfigFile)
+	for _, dir := range f.ConfigDir {
+		entries, err := os.ReadDir(dir) // sorted by name
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !e.IsDir() && filepath.Ext(e.Name()) == ".conf" {
+				files = append(files, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return files, nil
+}
+
+// load reads the configuration.
+func (f configFlags) load(p Process, use config.Use) (config.Config, error) {
+	files, err := f.files()
+	if err != nil {
+		return config.Config{}, err
+	}
+	return config.Load(files, p.Env, use)
 }
 
 // daemonFlags are those of every program that runs with a configuration.
 type daemonFlags struct {
 	configFlags
 	logFlags
+	LogFile string `placeholder:"FILE" help:"Log to FILE, whatever log_file and log_dir say."`
 }
 
 // run runs the program.
 func (f daemonFlags) run(ctx context.Context, p Process, d Deps, program Program) error {
-	conf, err := config.Load(f.ConfigFile, p.Env, program.use())
+	conf, err := f.load(p, program.use())
 	if err != nil {
 		return err
 	}
 	if d.Daemon == nil {
 		return cinder.Errorf(cinder.KindNotSupported, "this build has no %s server", program)
+	}
+	if f.LogFile != "" {
+		conf.LogFile, conf.LogDir = f.LogFile, ""
 	}
 	s := f.server(p)
 	if conf.Debug {

@@ -46,7 +46,7 @@ func (c *dbCheckCmd) Run(ctx context.Context, p Process, d Deps) error {
 
 // database does something to the database that the configuration names.
 func (f configFlags) database(ctx context.Context, p Process, do func(context.Context, DBOptions) error) error {
-	conf, err := config.Load(f.ConfigFile, p.Env, config.ForDatabase)
+	conf, err := f.load(p, config.ForDatabase)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -61,7 +62,28 @@ func daemon(ctx context.Context, o DaemonOptions) error {
 			what = fmt.Sprintf("API on %s/v3", a.URL())
 		}
 		fmt.Fprintln(o.Out, what)
+		if err := notifyReady(ctx); err != nil {
+			fmt.Fprintln(o.Log, "stoker:", oneLine(err.Error()))
+		}
 	})
+}
+
+// notifyReady tells systemd, where that has started the process and wants to
+// know (Type=notify), that it is ready: what depends on it may start.
+func notifyReady(ctx context.Context) error {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return nil
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unixgram", socket)
+	if err != nil {
+		return fmt.Errorf("tell systemd: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("READY=1")); err != nil {
+		return fmt.Errorf("tell systemd: %w", err)
+	}
+	return nil
 }
 
 // onHangup does something at every SIGHUP, until what it returns is called.

@@ -151,6 +151,25 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// A directory of files comes after the files, and none of its others count.
+func TestConfigDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"20.conf": "host = twenty\n", "10.conf": "host = ten\nosapi_volume_listen_port = 10\n", "30.conf~": "host = old\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("[DEFAULT]\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := conf(t, "[DEFAULT]\nauth_strategy = noauth\nhost = first\nosapi_volume_listen_port = 1\nlog_dir = /d\n")
+	var r recorder
+	got := run(t, nil, r.deps(), "api", "--config-dir", dir, "--config-file", first, "--log-file", "x.log")
+	if c := r.daemon.Config; got != (result{}) || c.Host != "twenty" || c.ListenPort != 10 || c.Log("stoker-api") != "x.log" {
+		t.Errorf("host %s, port %d, log %s: %v", c.Host, c.ListenPort, c.Log("stoker-api"), got)
+	}
+	if got, want := run(t, nil, r.deps(), "api", "--config-dir", "/nowhere", "--config-file", first), (result{1, "", "stoker: open /nowhere: no such file or directory\n"}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestConfigCheck(t *testing.T) {
 	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nvolume_driver = x\n")
 	bad := conf(t, "[DEFAULT]\nreport_interval = never\nhelp = me\n[database]\nconnection = mysql://u:hunter2@[h/d\n"+

@@ -49,14 +49,17 @@ const referenceHead = `# Configuration
 <!-- Written from the table of options in internal/config: go test ./internal/config -update -->
 
 ` + "`stoker api --config-file F [--config-file G ...]`" + ` reads Cinder's own file format with Cinder's option names, so that the file that
-starts cinder-api starts Stoker. ` + "`stoker standalone`" + ` needs no file and reads none.
+starts cinder-api, cinder-volume, cinder-scheduler or cinder-backup starts Stoker's. ` + "`stoker standalone`" + ` needs no file and reads none.
 
 - A comment starts in the first column, with # or ;. Behind a value it is part of the value.
 - An indented line continues the value above it. One pair of quotes around a value is taken off.
 - Of an option that is set twice the last one counts, and of several files the later one; replication_device adds up.
 - ` + "`$name`, `${name}` and `$section.name`" + ` stand for the values of other options; ` + "`$$`" + ` is a dollar sign.
 - The environment has the last word: ` + "`OS_SECTION__OPTION`, such as `OS_DATABASE__CONNECTION`" + `.
+- ` + "`--config-dir D`" + ` reads the files *.conf in D after those, in the order of their names.
 - Times are in seconds.
+- What is wrong with an option is no fault for a program that has no use for it, so that one file does for all machines: ` + "`stoker config check`" + `
+  lists every fault, and every option that is ignored.
 - Options that Stoker does not know are ignored. Values that are not allowed are reported all at once, each with its file and line, and
   nothing is started. Passwords are printed nowhere.
 

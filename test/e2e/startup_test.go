@@ -79,8 +79,9 @@ func TestStartUpFaults(t *testing.T) {
 	}
 }
 
-// logrotate moves the log of a running API away and sends SIGHUP.
-func TestLogFile(t *testing.T) {
+// systemd is told that the API is ready; logrotate moves its log away and sends
+// SIGHUP.
+func TestLogFileAndSystemd(t *testing.T) {
 	dir := t.TempDir()
 	conf, log := filepath.Join(dir, "stoker.conf"), filepath.Join(dir, "stoker-api.log")
 	text := "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_listen_port = 0\nlog_dir = " + dir + "\n" +
@@ -91,7 +92,21 @@ func TestLogFile(t *testing.T) {
 	if out, err := output(t, "db", "sync", "--config-file", conf); err != nil {
 		t.Fatalf("db sync: %v\n%s", err, out)
 	}
+	socket := filepath.Join(dir, "notify")
+	systemd, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "unixgram", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = systemd.Close() }()
+	t.Setenv("NOTIFY_SOCKET", socket)
 	p := start(t, "api", "--config-file", conf, "--debug")
+	told := make([]byte, 100)
+	if err := systemd.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := systemd.ReadFrom(told); err != nil || string(told[:n]) != "READY=1" {
+		t.Errorf("systemd is told %q, %v", told[:n], err)
+	}
 	list := func() { p.call(http.MethodGet, "/v3/os-services", nil) }
 	list()
 	if err := os.Rename(log, log+".1"); err != nil {
