@@ -140,6 +140,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(rq.path, healthPath) {
 		s.o.CORS.add(h, r)
 	}
+	if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
+		// What follows a body in chunks is another request to a proxy that went by
+		// a Content-Length beside it: it is not read.
+		h["Connection"] = []string{"close"}
+	}
 	if a.status != http.StatusNoContent {
 		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	}

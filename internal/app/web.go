@@ -53,15 +53,8 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		return nil, err
 	}
 	a.onStop("lists", func(context.Context) error { handler.Close(); return nil })
-	server := &http.Server{
-		Handler:           handler,
-		ErrorLog:          slog.NewLogLogger(a.loggers.Logger("stoker.http").Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		// A freeze may take the response timeout; what follows it is our own work.
-		WriteTimeout: c.ResponseTimeout + readTimeout,
-		HTTP2:        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ConnState:    newConnections(maxConnections).changed,
-	}
+	server := newServer(handler, c.ResponseTimeout, maxConnections)
+	server.ErrorLog = slog.NewLogLogger(a.loggers.Logger("stoker.http").Handler(), slog.LevelDebug)
 	if c.Edge.UseSSL {
 		files, err := newCertificates(c.Edge, a.loggers.Logger("stoker.http"))
 		if err != nil {
@@ -70,6 +63,19 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		server.TLSConfig = files.config()
 	}
 	return &web{listener: l, server: server}, nil
+}
+
+// newServer makes a server that no client can hold up: each part of a request and
+// of its answer has its time, and idle connections make room for others.
+func newServer(handler http.Handler, responseTimeout time.Duration, connections int) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		// A freeze may take the response timeout; what follows it is our own work.
+		WriteTimeout: responseTimeout + readTimeout,
+		HTTP2:        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ConnState:    newConnections(connections).changed,
+	}
 }
 
 // edge fills in how the API meets its clients.
