@@ -153,6 +153,7 @@ func (r *rows) Update(_ context.Context, fn func(control.Tx) error) error {
 // tx is a transaction; the journal is none of an agent's business.
 type tx struct {
 	control.Journal
+	control.Requests
 	rows *rows
 }
 

@@ -106,6 +106,9 @@ func operation(tb testing.TB, r *route, method, path string) object {
 	if !r.bare && !r.own {
 		parameters = append(parameters, object{"$ref": "#/components/parameters/Version"})
 	}
+	if r.change() {
+		parameters = append(parameters, object{"$ref": "#/components/parameters/Key"})
+	}
 	if parameters != nil {
 		op["parameters"] = parameters
 	}

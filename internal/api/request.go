@@ -133,6 +133,9 @@ func (s *Server) process(rq *request) (*answer, error) {
 		}
 		rq.body, _ = body.(map[string]any)
 	}
+	if rt.change() && rq.http.Header.Get(headerKey) != "" {
+		return s.once(rq, text, serve)
+	}
 	return serve(s, rq)
 }
 

@@ -47,6 +47,7 @@ type ClusterView struct {
 type Tx interface {
 	Rows
 	Journal
+	Requests
 	// Now is the time of the transaction, UTC, in whole seconds.
 	Now() time.Time
 }
@@ -83,6 +84,22 @@ type Journal interface {
 	// Prune removes up to limit operations that started before then and are
 	// neither open nor watched, and says how many it has removed.
 	Prune(ctx context.Context, then time.Time, limit int) (int, error)
+}
+
+// Requests are those that are kept for senders who may send them again.
+type Requests interface {
+	// Request returns what is kept under that id; KindNotFound when nothing is.
+	Request(ctx context.Context, id string) (cinder.KeptRequest, error)
+	// KeepRequest writes r in place of what is kept under its id.
+	KeepRequest(ctx context.Context, r cinder.KeptRequest) error
+	// ForgetRequest removes it, if it is there.
+	ForgetRequest(ctx context.Context, id string) error
+	// PruneRequests removes up to limit of those that have expired by then, and
+	// says how many it has removed.
+	PruneRequests(ctx context.Context, then time.Time, limit int) (int, error)
+	// OperationOf is the id of the operation that the request of that id has begun;
+	// "" when it has begun none.
+	OperationOf(ctx context.Context, request string) (string, error)
 }
 
 // Fleet sends commands to services over the bus. Every method takes the caller

@@ -233,8 +233,13 @@ func (c *Control) prune(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	removed := 0
-	err := c.o.Store.Update(ctx, func(tx Tx) (err error) {
-		removed, err = tx.Prune(ctx, now.Add(-c.o.Retention), pruneBatch)
+	err := c.o.Store.Update(ctx, func(tx Tx) error {
+		var err error
+		if removed, err = tx.Prune(ctx, now.Add(-c.o.Retention), pruneBatch); err != nil {
+			return err
+		}
+		expired, err := tx.PruneRequests(ctx, now, pruneBatch)
+		removed = max(removed, expired)
 		return err
 	})
 	if err != nil {
@@ -244,7 +249,7 @@ func (c *Control) prune(ctx context.Context, now time.Time) error {
 		c.pruned = now
 	}
 	if removed > 0 {
-		c.o.Log.DebugContext(ctx, "old operations removed from the journal", "how_many", removed)
+		c.o.Log.DebugContext(ctx, "old operations and kept requests removed", "how_many", removed)
 	}
 	return nil
 }

@@ -97,6 +97,22 @@ func operationsQuery(q cinder.OperationQuery, marker *cinder.Operation) (string,
 	return text.String(), args
 }
 
+// OperationOf is the id of the first operation that the request of that id has
+// begun; "" when it has begun none.
+func (tx *Tx) OperationOf(ctx context.Context, request string) (string, error) {
+	if request == "" {
+		return "", nil
+	}
+	ids, err := names(ctx, tx.tx, `SELECT id FROM stoker_operations WHERE request_id = ? ORDER BY started_at, id LIMIT 1`, request)
+	if err != nil {
+		return "", tx.db.fail(ctx, "read the journal", err)
+	}
+	if len(ids) == 0 {
+		return "", nil
+	}
+	return ids[0], nil
+}
+
 // Prune removes up to limit operations that started before then and are neither
 // open nor watched, the oldest first, and says how many it has removed.
 func (tx *Tx) Prune(ctx context.Context, then time.Time, limit int) (int, error) {

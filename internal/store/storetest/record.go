@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -156,4 +157,117 @@ func journal(t *testing.T, create func(testing.TB) Database) {
 		db := create(t).Open(t)
 		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), operation(), operation()) }), cinder.KindConflict)
 	})
+}
+
+func journalQueries(t *testing.T, create func(testing.TB) Database) {
+	t.Helper()
+	db := create(t).Open(t)
+	add := func(id, host, cluster, kind string, state cinder.OperationState, minute int) {
+		op := cinder.Operation{ID: id, Kind: cinder.OperationKind(kind), State: state, Host: host, Cluster: cluster, Binary: "cinder-volume", StartedAt: at(9, minute)}
+		op.Caller.UserID, op.Caller.RequestID = "user-"+id, "req-"+id
+		update(t, db, func(tx *store.Tx) error { return tx.AddOperation(t.Context(), op) })
+	}
+	add("a1", "h@b", "", "freeze", cinder.OpDone, 1)
+	add("a2", "h@c", "", "thaw", cinder.OpDone, 2)
+	add("a3", "", "c@b", "failover", cinder.OpOpen, 3)
+	add("a4", "H@b", "", "freeze", cinder.OpUndone, 3)
+	add("a5", "hh", "", "freeze", cinder.OpWatched, 4)
+	for _, tt := range []struct {
+		name string
+		q    cinder.OperationQuery
+		want string
+	}{
+		{"all, the newest first", cinder.OperationQuery{}, "a5 a4 a3 a2 a1"},
+		{"of a host and its backends", cinder.OperationQuery{Host: new("h")}, "a2 a1"},
+		{"of a backend", cinder.OperationQuery{Host: new("h@b")}, "a1"},
+		{"of a cluster", cinder.OperationQuery{Cluster: new("c@b")}, "a3"},
+		{"of a kind and state", cinder.OperationQuery{Kind: new("freeze"), State: new("undone")}, "a4"},
+		{"of a user", cinder.OperationQuery{UserID: new("user-a2")}, "a2"},
+		{"of another binary", cinder.OperationQuery{Binary: new("cinder-backup")}, ""},
+		{"of a time", cinder.OperationQuery{Since: at(9, 2), Before: at(9, 4)}, "a4 a3 a2"},
+		{"a page", cinder.OperationQuery{Limit: 2}, "a5 a4"},
+		{"the next", cinder.OperationQuery{Limit: 2, Marker: "a4"}, "a3 a2"},
+		{"the last", cinder.OperationQuery{Limit: 2, Marker: "a2"}, "a1"},
+	} {
+		ops, err := db.Operations(t.Context(), tt.q)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		var ids []string
+		for _, op := range ops {
+			ids = append(ids, op.ID)
+		}
+		wantSame(t, tt.name, strings.Join(ids, " "), tt.want)
+	}
+	_, err := db.Operations(t.Context(), cinder.OperationQuery{Marker: "none"})
+	wantKind(t, err, cinder.KindNotFound)
+	_, err = db.Operation(t.Context(), "A1")
+	wantKind(t, err, cinder.KindNotFound)
+	op, err := db.Operation(t.Context(), "a1")
+	if err != nil || op.Host != "h@b" {
+		t.Errorf("one by its id: %+v, %v", op, err)
+	}
+	update(t, db, func(tx *store.Tx) error {
+		of, err := tx.OperationOf(t.Context(), "req-a2")
+		wantSame(t, "by its request", of, "a2")
+		return err
+	})
+	pruned := 0
+	update(t, db, func(tx *store.Tx) (err error) {
+		pruned, err = tx.Prune(t.Context(), at(9, 5), 2)
+		return err
+	})
+	rest, err := db.Operations(t.Context(), cinder.OperationQuery{})
+	if err != nil || pruned != 2 || len(rest) != 3 || rest[2].ID != "a3" {
+		t.Errorf("pruned %d, left %+v, %v", pruned, rest, err)
+	}
+	update(t, db, func(tx *store.Tx) (err error) {
+		pruned, err = tx.Prune(t.Context(), at(10, 0), 10)
+		return err
+	})
+	if rest, err = db.Operations(t.Context(), cinder.OperationQuery{}); err != nil || pruned != 1 || len(rest) != 2 {
+		t.Errorf("pruned %d, left %+v, %v: what is open and watched stays", pruned, rest, err)
+	}
+}
+
+func keptRequests(t *testing.T, create func(testing.TB) Database) {
+	t.Helper()
+	db := create(t).Open(t)
+	r := cinder.KeptRequest{
+		ID: "1a", Fingerprint: "2b", Owner: "process-1", LeaseUntil: at(9, 1), ExpiresAt: at(10, 0), Header: map[string]string{"X": "y"}, Body: []byte{},
+	}
+	get := func() (got cinder.KeptRequest, err error) {
+		err = db.Update(t.Context(), func(tx *store.Tx) (err error) {
+			got, err = tx.Request(t.Context(), "1a")
+			return err
+		})
+		return got, err
+	}
+	_, err := get()
+	wantKind(t, err, cinder.KindNotFound)
+	update(t, db, func(tx *store.Tx) error { return tx.KeepRequest(t.Context(), r) })
+	got, err := get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "kept", got, r)
+	r.Status, r.Body = 409, []byte(`{"ä": "日"}`)
+	update(t, db, func(tx *store.Tx) error { return tx.KeepRequest(t.Context(), r) })
+	if got, err = get(); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "answered", got, r)
+	for then, want := range map[time.Time]int{at(9, 59): 0, at(10, 1): 1} {
+		pruned := 0
+		update(t, db, func(tx *store.Tx) (err error) {
+			if then.Equal(at(10, 1)) {
+				err = tx.KeepRequest(t.Context(), r)
+			}
+			if err == nil {
+				pruned, err = tx.PruneRequests(t.Context(), then, 10)
+			}
+			return err
+		})
+		wantSame(t, "pruned at "+then.String(), pruned, want)
+	}
 }

@@ -34,6 +34,8 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"transactions", transactions},
 		{"causes", causes},
 		{"journal", journal},
+		{"journal queries", journalQueries},
+		{"kept requests", keptRequests},
 		{"registration", registration},
 		{"beats", beats},
 		{"visibility", visibility},

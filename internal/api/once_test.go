@@ -1,0 +1,123 @@
+package api_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"stoker/internal/cinder"
+	"stoker/internal/control"
+)
+
+// The same request with the same key gets the first answer again, and nothing is
+// done twice; another request is told so.
+func TestIdempotencyKey(t *testing.T) {
+	f := &fleet{}
+	r := newRig(t, withFleet(f))
+	r.service(t, cinder.BinaryVolume, "a@b", nil)
+	r.service(t, cinder.BinaryVolume, "a@c", nil)
+	freeze := ask{method: "PUT", path: "{P}/os-services/freeze", version: "3.26", body: `{"host": "a@b"}`, header: []string{"Idempotency-Key: k1"}}
+	first := r.do(t, freeze)
+	if first.status != 200 || first.header.Get("X-Stoker-Operation") == "" || first.header.Get("Idempotency-Replayed") != "" {
+		t.Fatalf("%d %v", first.status, first.header)
+	}
+	again := r.do(t, freeze)
+	if again.status != 200 || again.header.Get("X-Stoker-Operation") != first.header.Get("X-Stoker-Operation") ||
+		again.header.Get("Idempotency-Replayed") != "true" || string(again.body) != string(first.body) {
+		t.Errorf("again: %d %s %v", again.status, again.body, again.header)
+	}
+	if n := len(f.callers); n != 1 {
+		t.Errorf("%d commands sent, want 1", n)
+	}
+	other := freeze
+	other.body = `{"host": "a@c"}`
+	if got := r.do(t, other); got.status != 422 || !strings.Contains(string(got.body), "used for another request") {
+		t.Errorf("another request: %d %s", got.status, got.body)
+	}
+	other.token = "bob:" + project
+	if got := r.do(t, other); got.status != 200 {
+		t.Errorf("another caller's: %d %s", got.status, got.body)
+	}
+	bad := freeze
+	bad.header = []string{"Idempotency-Key: " + strings.Repeat("k", 256)}
+	if got := r.do(t, bad); got.status != 400 {
+		t.Errorf("a key that is too long: %d %s", got.status, got.body)
+	}
+}
+
+// An answer with a body is the same again; what changed nothing may be tried again.
+func TestWhatIsKept(t *testing.T) {
+	f := &fleet{err: cinder.Errorf(cinder.KindConflict, "the array is busy")}
+	r := newRig(t, withFleet(f))
+	r.service(t, cinder.BinaryVolume, "a@b", nil)
+	disable := ask{method: "PUT", path: "{P}/os-services/disable", body: `{"host": "a@b", "binary": "cinder-volume"}`, header: []string{"Idempotency-Key: k1"}}
+	first, again := r.do(t, disable), r.do(t, disable)
+	if first.status != 200 || string(first.body) != string(again.body) || len(again.body) == 0 {
+		t.Errorf("%s, again %s", first.body, again.body)
+	}
+	refused := ask{method: "PUT", path: "{P}/os-services/freeze", version: "3.26", body: `{"host": "a@b"}`, header: []string{"Idempotency-Key: k2"}}
+	first = r.do(t, refused)
+	f.err = nil
+	again = r.do(t, refused)
+	if first.status != 409 || again.status != 409 || string(first.body) != string(again.body) {
+		t.Errorf("a refused one: %d %s, again %d %s", first.status, first.body, again.status, again.body)
+	}
+	missing := ask{method: "PUT", path: "{P}/os-services/freeze", version: "3.26", body: `{"host": "late@b"}`, header: []string{"Idempotency-Key: k3"}}
+	if got := r.do(t, missing); got.status != 400 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	r.service(t, cinder.BinaryVolume, "late@b", nil)
+	if got := r.do(t, missing); got.status != 200 {
+		t.Errorf("once it is there: %d %s", got.status, got.body)
+	}
+}
+
+// A request whose first one is under way is told so, and so is one whose first one
+// was cut off.
+func TestKeyInUse(t *testing.T) {
+	r := newRig(t, parts{})
+	r.service(t, cinder.BinaryVolume, "a@b", nil)
+	disable := ask{method: "PUT", path: "{P}/os-services/disable", body: `{"host": "a@b", "binary": "cinder-volume"}`, header: []string{"Idempotency-Key: k1"}}
+	first := r.do(t, disable)
+	id := first.header.Get("X-Openstack-Request-Id")
+	// As a process leaves it that dies before it has answered.
+	r.exec(t, `UPDATE stoker_requests SET status = 0, headers = ?, lease_until = ?`, `{"X-Openstack-Request-Id": "`+id+`"}`, stamp(-1e12))
+	if got := r.do(t, disable); got.status != 409 || !strings.Contains(string(got.body), "is under way") {
+		t.Errorf("under way: %d %s", got.status, got.body)
+	}
+	r.exec(t, `UPDATE stoker_requests SET lease_until = ?`, stamp(1e12))
+	got := r.do(t, disable)
+	if op := first.header.Get("X-Stoker-Operation"); got.status != 409 || !strings.Contains(string(got.body), op) || got.header.Get("X-Stoker-Operation") != op {
+		t.Errorf("cut off: %d %s", got.status, got.body)
+	}
+	r.exec(t, `UPDATE stoker_requests SET headers = '{"X-Openstack-Request-Id": "req-none"}'`)
+	if got := r.do(t, disable); got.status != 200 {
+		t.Errorf("cut off before it had begun: %d %s", got.status, got.body)
+	}
+	r.exec(t, `UPDATE stoker_requests SET expires_at = ?`, stamp(1e12))
+	enable := disable
+	enable.path = "{P}/os-services/enable"
+	if got := r.do(t, enable); got.status != 200 {
+		t.Errorf("an expired key: %d %s", got.status, got.body)
+	}
+}
+
+// Of several at once, one is carried out.
+func TestOneOfSeveral(t *testing.T) {
+	f := &fleet{}
+	r := newRig(t, parts{fleet: func(behind control.Fleet) control.Fleet { f.Fleet = behind; return f }})
+	r.service(t, cinder.BinaryVolume, "a@b", nil)
+	freeze := ask{method: "PUT", path: "{P}/os-services/freeze", version: "3.26", body: `{"host": "a@b"}`, header: []string{"Idempotency-Key: k1"}}
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if got := r.do(t, freeze); got.status != 200 && got.status != 409 {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(f.callers); n != 1 {
+		t.Errorf("%d commands sent, want 1", n)
+	}
+}
