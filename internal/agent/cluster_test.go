@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -382,17 +381,3 @@ func TestMemberStarts(t *testing.T) {
 }
 
 // The commands of a cluster reach one member, which writes its own row.
-func TestClusterFreeze(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := newCluster(t)
-		a.mark(true, cinder.ReplicationEnabled)
-		if err := a.FreezeHost(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		a.want("disabled 'frozen' frozen enabled")
-		b.want("enabled frozen enabled")
-		if !slices.Contains(a.commands(), "freeze") || slices.Contains(b.commands(), "freeze") {
-			t.Errorf("backends were told %v and %v", a.commands(), b.commands())
-		}
-	})
-}

@@ -85,7 +85,7 @@ func (a *array) Verdicts(_ context.Context, volumes []cinder.Volume) (map[string
 // shelf is a volume service with volumes.
 type shelf struct {
 	*agent.Volume
-	t     *testing.T
+	t     testing.TB
 	path  string // of the database
 	db    *flaky
 	array *array
@@ -94,20 +94,20 @@ type shelf struct {
 	in    string // its cluster
 }
 
-func newShelf(t *testing.T) *shelf {
-	t.Helper()
-	s := &shelf{t: t, path: filepath.Join(t.TempDir(), "stoker.db"), root: filepath.Join(t.TempDir(), "alpha"), host: "host1@alpha"}
-	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:///" + s.path})
+func newShelf(tb testing.TB) *shelf {
+	tb.Helper()
+	s := &shelf{t: tb, path: filepath.Join(tb.TempDir(), "stoker.db"), root: filepath.Join(tb.TempDir(), "alpha"), host: "host1@alpha"}
+	db, err := store.Open(tb.Context(), store.Options{URL: "sqlite:///" + s.path})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	if _, err := db.Sync(t.Context()); err != nil {
-		t.Fatal(err)
+	if _, err := db.Sync(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	s.db = &flaky{port: port{db}}
 	s.db.saves.Store(1 << 40)
@@ -259,11 +259,13 @@ func but(rows, changes map[string]string) map[string]string {
 }
 
 // many makes volumes for more than two pages.
-func (s *shelf) many() {
+func (s *shelf) many() { s.t.Helper(); s.manyMore(450) }
+
+func (s *shelf) manyMore(n int) {
 	s.t.Helper()
-	s.sql(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
+	s.sql(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 		INSERT INTO volumes (id, host, cluster_name, status, replication_status, volume_type_id, deleted)
-		SELECT printf('v%04d', i), ?, ?, 'available', CASE WHEN i % 2 THEN 'enabled' ELSE 'disabled' END, 'type', 0 FROM n`, s.host, s.in)
+		SELECT printf('v%05d', i), ?, ?, 'available', CASE WHEN i % 2 THEN 'enabled' ELSE 'disabled' END, 'type', 0 FROM n`, n, s.host, s.in)
 }
 
 func (s *shelf) count(name string, want map[string]int) {

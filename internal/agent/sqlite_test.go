@@ -19,6 +19,7 @@ import (
 	"stoker/internal/control"
 	"stoker/internal/store"
 	"stoker/internal/telemetry"
+	"stoker/test/peers"
 )
 
 // port is a database as an agent's Store.
@@ -30,7 +31,12 @@ func (p port) Update(ctx context.Context, fn func(control.Tx) error) error {
 
 func open(tb testing.TB) port {
 	tb.Helper()
-	db, err := store.Open(tb.Context(), store.Options{URL: "sqlite:///" + filepath.Join(tb.TempDir(), "stoker.db")})
+	return openURL(tb, "sqlite:///"+filepath.Join(tb.TempDir(), "stoker.db"))
+}
+
+func openURL(tb testing.TB, url string) port {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), store.Options{URL: url})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -196,9 +202,20 @@ func TestClusterOnARealDatabase(t *testing.T) {
 }
 
 func TestFleetOnARealDatabase(t *testing.T) {
-	db := open(t)
+	for name, url := range map[string]func(*testing.T) string{
+		"SQLite":     func(t *testing.T) string { t.Helper(); return "sqlite:///" + filepath.Join(t.TempDir(), "stoker.db") },
+		"MariaDB":    func(t *testing.T) string { t.Helper(); return peers.StartMariaDB(t).New(t) },
+		"PostgreSQL": func(t *testing.T) string { t.Helper(); return peers.StartPostgres(t).New(t) },
+	} {
+		t.Run(name, func(t *testing.T) { fleet(t, openURL(t, url(t))) })
+	}
+}
+
+// fleet is one of more than a batch.
+func fleet(t *testing.T, db port) {
+	t.Helper()
 	f := agent.NewFleet(agent.FleetOptions{
-		Size: 300, Zone: "nova", Store: db, Log: slog.New(slog.DiscardHandler), ReportInterval: 10 * time.Second,
+		Size: 1100, Zone: "nova", Store: db, Log: slog.New(slog.DiscardHandler), ReportInterval: 10 * time.Second,
 	})
 	for range 2 { // The second start finds the rows.
 		if err := f.Start(t.Context()); err != nil {
@@ -209,12 +226,12 @@ func TestFleetOnARealDatabase(t *testing.T) {
 		}
 	}
 	view, err := db.View(t.Context(), cinder.ServiceQuery{})
-	if err != nil || len(view.Services) != 300 {
+	if err != nil || len(view.Services) != 1100 {
 		t.Fatalf("%d services, %v", len(view.Services), err)
 	}
-	got := view.Services[299]
+	got := view.Services[1099]
 	want := cinder.Service{
-		Host: "sim-00300@mirror", Binary: "cinder-volume", Topic: "cinder-volume", Zone: "nova", ReplicationStatus: "disabled",
+		Host: "sim-01100@mirror", Binary: "cinder-volume", Topic: "cinder-volume", Zone: "nova", ReplicationStatus: "disabled",
 		ReportCount: 2, RPCVersion: "3.18", ObjectVersion: "1.39",
 		ID: got.ID, UUID: got.UUID, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
 	}

@@ -88,7 +88,7 @@ func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
 		} else {
 			release(row, tx.Now())
 		}
-		return nil
+		return v.others(ctx, tx, frozen)
 	})
 	if err != nil {
 		log.Error("The row could not be written: the backend goes back.", "error", err)
@@ -97,6 +97,35 @@ func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
 	}
 	v.remember(func(s *backend.State) { s.Frozen = frozen })
 	log.Info("Command carried out.")
+	return nil
+}
+
+// others makes the rows of the cluster's other members, as far as they are marked
+// for it, say what this one's does: only one member gets the command, and the
+// next one may go to another. What an administrator disabled stays as it is.
+func (v *Volume) others(ctx context.Context, tx control.Tx, frozen bool) error {
+	if v.row.Cluster == "" {
+		return nil
+	}
+	rows, err := tx.Services(ctx, cinder.ServiceQuery{Cluster: &v.row.Cluster, Binary: &v.row.Binary})
+	if err != nil {
+		return err
+	}
+	for _, was := range rows {
+		if was.Host == v.row.Host || was.Cluster != v.row.Cluster || was.Frozen != frozen {
+			continue
+		}
+		now := was
+		switch {
+		case frozen && !was.Disabled:
+			disable(&now, cinder.ReasonFrozen, tx.Now())
+		case !frozen && was.Disabled && value(was.DisabledReason) == cinder.ReasonFrozen:
+			release(&now, tx.Now())
+		}
+		if err := tx.SaveService(ctx, was, now); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -197,8 +226,34 @@ func (v *Volume) tasks() []task {
 func (v *Volume) look(ctx context.Context) {
 	if v.working() != nil {
 		v.setup(ctx)
+	} else if v.row.Cluster != "" {
+		v.align(ctx)
 	}
 	v.tell(ctx)
+}
+
+// align makes the backend as frozen as the row says: another member of the
+// cluster may have got the command. It is in no hurry, and respects a refusal.
+func (v *Volume) align(ctx context.Context) {
+	done, err := v.alone(ctx)
+	if err != nil {
+		return
+	}
+	defer done()
+	var row cinder.Service
+	err = v.update(ctx, func(ctx context.Context, tx control.Tx) (err error) {
+		row, err = v.own(ctx, tx)
+		return err
+	})
+	if err != nil || row.Frozen == v.known().Frozen {
+		return // the database is away, or all is well
+	}
+	if err := v.commandFrozen(ctx, row.Frozen); err != nil {
+		v.log.Warn("The backend is not as its cluster is.", "frozen", row.Frozen, "error", err)
+		return
+	}
+	v.remember(func(s *backend.State) { s.Frozen = row.Frozen })
+	v.log.Info("The backend is as its cluster is.", "frozen", row.Frozen)
 }
 
 func (v *Volume) replicate(ctx context.Context, r backend.Replicator) {

@@ -249,3 +249,26 @@ func TestInterruptedWork(t *testing.T) {
 		t.Errorf("work is left: %+v, %v", left, err)
 	}
 }
+
+// BenchmarkVolumesFollow is a failover of 10,000 volumes, half of them replicated,
+// and the way back.
+func BenchmarkVolumesFollow(b *testing.B) {
+	for _, target := range []string{"site-b", "default"} {
+		b.Run("to "+target, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				s := newShelf(b)
+				s.manyMore(10_000)
+				s.start()
+				if target == "default" {
+					s.mustTo("site-b")
+				}
+				b.StartTimer()
+				s.mustTo(target)
+				b.StopTimer()
+				s.stop()
+				b.StartTimer()
+			}
+		})
+	}
+}
