@@ -29,18 +29,25 @@ type postgresDialect struct {
 
 func (db *DB) openPostgres(ctx context.Context, where dsn.Database, p Pool) error {
 	db.name = where.String()
+	config, err := postgresConfig(where)
+	if err != nil {
+		return db.refuse("the options of the connection make no sense: %s", reason(err))
+	}
+	return db.serve(ctx, postgresDialect{*config}, stdlib.GetConnector(*config), p)
+}
+
+// postgresConfig is the driver's word for a URL.
+func postgresConfig(where dsn.Database) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(postgresSettings(where))
 	if err != nil {
-		// The driver's own text repeats the settings.
-		return db.refuse("the options of the connection make no sense: %s", reason(innermost(err)))
+		return nil, innermost(err) // what is around it repeats the settings
 	}
 	config.Password = where.Password
-	if _, given := where.Options["connect_timeout"]; !given {
+	if where.Option("connect_timeout") == "" {
 		config.ConnectTimeout = connectTimeout
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // nothing prepared stays with the server
-	d := postgresDialect{*config}
-	return db.serve(ctx, d, stdlib.GetConnector(*config), p)
+	return config, nil
 }
 
 // postgresSettings are a URL's in libpq's form, but for the password.

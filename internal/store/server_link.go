@@ -53,7 +53,7 @@ func (l *serverLink) read(ctx context.Context, last *fleetRows) (*fleetRows, err
 	if err != nil {
 		return nil, err
 	}
-	for i, query := range []string{allServices, openOperations} {
+	for i, query := range []string{plainServices, openOperations} {
 		l.spare[i].reset()
 		if err := l.dialect.fetch(ctx, l.conn, query, l.spare[i]); err != nil {
 			return nil, err

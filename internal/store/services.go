@@ -11,10 +11,16 @@ import (
 	"stoker/internal/cinder"
 )
 
-const serviceColumns = `id, uuid, host, "binary", topic, availability_zone, cluster_name,
+const (
+	serviceFields = `id, uuid, host, "binary", topic, availability_zone, cluster_name,
 	disabled, disabled_reason, frozen, replication_status, active_backend_id,
-	report_count, rpc_current_version, object_current_version,
-	COALESCE(created_at, NULL), COALESCE(updated_at, NULL), COALESCE(modified_at, NULL)`
+	report_count, rpc_current_version, object_current_version`
+	serviceColumns = serviceFields + `, COALESCE(created_at, NULL), COALESCE(updated_at, NULL), COALESCE(modified_at, NULL)`
+	// plainServices is allServices for who reads cells as they come: a fifth
+	// less work for a server.
+	plainServices = `SELECT ` + serviceFields + `, created_at, updated_at, modified_at FROM services
+		WHERE COALESCE(deleted, FALSE) = FALSE ORDER BY id`
+)
 
 // serviceCells is the number of serviceColumns.
 const serviceCells = 18

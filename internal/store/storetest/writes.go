@@ -93,6 +93,21 @@ func conditionalWrites(t *testing.T, create func(testing.TB) Database) {
 			t.Errorf("modified %v, want %v: whole seconds", got, want)
 		}
 	})
+	t.Run("service, a text is compared to the letter", func(t *testing.T) {
+		for _, read := range []string{"Why", "why ", "whý"} {
+			db, was := full(t) // with "why"
+			was.DisabledReason = &read
+			now := was
+			now.DisabledReason = new("new")
+			wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveService(t.Context(), was, now) }), cinder.KindConflict)
+			was.DisabledReason, now.DisabledReason = new("why"), new("Why")
+			update(t, db, func(tx *store.Tx) error { return tx.SaveService(t.Context(), was, now) })
+			wantSame(t, "row", row(t, db, 5), now)
+			was, now.Cluster = now, "C@b"
+			update(t, db, func(tx *store.Tx) error { return tx.SaveService(t.Context(), was, now) })
+			wantSame(t, "row", row(t, db, 5), now)
+		}
+	})
 	t.Run("service, deleted or never there", func(t *testing.T) {
 		d := create(t)
 		db := d.Open(t)

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"stoker/internal/cinder"
+)
+
+// TestServerFaults: what an error means is told by its number, never by its text,
+// and callers get no word of it.
+func TestServerFaults(t *testing.T) {
+	my := func(numbers ...uint16) (errs []error) {
+		for _, n := range numbers {
+			errs = append(errs, &mysql.MySQLError{Number: n, Message: "secret: Duplicate entry, deadlock, server has gone away"})
+		}
+		return errs
+	}
+	pg := func(codes ...string) (errs []error) {
+		for _, c := range codes {
+			errs = append(errs, &pgconn.PgError{Code: c, Message: "secret: duplicate key, deadlock, terminating connection"})
+		}
+		return errs
+	}
+	lost := []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, &net.OpError{Op: "read", Err: errors.New("secret")}}
+	for _, test := range []struct {
+		want      fault
+		kind      cinder.Kind
+		my        []error
+		pg        []error
+		anyEngine []error
+	}{
+		{faultBusy, cinder.KindUnavailable, my(1213, 1205, 1020), pg("40001", "40P01", "55P03"), nil},
+		{faultDuplicate, cinder.KindConflict, my(1062), pg("23505"), nil},
+		{faultValue, cinder.KindInvalid, my(1406, 1366, 1264), pg("22001", "22021", "22003"), nil},
+		{faultMissing, cinder.KindUnavailable, my(1049), pg("3D000"), nil},
+		{faultRefused, cinder.KindUnavailable, my(1045, 1142), pg("28P01", "28000", "42501"), nil},
+		{
+			faultLost, cinder.KindUnavailable, append(my(1047, 1290, 1792, 1836, 1040, 1053, 1927, 1317, 1969, 4031, 1021), mysql.ErrInvalidConn),
+			pg("08006", "57P01", "57P02", "57P03", "57014", "53300", "53100", "25006", "25P03", "58030", "XX001"), lost,
+		},
+		{faultOther, cinder.KindInternal, my(1146, 1064, 1054, 1048, 1364), pg("42P01", "42601", "23502", "25P02", ""), []error{errors.New("deadlock, 1213, 40001")}},
+	} {
+		for _, errs := range []struct {
+			dialect dialect
+			errs    []error
+		}{{mysqlDialect{}, append(test.my, test.anyEngine...)}, {postgresDialect{}, append(test.pg, test.anyEngine...)}} {
+			dialect := errs.dialect
+			for _, err := range errs.errs {
+				err = fmt.Errorf("on the way: %w", err)
+				if got := dialect.fault(err); got != test.want {
+					t.Errorf("%T: fault of %v is %v, want %v", dialect, err, got, test.want)
+				}
+				told := (&DB{dialect: dialect}).fail(t.Context(), "try", err)
+				if got := cinder.KindOf(told); got != test.kind {
+					t.Errorf("%T: %v is of kind %v, want %v", dialect, err, got, test.kind)
+				}
+				if message := cinder.Message(told); (message == "") != (test.kind == cinder.KindInternal) || strings.Contains(message, "secret") {
+					t.Errorf("%T: a caller is told %q of %v", dialect, message, err)
+				}
+			}
+		}
+	}
+}
