@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 )
 
@@ -83,7 +84,11 @@ func addressIn(s string) (string, bool) {
 
 // isHost says whether a text can be a host with or without a port.
 func isHost(s string) bool {
-	return s != "" && len(s) <= 255 && only(s, "-._:[]")
+	if s == "" || len(s) > 255 || !only(s, "-._:[]") {
+		return false
+	}
+	u, err := url.Parse("http://" + s + "/")
+	return err == nil && u.Host == s && u.Hostname() != ""
 }
 
 // isPrefix says whether a text can stand before the paths of the API.

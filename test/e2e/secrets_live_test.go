@@ -32,11 +32,11 @@ func (p *process) send(method, path, body string, header map[string]string) int 
 }
 
 // A process that has everything it needs is asked good and bad things, loses its
-// bus and its Keystone, and gets the bus back: nothing that it prints holds a
-// password or a token.
+// database, bus and Keystone one after another, and gets them back: nothing that
+// it prints holds a password or a token.
 func TestSecretsStaySecret(t *testing.T) {
-	bus := peers.StartRabbitMQ(t)
-	busProxy := peers.NewProxy(t, bus.Addr())
+	db, bus := peers.StartMariaDB(t), peers.StartRabbitMQ(t)
+	dbProxy, busProxy := peers.NewProxy(t, db.Addr()), peers.NewProxy(t, bus.Addr())
 	fake, keystone := keystonetest.Start(t)
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "cinder.conf")
@@ -64,7 +64,7 @@ log_timeout = 0.5
 pools_timeout = 0.2
 [oslo_policy]
 policy_file = policy.yaml
-`, busProxy.In(t, bus.URL(t)), "sqlite:///"+filepath.Join(dir, "cinder.db"), keystone, keystonetest.User, keystonetest.Secret)
+`, busProxy.In(t, bus.URL(t)), dbProxy.In(t, db.New(t)), keystone, keystonetest.User, keystonetest.Secret)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -109,10 +109,16 @@ policy_file = policy.yaml
 	if got := round(); got != http.StatusOK {
 		t.Fatalf("with everything there: %d", got)
 	}
-	busProxy.Cut()
-	round()
+	for name, peer := range map[string]interface{ Cut() }{"database": dbProxy, "bus": busProxy} {
+		peer.Cut()
+		round()
+		t.Logf("%s cut", name)
+	}
 	fake.Down()
-	round()
+	if got := round(); got == http.StatusOK {
+		t.Error("a list without anything")
+	}
+	dbProxy.Restore()
 	busProxy.Restore()
 	round()
 	for _, file := range []string{"cmdline", "comm", "status"} {
