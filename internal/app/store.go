@@ -11,46 +11,40 @@ import (
 	"stoker/internal/store"
 )
 
-// openStore opens the database. A server that is away is waited for, as
-// [database] max_retries and retry_interval say.
+// openStore opens the database and makes sure that it has its tables.
 func (a *App) openStore(ctx context.Context) error {
-	c := a.o.Config
-	if d, err := dsn.ParseDatabase(string(c.Database)); err == nil && d.Engine == dsn.SQLite {
-		return a.tryStore(ctx)
-	}
-	for tries := 0; ; tries++ {
-		err := a.tryStore(ctx)
-		if cinder.KindOf(err) != cinder.KindUnavailable || c.Pool.Retries >= 0 && tries >= c.Pool.Retries {
-			return err
-		}
-		a.log.WarnContext(ctx, "the database is away", "error", err, "next_try_in", c.Pool.RetryInterval)
-		if !pause(ctx, c.Pool.RetryInterval) {
-			return err
-		}
-	}
-}
-
-func (a *App) tryStore(ctx context.Context) (err error) {
-	db, err := store.Open(ctx, StoreOptions(a.o.Config, a.loggers.Logger("stoker.store")))
+	db, err := a.waitForStore(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = db.Close()
-		}
-	}()
+	a.db = db
+	a.onStop("database", func(context.Context) error { return db.Close() })
 	if a.o.Sync {
 		if _, err := db.Sync(ctx); err != nil {
 			return err
 		}
 	}
-	if err := db.Ready(ctx); err != nil {
-		return err
+	return db.Ready(ctx)
+}
+
+// waitForStore opens the database. A server that is away is waited for, as
+// [database] max_retries and retry_interval say.
+func (a *App) waitForStore(ctx context.Context) (*store.DB, error) {
+	c := a.o.Config
+	retries := c.Pool.Retries
+	if d, err := dsn.ParseDatabase(string(c.Database)); err == nil && d.Engine == dsn.SQLite {
+		retries = 0 // a file does not come by itself
 	}
-	a.db = db
-	a.onStop("database", func(context.Context) error { return db.Close() })
-	return nil
+	for tries := 0; ; tries++ {
+		db, err := store.Open(ctx, StoreOptions(c, a.loggers.Logger("stoker.store")))
+		if cinder.KindOf(err) != cinder.KindUnavailable || retries >= 0 && tries >= retries {
+			return db, err
+		}
+		a.log.WarnContext(ctx, "the database is away", "error", err, "next_try_in", c.Pool.RetryInterval)
+		if !pause(ctx, c.Pool.RetryInterval) {
+			return nil, err
+		}
+	}
 }
 
 // StoreOptions are those of the database that c names.

@@ -111,10 +111,13 @@ func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)
 	frugal()
 	opts.Log, opts.LogLevel = s.Log, telemetry.LevelOf(s.LogLevel)
 	a, err := app.New(ctx, opts)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.Start(ctx)
 	}
-	if err := a.Start(ctx); err != nil {
+	if ctx.Err() != nil && a == nil {
+		err = nil // it was stopped while it waited for what it needs
+	}
+	if err != nil || a == nil {
 		return err
 	}
 	ready(a)

@@ -125,3 +125,29 @@ func TestLogFileAndSystemd(t *testing.T) {
 	}
 	p.interrupt()
 }
+
+// A program that waits for its database is stopped as any other.
+func TestStoppedWhileItWaits(t *testing.T) {
+	conf := guarded(t, "postgresql://cinder:x@"+away(t)+"/cinder")
+	more := filepath.Join(t.TempDir(), "more.conf")
+	if err := os.WriteFile(more, []byte("[database]\nmax_retries = -1\nretry_interval = 3600\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"api", "volume"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		var logs lines
+		cmd := exec.CommandContext(ctx, program, name, "--config-file", conf, "--config-file", more)
+		cmd.Stderr = &logs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it waits", func() bool { return strings.Contains(logs.String(), "the database is away") })
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s ended with %v: %s", name, err, logs.String())
+		}
+	}
+}
