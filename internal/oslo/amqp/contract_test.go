@@ -17,10 +17,16 @@ import (
 	"stoker/test/peers"
 )
 
-var engines peers.Shared
+// engines has the broker that all tests share, victims that of the tests that do
+// things to it, one after another.
+var engines, victims peers.Shared
 
 func TestMain(m *testing.M) {
 	code := engines.Run(m)
+	if err := victims.Close(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -29,11 +35,17 @@ func TestMain(m *testing.M) {
 }
 
 func TestContract(t *testing.T) {
-	url := engines.RabbitMQ(t).URL(t)
-	transporttest.Run(t, func(tb testing.TB) oslo.Transport {
-		tb.Helper()
-		return open(tb, options(tb, url))
-	})
+	for _, quorum := range []bool{false, true} {
+		t.Run(fmt.Sprintf("quorum queues %t", quorum), func(t *testing.T) {
+			o := options(t, engines.RabbitMQ(t).URL(t))
+			o.Rabbit.QuorumQueue, o.Rabbit.TransientQuorumQueue = quorum, quorum
+			transporttest.Run(t, func(tb testing.TB) oslo.Transport {
+				tb.Helper()
+				o.Log = slog.New(slog.NewTextHandler(tb.Output(), nil))
+				return open(tb, o)
+			})
+		})
+	}
 }
 
 // options are those of a bus at a URL.

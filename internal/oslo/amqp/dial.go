@@ -41,7 +41,7 @@ func dial(ctx context.Context, o *Options, role string, b dsn.Broker) (*amqp091.
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", b.Address(), err)
 	}
-	s := &socket{Conn: raw, silence: o.Rabbit.Heartbeat}
+	s := &socket{Conn: raw}
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	if err := s.SetDeadline(time.Now().Add(loginTimeout)); err != nil {
@@ -63,6 +63,7 @@ func dial(ctx context.Context, o *Options, role string, b dsn.Broker) (*amqp091.
 		}
 		return nil, nil, fmt.Errorf("%s: %w", b.Address(), refusal(err, o.URL.VirtualHost, b.User))
 	}
+	s.silence.Store(int64(c.Config.Heartbeat)) // what both sides agreed on
 	return c, s, nil
 }
 
@@ -160,14 +161,14 @@ func refusal(err error, vhost, user string) error {
 // as the library does to close, goes first.
 type socket struct {
 	net.Conn
-	silence time.Duration         // 0: without a bound
+	silence atomic.Int64          // a time.Duration; 0: without a bound
 	fixed   atomic.Bool           // a deadline was set
 	failed  atomic.Pointer[error] // of the first Read that failed
 }
 
 func (s *socket) Read(p []byte) (int, error) {
-	if !s.fixed.Load() && s.silence > 0 {
-		if err := s.Conn.SetReadDeadline(time.Now().Add(s.silence)); err != nil {
+	if silence := time.Duration(s.silence.Load()); silence > 0 && !s.fixed.Load() {
+		if err := s.Conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
 			return 0, err
 		}
 	}

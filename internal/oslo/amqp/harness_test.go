@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"stoker/internal/oslo"
-	"stoker/test/peers"
 )
 
 // patience is how long something that must happen may take.
@@ -40,10 +39,4 @@ func eventually(tb testing.TB, what string, is func() bool) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
-}
-
-// startBroker is a broker that a test does things to.
-func startBroker(tb testing.TB) *peers.Broker {
-	tb.Helper()
-	return peers.StartRabbitMQ(tb)
 }

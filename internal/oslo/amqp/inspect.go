@@ -25,6 +25,7 @@ type inspection struct {
 type answer struct {
 	consumers int
 	err       error
+	lost      bool // the connection: another one may do
 }
 
 // Consumers implements oslo.Transport. It asks the broker each time: an answer
@@ -43,7 +44,7 @@ func (t *Transport) Consumers(ctx context.Context, to oslo.Destination) (int, er
 		}
 		select {
 		case a := <-q.answer:
-			if a.err != nil && time.Since(began) < patience { // the connection was lost: another one may do
+			if a.lost && time.Since(began) < patience {
 				continue
 			}
 			if a.err != nil {
@@ -69,7 +70,7 @@ func (t *Transport) inspect(s *session) {
 				n, ch, err = consumersOf(s, ch, q.queue)
 				return err
 			})
-			q.answer <- answer{n, err}
+			q.answer <- answer{n, err, err != nil && s.conn.IsClosed()}
 		case <-s.lost:
 			return
 		}

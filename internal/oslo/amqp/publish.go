@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -29,12 +30,14 @@ type publication struct {
 	key      string
 	message  amqp091.Publishing
 	sent     chan sent // has room for one
+	// abandoned is set by a sender who waits no longer.
+	abandoned atomic.Bool
 }
 
 // sent is what became of the writing of a publication.
 type sent struct {
 	confirm  *amqp091.DeferredConfirmation
-	returned func() bool // once confirmed: nobody could take it
+	returned func() bool // nobody could take it; final once it is confirmed. To be called once
 	err      error
 }
 
@@ -60,9 +63,9 @@ func (t *Transport) Send(ctx context.Context, to oslo.Destination, m oslo.Messag
 		}
 		s, err := p.written(ctx, bound.C)
 		switch {
-		case errors.Is(err, errNotWritten) && time.Since(began) < patience:
+		case errors.Is(err, errNotWritten) && cinder.KindOf(err) == cinder.KindInternal && time.Since(began) < patience:
 			continue
-		case errors.Is(err, errNotWritten):
+		case errors.Is(err, errNotWritten) && cinder.KindOf(err) == cinder.KindInternal:
 			return cinder.Wrap(cinder.KindUnavailable, err, "The message bus is away.")
 		case err != nil:
 			return err
@@ -99,6 +102,7 @@ func unknown(err error) error {
 
 // written waits until a message that somebody has taken is written.
 func (p *publication) written(ctx context.Context, bound <-chan time.Time) (sent, error) {
+	var err error
 	select {
 	case s := <-p.sent:
 		if s.err != nil && !errors.Is(s.err, errNotWritten) && cinder.KindOf(s.err) == cinder.KindInternal {
@@ -106,24 +110,45 @@ func (p *publication) written(ctx context.Context, bound <-chan time.Time) (sent
 		}
 		return s, s.err
 	case <-bound:
-		return sent{}, unknown(errors.New("it was not written in time"))
+		err = errors.New("it was not written in time")
 	case <-ctx.Done():
-		return sent{}, unknown(context.Cause(ctx))
+		err = context.Cause(ctx)
+	}
+	p.abandoned.Store(true)
+	p.forget()
+	return sent{}, unknown(err)
+}
+
+// forget drops what became of an abandoned publication. Sender and publisher
+// both call it, each after its part: one of them finds it.
+func (p *publication) forget() {
+	if !p.abandoned.Load() {
+		return
+	}
+	select {
+	case s := <-p.sent:
+		if s.returned != nil {
+			s.returned()
+		}
+	default:
 	}
 }
 
 // confirmed waits for the broker's word.
 func (s *sent) confirmed(ctx context.Context, bound <-chan time.Time, to oslo.Destination) error {
+	var late error
 	select {
 	case <-s.confirm.Done():
 	case <-bound:
-		return unknown(fmt.Errorf("no word of it within %s", confirmTimeout))
+		late = fmt.Errorf("no word of it within %s", confirmTimeout)
 	case <-ctx.Done():
-		return unknown(context.Cause(ctx))
+		late = context.Cause(ctx)
 	}
-	switch {
-	case s.returned():
+	switch returned := s.returned(); {
+	case returned:
 		return cinder.Errorf(cinder.KindUndeliverable, "There is no queue %s.", to)
+	case late != nil:
+		return unknown(late)
 	case !s.confirm.Acked(): // refused, or the connection was lost before there was word
 		return unknown(errors.New("the broker refused it, or the connection was lost"))
 	default:
@@ -138,11 +163,20 @@ func (t *Transport) publish(s *session) {
 	for {
 		select {
 		case m := <-t.publications:
-			m.sent <- p.write(m)
+			m.sent <- s.judge(p.write(m))
+			m.forget()
 		case <-s.lost:
 			return
 		}
 	}
+}
+
+// judge lets a message be tried again only when another connection may do better.
+func (s *session) judge(m sent) sent {
+	if errors.Is(m.err, errNotWritten) && !s.conn.IsClosed() {
+		m.err = cinder.Wrap(cinder.KindUnavailable, m.err, "The message bus cannot be used.")
+	}
+	return m
 }
 
 // publisher writes to one channel. Only one goroutine does.
@@ -158,6 +192,14 @@ type publisher struct {
 }
 
 func (p *publisher) write(m *publication) sent {
+	s := p.try(m)
+	if errors.Is(s.err, amqp091.ErrClosed) && !p.s.conn.IsClosed() { // the channel alone is gone
+		s = p.try(m)
+	}
+	return s
+}
+
+func (p *publisher) try(m *publication) sent {
 	if err := p.ready(m.exchange != ""); err != nil {
 		return sent{err: err}
 	}
@@ -272,7 +314,7 @@ func (t *Transport) publishFanouts(s *session) {
 				ch, err = fanOut(s, ch, m)
 				return err
 			})
-			m.sent <- sent{err: err}
+			m.sent <- s.judge(sent{err: err})
 		case <-s.lost:
 			return
 		}

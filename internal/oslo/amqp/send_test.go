@@ -60,7 +60,7 @@ func TestAutoDelete(t *testing.T) {
 // A broker that runs out of memory takes no messages, and says so to whoever has
 // sent one.
 func TestABlockedBroker(t *testing.T) {
-	broker := startBroker(t)
+	broker := victims.RabbitMQ(t)
 	bus := open(t, options(t, broker.URL(t)))
 	in := make(chan oslo.Message, 10)
 	listen(t, bus, func(m oslo.Message) { in <- m }, oslo.ToAny("topic"))
