@@ -162,6 +162,7 @@ func refusal(err error, vhost, user string) error {
 type socket struct {
 	net.Conn
 	silence atomic.Int64          // a time.Duration; 0: without a bound
+	heard   atomic.Int64          // when something was last read, in Unix nanoseconds
 	fixed   atomic.Bool           // a deadline was set
 	failed  atomic.Pointer[error] // of the first Read that failed
 }
@@ -175,9 +176,14 @@ func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if err != nil {
 		s.failed.CompareAndSwap(nil, &err)
+	} else {
+		s.heard.Store(time.Now().UnixNano())
 	}
 	return n, err
 }
+
+// silentFor is how long nothing has been read.
+func (s *socket) silentFor() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
 
 func (s *socket) Write(p []byte) (int, error) {
 	if !s.fixed.Load() {

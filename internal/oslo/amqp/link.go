@@ -16,6 +16,8 @@ const (
 	// callTimeout bounds one call of the library. A broker that takes longer is
 	// as good as gone.
 	callTimeout = 5 * time.Second
+	// quiet is how long a broker may say nothing before it is asked to.
+	quiet = 6 * time.Second
 	// closeTimeout bounds the farewell to a broker.
 	closeTimeout = 2 * time.Second
 	// longestWait bounds the wait between tries to connect; see Rabbit.IntervalMax.

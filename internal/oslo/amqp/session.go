@@ -38,23 +38,30 @@ func newSession(l *link, b dsn.Broker, conn *amqp091.Connection, sock *socket) *
 	return s
 }
 
-// probe asks the broker for a sign of life when there are doubts. One that is
-// only listened to would otherwise be found dead by its missing heartbeats, a
-// minute later.
+// probe asks the broker for a sign of life when there are doubts, or when it has
+// been silent for a while. A connection that is only listened to would otherwise
+// be found dead by its missing heartbeats, a minute later, and nobody who waits
+// for what should come over it would know.
 func (s *session) probe() {
+	pulse := time.NewTicker(quiet / 2)
+	defer pulse.Stop()
 	for {
 		select {
 		case <-s.doubts:
-			_ = s.call("a sign of life", func() error {
-				ch, err := s.conn.Channel()
-				if err != nil {
-					return err
-				}
-				return ch.Close()
-			})
+		case <-pulse.C:
+			if s.sock.silentFor() < quiet || s.blocked() {
+				continue
+			}
 		case <-s.lost:
 			return
 		}
+		_ = s.call("a sign of life", func() error {
+			ch, err := s.conn.Channel()
+			if err != nil {
+				return err
+			}
+			return ch.Close()
+		})
 	}
 }
 
@@ -146,15 +153,22 @@ func (s *session) end() {
 }
 
 // call makes calls of the library. When the broker does not answer in time, the
-// connection is given up: there is no other way to end a call.
+// connection is given up: there is no other way to end a call. A broker that
+// takes no messages does not read what we say, but it is there.
 func (s *session) call(what string, f func() error) error {
 	t := time.AfterFunc(callTimeout, func() {
+		if s.blocked() {
+			return
+		}
 		s.fail(fmt.Errorf("no answer within %s to: %s", callTimeout, what))
 		s.abort()
 	})
 	defer t.Stop()
 	return f()
 }
+
+// blocked says whether the broker takes no messages at the moment.
+func (s *session) blocked() bool { return s.link.now().blocked != "" }
 
 // setUp makes a call that depends on more than the broker we are connected to:
 // a quorum queue without a majority answers nobody, and that must not cost the
