@@ -2,9 +2,9 @@
 // its method, version, arguments and queue (WIRE.md, sections 1, 5 and 7), typed
 // on both sides.
 //
-//	Client         freeze, thaw, failover, log levels, pools; capabilities, failover outcomes
+//	Client         freeze, thaw, failover, log levels, pools; capabilities, failover outcomes, cleanup
 //	ServeVolume    commands of a volume service, on its own queues and its cluster's
-//	ServeScheduler pools, and capabilities as they come in
+//	ServeScheduler pools, cleanup, and capabilities as they come in
 //	ServeBackup    log levels and the request to publish
 //
 // Package oslo knows how messages look, this one which there are. Neither
