@@ -159,6 +159,8 @@ type tx struct {
 
 func (t tx) Now() time.Time { return now() }
 
+func (t tx) HostNow() time.Time { return now() }
+
 func (t tx) Services(_ context.Context, q cinder.ServiceQuery) ([]cinder.Service, error) {
 	var found []cinder.Service
 	for i := range t.rows.services {

@@ -148,7 +148,7 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 			return err
 		}
 		answer := []cinder.Cluster{now}
-		c.count(answer, members, tx.Now())
+		c.count(answer, members, tx.HostNow())
 		found = answer[0]
 		return tx.AddOperation(ctx, op)
 	})

@@ -165,7 +165,7 @@ func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) err
 		for _, s := range rows.members {
 			if rows.cluster != nil && disagrees(&s, rows.cluster) {
 				behind = true
-				listens = listens || s.Up(tx.Now(), c.o.DownTime)
+				listens = listens || s.Up(tx.HostNow(), c.o.DownTime)
 			}
 		}
 		switch {

@@ -65,7 +65,7 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if err := c.announced(t.members[0], t.name(), site); err != nil {
 			return err
 		}
-		now := tx.Now()
+		now := tx.HostNow()
 		t, err = t.check(precondition{
 			says: "replication_status in %s must be ['enabled', 'failed-over'] and must be up to failover.",
 			cluster: func(cl *cinder.Cluster) bool {

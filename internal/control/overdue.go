@@ -46,9 +46,9 @@ func (c *Control) lookAtFailover(ctx context.Context, calls *errgroup.Group, op 
 // heartbeats and consumes no queue. Otherwise KindConflict, with the reason.
 func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 	var rows target
-	var now time.Time
+	var now, hostNow time.Time
 	err := c.o.Store.Update(ctx, func(tx Tx) (err error) {
-		now = tx.Now()
+		now, hostNow = tx.Now(), tx.HostNow()
 		rows, err = rowsOf(ctx, tx, op, func(st cinder.ServiceState, s cinder.Service) bool { return st.Host == s.Host })
 		return err
 	})
@@ -59,7 +59,7 @@ func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 		return cinder.Errorf(cinder.KindConflict, "The command may wait in a queue for another %s.", left+time.Second)
 	}
 	for i := range rows.members {
-		if s := &rows.members[i]; s.Up(now, c.o.DownTime) {
+		if s := &rows.members[i]; s.Up(hostNow, c.o.DownTime) {
 			return cinder.Errorf(cinder.KindConflict,
 				"Service %s on host %s is up and may still carry it out. Restart it: a service that starts ends what it was at.", s.Binary, s.Host)
 		}

@@ -50,6 +50,8 @@ type Tx interface {
 	Requests
 	// Now is the time of the transaction, UTC, in whole seconds.
 	Now() time.Time
+	// HostNow is the clock that heartbeats are compared with, as View.Now is.
+	HostNow() time.Time
 }
 
 // Rows are the services and clusters, and why services are disabled.

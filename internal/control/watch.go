@@ -169,7 +169,7 @@ func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (mine cind
 					hosts = append(hosts, row.Host)
 				}
 			}
-			if slices.Contains(hosts, row.Host) && (service == nil || !service.Up(now, c.o.DownTime)) {
+			if slices.Contains(hosts, row.Host) && (service == nil || !service.Up(tx.HostNow(), c.o.DownTime)) {
 				service = &rows.members[i]
 			}
 			mine.Shown.Services = append(mine.Shown.Services, row.State())

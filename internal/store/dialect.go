@@ -84,8 +84,7 @@ type transaction int
 
 const (
 	transactionRead  transaction = iota // all that it reads is of one moment
-	transactionWrite                    // it writes, and what it has read stays as it was read
-	transactionBlind                    // it writes without having read
+	transactionWrite                    // it writes
 )
 
 // fault is what an error of a driver means to us.

@@ -127,16 +127,17 @@ func (postgresDialect) insert(ctx context.Context, q querier, query string, args
 	return oneNumber(ctx, q, query+` RETURNING id`, args...)
 }
 
+// options have one moment for all that a reader reads. A writer has the turn and
+// holds what it reads by name; with REPEATABLE READ it would fail at each row that
+// somebody has changed since its first statement, if only by a heartbeat.
 func (postgresDialect) options(kind transaction) *sql.TxOptions {
-	if kind == transactionBlind {
-		return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	if kind == transactionRead {
+		return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: kind == transactionRead}
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
-// turn locks a table, which one transaction at a time can. LOCK is no statement
-// that fixes what a transaction sees: that is done by what comes after, and so it
-// sees what the one before left.
+// turn locks a table, which one transaction at a time can.
 func (postgresDialect) turn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
 	_, err := q.ExecContext(ctx, `SET LOCAL lock_timeout = '`+strconv.Itoa(lockPatience)+`s';
 		SET LOCAL idle_in_transaction_session_timeout = '`+strconv.Itoa(idlePatience)+`s';

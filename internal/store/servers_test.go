@@ -321,8 +321,8 @@ func TestSyncGoesOn(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadStays: of all services a transaction has one look, and those that
-// it has read by name, nobody changes before it ends.
+// TestWhatIsReadStays: what a transaction has read by name, nobody changes before
+// it ends; the others are free.
 func TestWhatIsReadStays(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -336,10 +336,6 @@ func TestWhatIsReadStays(t *testing.T) {
 			}
 			execOn(t, other, map[string]string{"mysql": `SET SESSION innodb_lock_wait_timeout = 1`, "postgres": `SET lock_timeout = '200ms'`}[e.name])
 			err := db.Update(t.Context(), func(tx *store.Tx) error {
-				before, err := tx.Services(t.Context(), cinder.ServiceQuery{})
-				if err != nil {
-					return err
-				}
 				if _, err := tx.Services(t.Context(), cinder.ServiceQuery{Host: new("h1")}); err != nil {
 					return err
 				}
@@ -347,11 +343,7 @@ func TestWhatIsReadStays(t *testing.T) {
 					t.Error("somebody else has changed a service that was read by name")
 				}
 				execOn(t, other, `UPDATE services SET disabled_reason = 'y' WHERE id = 2`)
-				after, err := tx.Services(t.Context(), cinder.ServiceQuery{})
-				if diff := cmp.Diff(before, after); diff != "" {
-					t.Errorf("two looks at all services (-first +second):\n%s", diff)
-				}
-				return err
+				return nil
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -42,8 +42,8 @@ func neededServiceColumns() []string {
 }
 
 // Services returns the services that q selects, by id. On a server nobody else
-// can change the rows of some services before the transaction ends; all of them
-// are one look, which holds up nobody.
+// can change those that were asked for by anything before the transaction ends;
+// all of them together are one look, which holds up nobody.
 func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error) {
 	services, err := selectServices(ctx, tx.tx, q)
 	if err == nil && len(services) > 0 && q != (cinder.ServiceQuery{}) && tx.db.dialect.hold() != "" {

@@ -32,6 +32,10 @@ type Tx struct {
 // Now is the time of the transaction by the database's clock, UTC, in whole seconds.
 func (tx *Tx) Now() time.Time { return tx.now }
 
+// HostNow is the clock that heartbeats are compared with: this host's, as
+// Snapshot.Now is, UTC.
+func (tx *Tx) HostNow() time.Time { return tx.db.now().UTC() }
+
 // commit follows the one commit of an Update through its attempts.
 type commit struct {
 	id string // recorded in the transaction
@@ -123,7 +127,7 @@ func (db *DB) transact(ctx context.Context, c *commit, fn func(*Tx) error) error
 // blind runs fn in one attempt of a transaction that reads nothing before it
 // writes, and waits for no turn.
 func (db *DB) blind(ctx context.Context, fn func(*Tx) error) error {
-	return db.within(ctx, transactionBlind, func(tx *sql.Tx, s *session) error {
+	return db.within(ctx, transactionWrite, func(tx *sql.Tx, s *session) error {
 		if err := fn(&Tx{db: db, tx: s, now: db.hostTime()}); err != nil {
 			return err
 		}
