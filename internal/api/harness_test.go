@@ -36,6 +36,7 @@ const project = "0123456789abcdef0123456789abcdef"
 // rig is an API over a real store and a bus on which nobody listens.
 type rig struct {
 	api     *api.Server
+	control *control.Control
 	address string
 	db      *sql.DB // beside the API's own
 	log     *syncBuffer
@@ -104,8 +105,9 @@ func newRig(tb testing.TB, p parts) *rig {
 	if p.policy == nil {
 		p.policy = api.AllowAll{}
 	}
+	r.control = control.New(o)
 	r.api, err = api.New(api.Options{
-		Control: control.New(o), Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public, Challenge: p.challenge,
+		Control: r.control, Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public, Challenge: p.challenge,
 		ProxyHeaders: p.proxy, CORS: p.cors, MaxBody: p.maxBody, Rate: p.rate, Burst: p.burst, Health: p.health,
 	})
 	if err != nil {

@@ -146,6 +146,8 @@ func responses(r *route) object {
 	case "":
 	case "text":
 		ok["content"] = object{"text/plain": object{"schema": object{"type": "string"}}}
+	case "events":
+		ok["content"] = object{mediaEvents: object{"schema": object{"type": "string"}}}
 	case "yaml":
 		ok["content"] = object{"application/yaml": object{"schema": object{"type": "string"}}}
 	default:
@@ -263,7 +265,7 @@ func TestEveryRouteHasARule(t *testing.T) {
 		"volume_extension:services:index", "volume_extension:services:update",
 		"volume:freeze_host", "volume:thaw_host", "volume:failover_host",
 		"clusters:get_all", "clusters:get", "clusters:update",
-		"stoker:operations:index", "stoker:operations:abort",
+		"stoker:operations:index", "stoker:operations:abort", "stoker:events:index",
 	}
 	if diff := cmp.Diff(want, Rules()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

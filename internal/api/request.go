@@ -42,6 +42,9 @@ type answer struct {
 	status int
 	header http.Header // beyond those that every answer has
 	body   []byte
+
+	// stream writes a body that has no end yet, in place of body.
+	stream func(context.Context, http.ResponseWriter) error
 }
 
 // asJSON is the answer to what went well.

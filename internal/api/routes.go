@@ -85,6 +85,7 @@ func routes() []route {
 	table = append(table, serviceRoutes()...)
 	table = append(table, clusterRoutes()...)
 	table = append(table, operationRoutes()...)
+	table = append(table, eventRoutes()...)
 	return append(table, emptyRoutes()...)
 }
 

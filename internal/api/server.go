@@ -82,6 +82,9 @@ type Server struct {
 	kept      kept
 	rates     *rates
 	parts     *coalescer[struct{}, []Part]
+
+	ending <-chan struct{} // closed by End
+	end    func()
 }
 
 // New makes a Server. It fails when a route asks for a schema that is not there.
@@ -99,6 +102,8 @@ func New(o Options) (*Server, error) {
 	}
 	s.lists = newCoalescer(listTimeout, s.list)
 	s.parts = newCoalescer(healthTimeout, s.lookAt)
+	ending, end := context.WithCancel(context.Background())
+	s.ending, s.end = ending.Done(), end
 	s.rates = newRates(o.Rate, o.Burst)
 	table := routes()
 	for i := range table {
@@ -113,6 +118,7 @@ func New(o Options) (*Server, error) {
 // Close ends what the server still does for requests that nobody waits for. It
 // is called after the last request was answered.
 func (s *Server) Close() {
+	s.end()
 	s.lists.close()
 	s.parts.close()
 }
@@ -145,11 +151,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// a Content-Length beside it: it is not read.
 		h["Connection"] = []string{"close"}
 	}
-	if a.status != http.StatusNoContent {
+	if a.status != http.StatusNoContent && a.stream == nil {
 		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	}
 	w.WriteHeader(a.status)
-	if r.Method != http.MethodHead {
+	switch {
+	case a.stream != nil:
+		if err := a.stream(rq.ctx, w); err != nil {
+			s.log.DebugContext(rq.ctx, "the client has stopped to listen", "request_id", rq.caller.RequestID, "error", err)
+		}
+	case r.Method != http.MethodHead:
 		if _, err := w.Write(a.body); err != nil {
 			s.log.DebugContext(rq.ctx, "the client did not wait for the answer", "request_id", rq.caller.RequestID, "error", err)
 		}

@@ -127,6 +127,7 @@ func (a *App) start(ctx context.Context) error {
 		return nil
 	}
 	a.run("recovery", a.control.Run)
+	a.run("events", a.control.Publish)
 	a.web.start(a)
 	return nil
 }

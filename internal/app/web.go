@@ -54,6 +54,7 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 	}
 	a.onStop("lists", func(context.Context) error { handler.Close(); return nil })
 	server := newServer(handler, c.ResponseTimeout, maxConnections)
+	server.RegisterOnShutdown(handler.End)
 	server.ErrorLog = slog.NewLogLogger(a.loggers.Logger("stoker.http").Handler(), slog.LevelDebug)
 	if c.Edge.UseSSL {
 		files, err := newCertificates(c.Edge, a.loggers.Logger("stoker.http"))

@@ -50,6 +50,7 @@ type root struct {
 	Log        logCmd        `cmd:"" help:"Show and change what services log."`
 	Cluster    clusterCmd    `cmd:"" help:"List clusters, and enable or disable them."`
 	Operation  operationCmd  `cmd:"" help:"Show the journal: who did what, and what came of it."`
+	Event      eventCmd      `cmd:"" help:"Follow what changes."`
 }
 
 // Main runs the command line and returns the exit status. An interrupt or a

@@ -42,6 +42,7 @@ type Control struct {
 	newID func() string
 	wake  chan struct{} // tells Run that an operation waits to be settled
 
+	feed    feed
 	waiting ids // operations whose request waits for the answer
 	pools   *pools
 
