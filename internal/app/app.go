@@ -91,8 +91,13 @@ func (a *App) wire(ctx context.Context) error {
 	})
 	a.onStop("bus client", a.client.Close)
 	a.rpc = rpc.New(a.client, rpc.Options{FailoverExpiry: c.FailoverExpiry, Log: a.loggers.Logger("stoker.rpc")})
+	var told control.Notifier
+	if slices.Contains(c.NotifyDrivers, "messagingv2") {
+		told = notifier{a.client, c.NotifyTopics, c.Host}
+	}
 	a.control = control.New(control.Options{
-		Store: Store(a.db), Fleet: a.rpc, Logs: a.rpc, Loggers: a.loggers, Log: a.loggers.Logger("stoker.control"),
+		Notifier: told,
+		Store:    Store(a.db), Fleet: a.rpc, Logs: a.rpc, Loggers: a.loggers, Log: a.loggers.Logger("stoker.control"),
 		Host: c.Host, Owner: c.Host + ":" + uuid.NewString(),
 		DownTime: c.DownTime, PoolsTimeout: c.PoolsTimeout, LogTimeout: c.LogTimeout,
 		ResponseTimeout: c.ResponseTimeout, FailoverExpiry: c.FailoverExpiry, FailoverDeadline: c.FailoverDeadline,
@@ -128,6 +133,7 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.run("recovery", a.control.Run)
 	a.run("events", a.control.Publish)
+	a.run("notifications", a.control.Notify)
 	a.web.start(a)
 	return nil
 }

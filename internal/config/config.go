@@ -62,6 +62,9 @@ type Config struct {
 	WatchTime        time.Duration // [stoker] watch_time
 	JournalDays      int           // [stoker] journal_retention_days
 
+	NotifyDrivers []string // [oslo_messaging_notifications] driver
+	NotifyTopics  []string // [oslo_messaging_notifications] topics
+
 	Backends []Backend // one for each of EnabledBackends, in their order
 
 	settings *osloconf.Settings // what it was read from; nil when it was made in code

@@ -55,6 +55,7 @@ func TestLoadCinderConf(t *testing.T) {
 		WWWAuthenticateURI: "https://keystone.example.com:5000", Interface: "internal", Retries: 3,
 		ServiceRoles: []string{"service"}, ServiceRequired: true,
 	}
+	want.NotifyDrivers = []string{"noop"}
 	want.Policy.File, want.Policy.Dirs, want.Policy.EnforceScope = "rules.json", []string{"/etc/cinder/policy.d", "more.d"}, true
 	want.Edge.MaxBody, want.Edge.ProxyHeaders, want.Edge.Rate = 100000, true, 12.5
 	want.Edge.CORS.Origins = []string{"https://one.example.com", "https://two.example.com"}
@@ -106,7 +107,7 @@ func TestDefault(t *testing.T) {
 				},
 			},
 		},
-		PoolsTimeout: time.Second, LogTimeout: 5 * time.Second, FailoverExpiry: time.Minute, FailoverDeadline: time.Hour, WatchTime: time.Hour, JournalDays: 90,
+		PoolsTimeout: time.Second, LogTimeout: 5 * time.Second, FailoverExpiry: time.Minute, FailoverDeadline: time.Hour, WatchTime: time.Hour, JournalDays: 90, NotifyTopics: []string{"notifications"},
 	}
 	if diff := cmp.Diff(want, got, ignoreOrigin); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

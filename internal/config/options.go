@@ -154,6 +154,14 @@ func ownOptions() []option[Config] {
 			group: "stoker", name: "journal_retention_days", def: "90", ours: true,
 			help: "How many days the journal keeps an operation.",
 		}, 1, 3650, func(c *Config) *int { return &c.JournalDays }),
+		list(option[Config]{
+			group: "oslo_messaging_notifications", name: "driver",
+			help: "messagingv2: tell the bus of services that are enabled, disabled, frozen, thawed and failed over. Other drivers of oslo.messaging do nothing here.",
+		}, "names of drivers, separated by commas", validName, func(c *Config) *[]string { return &c.NotifyDrivers }),
+		list(option[Config]{
+			group: "oslo_messaging_notifications", name: "topics", def: "notifications",
+			help: "The queues that notifications go to: each of these names, with .info or .error. They are lost while nobody has declared them.",
+		}, "names, separated by commas", validName, func(c *Config) *[]string { return &c.NotifyTopics }),
 	}
 }
 

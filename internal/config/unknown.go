@@ -66,7 +66,7 @@ func why(section, name string) string {
 		"slave_connection":     "every read sees what was acknowledged",
 	}
 	if section == "oslo_messaging_notifications" {
-		return "Stoker sends no notifications: its journal has every change"
+		return "notifications go over the bus of transport_url in [DEFAULT], once"
 	}
 	return reasons[name]
 }

@@ -155,5 +155,6 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 	if err != nil {
 		return cinder.Cluster{}, cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, name, err)
 	}
+	c.notify(ctx, op, "")
 	return found, op, nil
 }

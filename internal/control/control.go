@@ -10,13 +10,15 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Options are what a Control is made of. All fields are required.
+// Options are what a Control is made of. All fields but Notifier are required.
 type Options struct {
 	Store   Store
 	Fleet   Fleet
 	Logs    Logs
 	Loggers Loggers // of this process: what binary cinder-api means
 	Log     *slog.Logger
+
+	Notifier Notifier // nil to notify nobody
 
 	Host  string // the name this process goes by in get-log
 	Owner string // the name this process owns operations by: unique to it
@@ -43,6 +45,7 @@ type Control struct {
 	wake  chan struct{} // tells Run that an operation waits to be settled
 
 	feed    feed
+	notices chan notice
 	waiting ids // operations whose request waits for the answer
 	pools   *pools
 
@@ -55,7 +58,7 @@ type Control struct {
 // New makes a Control. Nothing runs until Run is called.
 func New(o Options) *Control {
 	return &Control{
-		o: o, newID: newID, wake: make(chan struct{}, 1), pools: newPools(),
+		o: o, newID: newID, wake: make(chan struct{}, 1), pools: newPools(), notices: make(chan notice, noticeBacklog),
 		disagree: map[string]time.Time{}, proofs: map[string]time.Time{},
 	}
 }

@@ -93,6 +93,7 @@ func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, b
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("%s %s on %s: %w", kind, binary, host, err)
 	}
+	c.notify(ctx, op, "")
 	return op, nil
 }
 

@@ -55,6 +55,9 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 		return tx.SaveOperation(ctx, was, mine)
 	})
 	if err == nil && seen != nil {
+		if seen.State.Final() {
+			c.notify(ctx, *seen, noticeEnd)
+		}
 		c.o.Log.InfoContext(ctx, "failover looked at", "operation", op.ID, "state", seen.State, "outcome", seen.Outcome)
 	}
 	return waits, err

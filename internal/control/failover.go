@@ -22,6 +22,7 @@ func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cin
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("failover %s: %w", sel, err)
 	}
+	c.notify(ctx, op, noticeStart)
 	if op, err = c.mayPublish(ctx, op, began); err != nil {
 		return c.undoFailover(ctx, op, err)
 	}
@@ -168,6 +169,7 @@ func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed 
 		c.o.Log.ErrorContext(ctx, "failover could not be undone: left to recovery", "operation", op.ID, "error", err)
 		return op, cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
 	}
+	c.notify(ctx, op, noticeEnd)
 	c.o.Log.InfoContext(ctx, "failover undone", "operation", op.ID, "outcome", op.Outcome)
 	return op, failed
 }

@@ -34,6 +34,7 @@ func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.Opera
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, sel, err)
 	}
+	c.notify(ctx, op, noticeStart)
 	var failed error
 	if op, failed = c.mayPublish(ctx, op, began); failed == nil {
 		failed = c.command(ctx, kind, service)
@@ -182,6 +183,7 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 	if err != nil {
 		return op, nil, err
 	}
+	c.notify(ctx, op, noticeEnd)
 	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", op.State, "outcome", op.Outcome)
 	return op, told, nil
 }

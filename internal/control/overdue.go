@@ -109,6 +109,7 @@ func (c *Control) putBack(ctx context.Context, op cinder.Operation, why string) 
 	if err != nil {
 		return op, err
 	}
+	c.notify(ctx, mine, noticeEnd)
 	c.o.Log.WarnContext(ctx, "failover put back", "operation", op.ID, "outcome", why)
 	return mine, nil
 }
