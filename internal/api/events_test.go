@@ -24,7 +24,7 @@ func (r *rig) follow(t *testing.T, last string) (next func() map[string]string, 
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{}}).Do(req)
+	resp, err := (&http.Client{Transport: &http.Transport{}}).Do(req) //nolint:bodyclose // The end closes it.
 	if err != nil {
 		t.Fatal(err)
 	}

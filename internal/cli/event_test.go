@@ -20,7 +20,7 @@ type streams struct {
 }
 
 func (s *streams) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer := &http.Response{StatusCode: 200, Header: http.Header{}, Request: r}
+	answer := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r}
 	if r.URL.Path == "/" {
 		answer.Body = io.NopCloser(strings.NewReader(`{"versions": [{"id": "v3.0", "version": "3.71"}]}`))
 		return answer, nil
