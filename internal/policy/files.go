@@ -188,12 +188,14 @@ func parseYAML(text []byte) (any, error) {
 	if errors.Is(err, io.EOF) {
 		return nil, nil
 	}
-	if err == nil {
-		if err := d.Decode(&more); err == nil {
-			return nil, errors.New("it has more than one document")
-		}
-	}
 	if err != nil {
+		return nil, err
+	}
+	// What the first document ends with may be where the second goes wrong.
+	switch err := d.Decode(&more); {
+	case err == nil:
+		return nil, errors.New("it has more than one document")
+	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
 	return value(doc.Content[0], maxNesting)

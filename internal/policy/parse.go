@@ -23,14 +23,18 @@ func parseRule(rule any) check {
 		if len(v) == 0 {
 			return constant(true)
 		}
-		keys := slices.Sorted(maps.Keys(v))
-		list := make([]any, len(keys))
-		for i, k := range keys {
-			list[i] = k
-		}
-		return parseList(list)
+		return parseList(names(v))
 	}
 	return unusable{fmt.Sprint(rule), fmt.Sprintf("%v is no rule: it must be a text or a list", rule)}
+}
+
+// names are the keys of a mapping, which is what a list of it is in Python.
+func names(m map[string]any) []any {
+	list := make([]any, 0, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, name)
+	}
+	return list
 }
 
 // parseList reads the older syntax: an outer list joined by "or", inner ones by "and".
@@ -54,6 +58,11 @@ func parseList(list []any) check {
 				continue
 			}
 			inner = v
+		case map[string]any:
+			if len(v) == 0 {
+				continue
+			}
+			inner = names(v)
 		default:
 			return unusable{fmt.Sprint(list), fmt.Sprintf("%v is no check", item)}
 		}

@@ -167,7 +167,7 @@ def cases():
         case("list: %s" % json.dumps(v), {"x": v})
     for v in [5, 1.5, True, [5], [True], [["@"], 5], [1.5, "@"]]:
         case("no rule: %s" % json.dumps(v), {"x": v})
-    for v in [{"role:admin": 1}, {"@": "!"}, {"a": "@"}]:
+    for v in [{"role:admin": 1}, {"@": "!"}, {"a": "@"}, [{}], [{}, "@"], [{"role:admin": 1}], [{"role:admin": 1, "role:x": 2}], [[{"role:admin": 1}]]]:
         case("mapping: %s" % json.dumps(v), {"x": v})
     for v in [0, False, 0.0]:
         case("nothing: %s" % json.dumps(v), {"x": v}, ours="error", differs="it reads like no and means yes: we deny")
@@ -211,6 +211,10 @@ def files():
     one("text", "x\n", defaults=[["x", "@", None, None]])
     one("two documents", "x: '@'\n---\nx: '@'\n")
     one("bad indentation", "x: '@'\n y: '!'\n")
+    one("less indentation later", " x: '@'\ny: '!'\n", defaults=[["x", "!", None, None]])
+    one("text behind JSON", "{\"x\": \"@\"} x")
+    one("text behind the end", "x: '@'\n...\ny\n")
+    one("end", "---\nx: '@'\n...\n")
     one("unclosed", "{\"x\": \"@\"", defaults=[["x", "@", None, None]])
     one("a bad rule beside a good one", "y: 'role:admin and'\nx: '@'\n")
     one("a rule that is none beside a good one", '{"y": 5, "x": "@"}', ours="allow", differs="one bad rule spoils no other")
