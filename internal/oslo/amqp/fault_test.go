@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -184,6 +185,36 @@ func TestConnectionsAreCutUnderLoad(t *testing.T) {
 		l.serves("after the cut")
 		eventually(t, "connections are as many as before", func() bool { return way.Connections() == 4 })
 	}
+}
+
+func TestReconnectsLeaveNothingBehind(t *testing.T) {
+	broker := engines.RabbitMQ(t)
+	way := peers.NewProxy(t, broker.Addr())
+	o := options(t, way.In(t, broker.URL(t)))
+	o.Rabbit.RetryInterval, o.Rabbit.RetryBackoff, o.Rabbit.ReconnectDelay = 0, 0, 0
+	bus := open(t, o)
+	in := make(chan oslo.Message, 100)
+	listen(t, bus, func(m oslo.Message) { in <- m }, everything()...)
+	works := func() bool {
+		for _, to := range everything() {
+			if bus.Send(t.Context(), to, oslo.Message{}) != nil {
+				return false
+			}
+			<-in
+		}
+		_, err := bus.Consumers(t.Context(), oslo.ToAny("nobody"))
+		return err == nil
+	}
+	eventually(t, "everything works", works)
+	before := runtime.NumGoroutine()
+	for range 10 {
+		way.Cut()
+		way.Restore()
+		eventually(t, "everything works again", works)
+	}
+	eventually(t, "goroutines and connections are as many as before", func() bool {
+		return runtime.NumGoroutine() <= before && way.Connections() == 2
+	})
 }
 
 // A network that swallows everything is the worst: nothing fails by itself.

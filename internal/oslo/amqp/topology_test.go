@@ -60,6 +60,7 @@ func TestQueuesAreDeclaredAsOsloMessagingDeclaresThem(t *testing.T) {
 		{name: "without expiry", change: func(r *amqp.Rabbit) { r.TransientQueuesTTL = 0 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel() // rabbitmqctl takes its time to start
 			url := engines.RabbitMQ(t).URL(t)
 			o := options(t, url)
 			tc.change(&o.Rabbit)
