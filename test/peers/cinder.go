@@ -34,6 +34,7 @@ type CinderOptions struct {
 	Auth      string   // auth_strategy; noauth_include_project_id
 	Workers   int      // of the API; 1
 	More      string   // text for the end of cinder.conf
+	Program   string   // what runs in Cinder's place, as PROGRAM SERVICE --config-file F; Cinder
 
 	ReportInterval int // seconds; 2
 	DownTime       int // service_down_time in seconds; 10
@@ -43,11 +44,11 @@ type CinderOptions struct {
 // Cinder is a real Cinder, or some of its services.
 type Cinder struct {
 	Conf string  // the path of its cinder.conf
+	Dir  string  // where it keeps its state
 	URL  string  // of its API, without a version: http://127.0.0.1:PORT
 	DB   *sql.DB // its database
 
 	host     string
-	dir      string
 	services map[string]*Engine
 }
 
@@ -59,7 +60,7 @@ func WriteCinderConf(tb testing.TB, o CinderOptions) *Cinder {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = os.RemoveAll(c.dir) })
+	tb.Cleanup(func() { _ = os.RemoveAll(c.Dir) })
 	c.DB = Open(tb, o.Database)
 	return c
 }
@@ -69,14 +70,18 @@ func WriteCinderConf(tb testing.TB, o CinderOptions) *Cinder {
 func StartCinder(tb testing.TB, o CinderOptions) *Cinder {
 	tb.Helper()
 	o = o.withDefaults()
-	programs := map[string]string{}
+	programs := map[string][]string{}
 	for _, s := range o.Services {
-		programs[s] = need(tb, "Cinder", "/usr/bin/cinder-"+s)
+		if o.Program != "" {
+			programs[s] = []string{o.Program, s}
+		} else {
+			programs[s] = []string{need(tb, "Cinder", "/usr/bin/cinder-"+s)}
+		}
 	}
 	c := WriteCinderConf(tb, o)
 	tb.Cleanup(func() { c.end(tb) })
 	for _, s := range o.Services {
-		c.services[s] = c.service(s, programs[s], o)
+		c.services[s] = c.service(s, append(programs[s], "--config-file", c.Conf), o)
 		if err := c.services[s].launchNow(); err != nil {
 			tb.Fatal(err)
 		}
@@ -125,7 +130,7 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 	}
 	c := &Cinder{
 		Conf: filepath.Join(dir, "cinder.conf"), URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		host: o.Host, dir: dir, services: map[string]*Engine{},
+		Dir: dir, host: o.Host, services: map[string]*Engine{},
 	}
 	for _, sub := range []string{"state/lock", "backends"} {
 		err = errors.Join(err, os.MkdirAll(filepath.Join(dir, sub), 0o755))
@@ -134,7 +139,7 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 		text, lost := settings.ReadFile("testdata/" + name)
 		err = errors.Join(err, lost, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}
-	err = errors.Join(err, os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte("{}\n"), 0o600))
+	err = errors.Join(err, os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte("# the defaults\n"), 0o600))
 	if err != nil {
 		return nil, err
 	}
@@ -155,11 +160,10 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 }
 
 // service makes a service ready to be launched.
-func (c *Cinder) service(name, program string, o CinderOptions) *Engine {
-	e := &Engine{peer: "cinder-" + name, dir: c.dir, launch: command{
-		name: "cinder-" + name, path: program, dir: c.dir,
-		args: []string{"--config-file", c.Conf},
-		env:  []string{"PYTHONPATH=" + c.dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"},
+func (c *Cinder) service(name string, program []string, o CinderOptions) *Engine {
+	e := &Engine{peer: filepath.Base(program[0]) + " " + name, dir: c.Dir, launch: command{
+		name: "cinder-" + name, path: program[0], dir: c.Dir, args: program[1:],
+		env:  []string{"GORACE=halt_on_error=1", "PYTHONPATH=" + c.Dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"},
 	}}
 	if name == "api" {
 		e.ready = func(ctx context.Context) error { return answers(ctx, c.URL+"/") }
@@ -248,7 +252,7 @@ func (c *Cinder) Log(tb testing.TB, name string) string {
 // lists what there is.
 func (c *Cinder) Tell(tb testing.TB, backend string, how map[string]any) {
 	tb.Helper()
-	path := filepath.Join(c.dir, "backends", backend+".json")
+	path := filepath.Join(c.Dir, "backends", backend+".json")
 	if how == nil {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			tb.Fatal(err)
@@ -269,7 +273,7 @@ func (c *Cinder) Tell(tb testing.TB, backend string, how map[string]any) {
 // done", "failover site-b", and so on.
 func (c *Cinder) Calls(tb testing.TB, backend string) []string {
 	tb.Helper()
-	text, err := os.ReadFile(filepath.Join(c.dir, "backends", backend+".calls"))
+	text, err := os.ReadFile(filepath.Join(c.Dir, "backends", backend+".calls"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		tb.Fatal(err)
 	}
@@ -279,9 +283,9 @@ func (c *Cinder) Calls(tb testing.TB, backend string) []string {
 // end ends what is left running.
 func (c *Cinder) end(tb testing.TB) {
 	tb.Helper()
-	for name, e := range c.services {
+	for _, e := range c.services {
 		if tb.Failed() {
-			tb.Logf("cinder-%s on %s said:\n%s", name, c.host, e.launch.said())
+			tb.Logf("%s on %s said:\n%s", e.peer, c.host, e.launch.said())
 		}
 		if e.proc == nil {
 			continue

@@ -111,7 +111,7 @@ func (k *Keystone) prepare(programs keystonePrograms, o KeystoneOptions) error {
 		KeystoneOptions
 		Dir, URL string
 	}{o, k.dir, k.URL}
-	err = errors.Join(t.Execute(f, values), f.Close(), os.WriteFile(in("policy.yaml"), []byte("{}\n"), 0o600), os.Mkdir(in("keys"), 0o700))
+	err = errors.Join(t.Execute(f, values), f.Close(), os.WriteFile(in("policy.yaml"), []byte("# the defaults\n"), 0o600), os.Mkdir(in("keys"), 0o700))
 	for _, name := range []string{"0", "1"} { // the next and the current key
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // it never fails
