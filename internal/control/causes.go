@@ -91,6 +91,19 @@ func (s *service) ownReason() *string {
 	return r
 }
 
+// wiped says whether a service has wiped out the administrator's reason: an
+// enable by another API leaves it, a thaw and a failback empty it (BEHAVIOUR.md,
+// "Freeze, thaw, failover"). So it tells even of a freeze that nobody has seen,
+// being thawed at once.
+func wiped(admin *cinder.Cause, row *cinder.Service) bool {
+	return admin.Reason != nil && *admin.Reason != "" && !serviceWords(admin.Reason) && row.DisabledReason != nil && *row.DisabledReason == ""
+}
+
+// serviceWords says whether a reason is one that services write.
+func serviceWords(reason *string) bool {
+	return reason != nil && (*reason == cinder.ReasonFrozen || *reason == cinder.ReasonFailedOver)
+}
+
 // reconcile makes the record agree with a row that others may have written: the
 // row wins. Two exceptions: a disable by the administrator is given back when a
 // freeze that had covered it was thawed by somebody else, and with it the freeze
@@ -104,7 +117,7 @@ func (s *service) reconcile() {
 			r.Frozen = r.Frozen || s.has(cinder.CauseFrozen)
 			r.Disabled = true
 			s.project()
-		case admin == nil || !s.has(cinder.CauseFrozen) || r.Frozen:
+		case admin == nil || !s.has(cinder.CauseFrozen) && !wiped(admin, r) || r.Frozen:
 			s.causes = nil
 			return
 		default:
@@ -129,13 +142,14 @@ func (s *service) reconcile() {
 		// What a service does to itself when its backend fails; the reason is older.
 		s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: r.DisabledReason})
 	}
-	ours := reasonIs(cinder.ReasonFrozen) && r.Frozen || reasonIs(cinder.ReasonFailedOver) && over
+	// A service's words are nobody's reason, even when they are not true any more: a
+	// thaw by another API first ends frozen, and the service its words later.
+	given := r.DisabledReason != nil && *r.DisabledReason != "" && !serviceWords(r.DisabledReason)
 	admin := s.cause(cinder.CauseAdmin)
 	switch {
-	case admin != nil && !ours && r.DisabledReason != nil && *r.DisabledReason != "":
+	case admin != nil && given:
 		admin.Reason = r.DisabledReason // somebody gave another reason
-	case admin == nil && len(s.causes) == 0,
-		admin == nil && !ours && r.DisabledReason != nil && *r.DisabledReason != "":
+	case admin == nil && (given || len(s.causes) == 0):
 		s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: r.DisabledReason})
 	}
 }

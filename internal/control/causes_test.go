@@ -36,6 +36,8 @@ func (s *site) act(words string) error {
 		}
 	case "their-thaw":
 		s.edit(alpha, func(r *cinder.Service) { r.Frozen, r.Disabled, r.DisabledReason = false, false, new("") })
+	case "their-thaw-half": // what the API writes before the service does
+		s.edit(alpha, func(r *cinder.Service) { r.Frozen = false })
 	case "their-enable":
 		s.edit(alpha, func(r *cinder.Service) { r.Disabled = false })
 	case "their-disable":
@@ -156,7 +158,10 @@ func TestDisableIsGivenBack(t *testing.T) {
 	}{
 		{"frozen by us", []string{"reason maint", "freeze", "their-thaw"}, "disabled 'maint' enabled"},
 		{"frozen by them", []string{"reason maint", "their-freeze", "look", "their-thaw"}, "disabled 'maint' enabled"},
+		{"frozen by them, unseen", []string{"reason maint", "their-freeze", "their-thaw"}, "disabled 'maint' enabled"},
+		{"looked at in the middle of their thaw", []string{"reason maint", "their-freeze", "look", "their-thaw-half", "look", "their-thaw"}, "disabled 'maint' enabled"},
 		{"enabled by them", []string{"reason maint", "their-enable"}, "enabled 'maint' enabled"},
+		{"disabled by nobody, in the middle of their thaw", []string{"their-freeze", "their-thaw-half", "freeze", "thaw", "their-thaw"}, "enabled '' enabled"},
 		{"never disabled", []string{"freeze", "their-thaw"}, "enabled '' enabled"},
 	}
 	for _, tt := range tests {

@@ -29,27 +29,27 @@ func TestMixedCluster(t *testing.T) {
 	} {
 		w := cluster
 		w.target = target
-		stage(t, "freeze and thaw "+name, func(t *testing.T) { w.run(t, clusterFreezing()) })
+		passed(t, t.Run("freeze and thaw "+name, func(t *testing.T) { w.run(t, clusterFreezing()) }))
 	}
-	stage(t, "failover and failback", func(t *testing.T) { cluster.run(t, clusterFailingOvers()) })
-	stage(t, "failover by Cinder's API", func(t *testing.T) {
+	passed(t, t.Run("failover and failback", func(t *testing.T) { cluster.run(t, clusterFailingOvers()) }))
+	passed(t, t.Run("failover by Cinder's API", func(t *testing.T) {
 		for _, s := range []struct{ target, line string }{{"site-b", onSiteB}, {"default", healthy}} {
 			if got := cinder.put(t, "os-services/failover", newest, map[string]any{"cluster": "mycl@alpha", "backend_id": s.target}); got.status != accepted {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
 			cluster.settled(t, s.line, "after a failover to "+s.target)
 		}
-	})
+	}))
 	for name, member := range map[string]*peers.Engine{"Python": python.Service(t, "volume"), "Go": goes.Service(t, "volume")} {
-		stage(t, "a dead "+name+" member misses a failover", func(t *testing.T) { missed(t, cluster, member) })
+		passed(t, t.Run("a dead "+name+" member misses a failover", func(t *testing.T) { missed(t, cluster, member) }))
 	}
-	stage(t, "lists", func(t *testing.T) {
+	passed(t, t.Run("lists", func(t *testing.T) {
 		for _, path := range []string{"clusters", "clusters/detail"} {
 			if mine, theirs := content(t, ours.get(t, path, newest)), content(t, cinder.get(t, path, newest)); text(mine) != text(theirs) {
 				t.Errorf("%s: %s, want %s", path, text(mine), text(theirs))
 			}
 		}
-	})
+	}))
 }
 
 // clusterFreezing are the steps that leave all members alike.

@@ -163,7 +163,7 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 func (c *Cinder) service(name string, program []string, o CinderOptions) *Engine {
 	e := &Engine{peer: filepath.Base(program[0]) + " " + name, dir: c.Dir, launch: command{
 		name: "cinder-" + name, path: program[0], dir: c.Dir, args: program[1:],
-		env:  []string{"GORACE=halt_on_error=1", "PYTHONPATH=" + c.Dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"},
+		env: []string{"GORACE=halt_on_error=1", "PYTHONPATH=" + c.Dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"},
 	}}
 	if name == "api" {
 		e.ready = func(ctx context.Context) error { return answers(ctx, c.URL+"/") }
