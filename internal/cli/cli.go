@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +98,9 @@ func newParser(p Process, exit func(int)) (*kong.Kong, error) {
 		kong.Vars{
 			"version":  p.Version,
 			"data_dir": dataDir(p.Env),
-			"endpoint": cmp.Or(p.env("STOKER_ENDPOINT"), defaultEndpoint),
+			"endpoint": p.env("STOKER_ENDPOINT"),
+			"local":    defaultEndpoint,
+			"cloud":    p.env("OS_CLOUD"),
 			"project":  p.env("STOKER_PROJECT"),
 		},
 	)

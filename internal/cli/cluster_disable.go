@@ -21,7 +21,7 @@ func (clusterDisableCmd) Help() string {
 
 // Run runs it.
 func (c *clusterDisableCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		cluster, change, err := api.DisableCluster(ctx, c.Name, c.Binary, c.Reason)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ func (clusterEnableCmd) Help() string {
 
 // Run runs it.
 func (c *clusterEnableCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		cluster, change, err := api.EnableCluster(ctx, c.Name, c.Binary)
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ func (clusterListCmd) Help() string {
 
 // Run runs it.
 func (c *clusterListCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		filter := client.ClusterFilter{Name: c.Name, Binary: c.Binary, Up: either(c.Up, c.Down), Disabled: either(c.Disabled, c.Enabled)}
 		clusters, err := api.Clusters(ctx, filter, c.Long)
 		if err != nil {

@@ -21,7 +21,7 @@ func (clusterShowCmd) Help() string {
 
 // Run runs it.
 func (c *clusterShowCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		cluster, err := api.Cluster(ctx, c.Name, c.Binary)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,41 +10,53 @@ import (
 	"stoker/internal/cinder"
 	"stoker/internal/cli/format"
 	"stoker/internal/client"
+	"stoker/internal/keystone"
 )
 
 // defaultEndpoint is where stoker standalone listens.
 const defaultEndpoint = "http://127.0.0.1:8776/v3"
 
+// loginTimeout is how long Keystone may take to answer a login.
+const loginTimeout = 30 * time.Second
+
 // clientFlags are those of every command that calls the API.
 type clientFlags struct {
-	Endpoint       string        `group:"api" placeholder:"URL" default:"${endpoint}" help:"Where the API is (default: ${endpoint}; STOKER_ENDPOINT sets it)."`
-	Project        string        `group:"api" placeholder:"ID" default:"${project}" help:"The project to act as admin of (STOKER_PROJECT sets it)."`
+	OSCloud        string        `group:"api" name:"os-cloud" placeholder:"NAME" default:"${cloud}" help:"The cloud of clouds.yaml to log in to (OS_CLOUD sets it; without one, the variables of an openrc file, OS_AUTH_URL and so on, say who logs in where)."`
+	Endpoint       string        `group:"api" placeholder:"URL" default:"${endpoint}" help:"Where the API is (default: what the cloud's catalog says, or ${local}; STOKER_ENDPOINT sets it)."`
+	Project        string        `group:"api" placeholder:"ID" default:"${project}" help:"The project to act as admin of where nobody logs in (STOKER_PROJECT sets it)."`
 	RequestTimeout time.Duration `group:"api" placeholder:"TIME" default:"2m" help:"How long to wait for an answer (default: 2m)."`
 	Output         string        `group:"api" short:"o" placeholder:"FORM" enum:"table,json,yaml" default:"table" help:"The form of the output: table, json or yaml (default: table)."`
 }
 
 // call runs f with a client of the API.
-func (f clientFlags) call(p Process, do func(c *client.Client) error) error {
+func (f clientFlags) call(ctx context.Context, p Process, do func(c *client.Client) error) error {
 	if f.RequestTimeout <= 0 {
 		return usageError{"--request-timeout must be more than 0"}
 	}
-	c, err := client.New(client.Options{
-		Endpoint: f.Endpoint, Project: f.Project, Timeout: f.RequestTimeout, Transport: p.Transport,
-	})
+	o := client.Options{Endpoint: cmp.Or(f.Endpoint, defaultEndpoint), Project: f.Project, Timeout: f.RequestTimeout, Transport: p.Transport}
+	if f.OSCloud != "" || p.env("OS_AUTH_URL") != "" {
+		ticket, err := keystone.Login(ctx, keystone.LoginOptions{Cloud: f.OSCloud, Env: p.env, Timeout: loginTimeout, Transport: p.Transport})
+		if err != nil {
+			return inWords(err, false)
+		}
+		o.Endpoint, o.Token, o.Project, o.Transport = cmp.Or(f.Endpoint, ticket.Endpoint), ticket.Token, "", ticket.Transport
+	}
+	c, err := client.New(o)
 	if err != nil {
 		return usageError{cinder.Message(err)}
 	}
 	defer c.Close()
-	return f.told(do(c))
+	return inWords(do(c), o.Endpoint == defaultEndpoint)
 }
 
-// told is err in words for the operator: the server's, or why there are none.
-func (f clientFlags) told(err error) error {
+// inWords is err for the operator: the server's, or why there are none.
+// local is where stoker standalone would be.
+func inWords(err error, local bool) error {
 	e, ok := errors.AsType[*cinder.Error](err)
 	switch {
 	case !ok || errors.Is(err, context.Canceled):
 		return err
-	case e.Kind == cinder.KindUnavailable && e.Err != nil && f.Endpoint == defaultEndpoint:
+	case e.Kind == cinder.KindUnavailable && e.Err != nil && local:
 		return fmt.Errorf("%s (stoker standalone starts one; --endpoint names another)", e.Msg)
 	case e.Kind == cinder.KindUnavailable && e.Err != nil:
 		return fmt.Errorf("%s: %w", e.Msg, e.Err)

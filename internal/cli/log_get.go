@@ -27,7 +27,7 @@ Examples:
 
 // Run runs it.
 func (c *logGetCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		answer, err := api.GetLog(ctx, c.filter())
 		if err != nil {
 			return err

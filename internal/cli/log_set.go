@@ -30,7 +30,7 @@ func (c *logSetCmd) Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return usageError{"the level must be debug, info, warning or error, not " + c.Level}
 	}
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		change, err := api.SetLog(ctx, c.filter(), level)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func (c *operationListCmd) Run(ctx context.Context, p Process) error {
 	if c.Limit < 1 {
 		return usageError{"--limit must be at least 1"}
 	}
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		ops, err := api.Operations(ctx, client.OperationFilter{
 			Host: c.Host, Cluster: c.Cluster, Kind: c.Kind, State: c.State, UserID: c.User, Since: c.Since, Before: c.Before, Limit: c.Limit,
 		})

@@ -22,7 +22,7 @@ Example:
 
 // Run runs it.
 func (c *operationShowCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		op, err := api.Operation(ctx, c.ID)
 		if err != nil {
 			return err

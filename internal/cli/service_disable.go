@@ -23,7 +23,7 @@ func (serviceDisableCmd) Help() string {
 
 // Run runs it.
 func (c *serviceDisableCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		change, err := api.Disable(ctx, c.Host, c.Binary, c.Reason)
 		if err != nil {
 			return err

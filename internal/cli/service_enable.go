@@ -24,7 +24,7 @@ Examples:
 
 // Run runs it.
 func (c *serviceEnableCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		change, err := api.Enable(ctx, c.Host, c.Binary)
 		if err != nil {
 			return err

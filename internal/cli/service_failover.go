@@ -41,7 +41,7 @@ func (c *serviceFailoverCmd) Run(ctx context.Context, p Process) error {
 	if c.Wait && c.Timeout <= 0 {
 		return usageError{"--timeout must be more than 0"}
 	}
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		change, err := api.Failover(ctx, t, c.BackendID)
 		if err != nil {
 			return err

@@ -25,7 +25,7 @@ func (serviceListCmd) Help() string {
 
 // Run runs it.
 func (c *serviceListCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		services, err := api.Services(ctx, client.ServiceFilter{Host: c.Host, Binary: c.Binary})
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ func (c *serviceThawCmd) Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		change, err := api.Thaw(ctx, t)
 		if err != nil {
 			return err

@@ -15,7 +15,8 @@ import (
 
 // Options are what a Client is made of.
 type Options struct {
-	Endpoint  string            // http(s)://host:port/v3
+	Endpoint  string            // http(s)://host:port/v3, or /v3/PROJECT as catalogs have it
+	Token     string            // from Keystone; "" is that of noauth, for Project
 	Project   string            // who asks is admin of this project; "" is admin:admin
 	Timeout   time.Duration     // of one request, its answer included; 0 is DefaultTimeout
 	UserAgent string            // "" is "stoker"
@@ -53,6 +54,9 @@ func New(o Options) (*Client, error) {
 	if o.Project == "" {
 		o.Project = "admin"
 	}
+	if o.Token == "" {
+		o.Token = "admin:" + o.Project
+	}
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
@@ -87,13 +91,16 @@ func parseEndpoint(endpoint string) (base, root *url.URL, err error) {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, nil, cinder.Errorf(cinder.KindInvalid, "the endpoint of %s takes neither user nor parameters", u.Host)
 	}
-	path := strings.TrimRight(u.Path, "/")
+	path, project := strings.TrimRight(u.Path, "/"), ""
+	if at := strings.LastIndex(path, "/v3/"); at >= 0 && projectID(path[at+len("/v3/"):]) {
+		path, project = path[:at+len("/v3")], path[at+len("/v3/"):]
+	}
 	before, ok := strings.CutSuffix(path, "/v3")
 	if !ok {
 		before = path // an endpoint that leaves the version to us
 	}
 	root = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: before + "/"}
-	return root.JoinPath("v3"), root, nil
+	return root.JoinPath("v3", project), root, nil
 }
 
 // projectID says whether Cinder takes s as the project in a URL (BEHAVIOUR.md,

@@ -74,7 +74,7 @@ func (c *Client) request(ctx context.Context, method string, u *url.URL, v versi
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if v != (version{}) {
-		req.Header.Set("X-Auth-Token", "admin:"+c.o.Project)
+		req.Header.Set("X-Auth-Token", c.o.Token)
 		req.Header.Set("OpenStack-API-Version", "volume "+v.String())
 	}
 	return req, nil

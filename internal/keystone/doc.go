@@ -15,4 +15,6 @@
 // nobody in: a token that Keystone does not know is KindUnauthenticated, and
 // everything else that goes wrong is KindUnavailable. What a caller may do is
 // none of this package's business: that is policy's.
+//
+// Login is for the other side: an operator's program that needs a token itself.
 package keystone

@@ -23,6 +23,9 @@ var recordedText []byte
 // URL is where the Keystone says it is.
 const URL = "http://keystone.test:5000"
 
+// Cinder is where its catalog says that the block-storage API is.
+const Cinder = "http://cinder.test:8776"
+
 // The credential that it takes for its clients' own.
 const (
 	User   = "cinder"
@@ -302,7 +305,7 @@ func (k *Keystone) write(w http.ResponseWriter, status int, body any) {
 		parts := placeholder.FindStringSubmatch(m)
 		return ID(parts[1], parts[2])
 	})
-	filled = strings.ReplaceAll(filled, `\u003ckeystone\u003e`, k.url)
+	filled = strings.NewReplacer(`\u003ckeystone\u003e`, k.url, `\u003ccinder\u003e`, Cinder).Replace(filled)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Vary", "X-Auth-Token")
 	if status == http.StatusUnauthorized {
