@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -121,5 +122,24 @@ func (r *rig) agrees(t *testing.T, c recorded) {
 		if d := differ(want, have, ""); d != "" {
 			t.Error(d)
 		}
+	}
+}
+
+// TestAdmissionAllocatesLittle bounds what Keystone and policy add to a request
+// with a token that is known.
+func TestAdmissionAllocatesLittle(t *testing.T) {
+	auth, _ := guard(t)
+	allow := enforcer(t, "{}")
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v3/os-services", http.NoBody)
+	req.Header.Set("X-Auth-Token", keystonetest.Token("root-admin"))
+	n := testing.AllocsPerRun(100, func() {
+		c, err := auth.Authenticate(req)
+		if err == nil {
+			err = allow.Allow(req.Context(), c, "volume_extension:services:index")
+		}
+		check(t, err)
+	})
+	if n > 50 {
+		t.Errorf("it allocates %v times, want at most 50", n)
 	}
 }
