@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"stoker/internal/cinder"
 )
 
@@ -25,6 +27,10 @@ const (
 // what fits a header line of Apache, before Keystone.
 const maxToken = 8000
 
+// tries bounds one validation or authentication, the wait for others and the
+// pauses included: so many times http_connect_timeout.
+const tries = 2
+
 // The texts that callers are told.
 const (
 	textUnauthorized = "The request you have made requires authentication."
@@ -38,6 +44,7 @@ type Authenticator struct {
 	http *http.Client
 
 	cache       *cache
+	questions   *semaphore.Weighted // under way
 	validations *flights[cinder.Caller]
 	sessions    *flights[*session]
 
@@ -64,9 +71,9 @@ func New(o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	return &Authenticator{
-		o: o, log: o.Log, http: client, cache: c,
-		validations: newFlights[cinder.Caller](patience),
-		sessions:    newFlights[*session](patience),
+		o: o, log: o.Log, http: client, cache: c, questions: semaphore.NewWeighted(maxQuestions),
+		validations: newFlights[cinder.Caller](tries * o.Timeout),
+		sessions:    newFlights[*session](tries * o.Timeout),
 	}, nil
 }
 

@@ -15,7 +15,7 @@ import (
 // Bounds on what Keystone may take of us.
 const (
 	maxAnswer     = 4 << 20 // bytes: the catalog of our own token is the longest answer
-	maxConns      = 32      // at a time; further validations wait for one
+	maxQuestions  = 16      // at a time: more wait here, where no timeout counts, and not in Keystone's queue
 	idleConnLimit = 90 * time.Second
 	maxRedirects  = 3
 )
@@ -56,8 +56,7 @@ func newHTTPClient(o Options) (*http.Client, error) {
 			DialContext:         (&net.Dialer{Timeout: o.Timeout}).DialContext,
 			TLSClientConfig:     config,
 			ForceAttemptHTTP2:   true,
-			MaxConnsPerHost:     maxConns,
-			MaxIdleConnsPerHost: maxConns,
+			MaxIdleConnsPerHost: maxQuestions,
 			IdleConnTimeout:     idleConnLimit,
 		}
 	}

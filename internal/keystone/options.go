@@ -43,7 +43,7 @@ type Options struct {
 	KeyFile  string // keyfile
 	Insecure bool   // insecure: believe any certificate
 
-	Timeout    time.Duration // http_connect_timeout: of one request; 0 is DefaultTimeout
+	Timeout    time.Duration // http_connect_timeout: of one request, and half of all that a caller waits; 0 is DefaultTimeout
 	MaxRetries int           // http_request_max_retries: more tries after a failure to reach Keystone
 
 	// CacheTime is token_cache_time: how long an answer is believed. Not above 0: never.

@@ -16,9 +16,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Bounds on the patience with Keystone.
+// The pauses between tries to reach Keystone.
 const (
-	patience   = 45 * time.Second // for one validation or authentication, tries and pauses included
 	firstPause = 500 * time.Millisecond
 	maxPause   = 5 * time.Second
 )
@@ -27,6 +26,10 @@ const (
 // What is left of a token that may have expired, and has, is not bounded here.
 // When Keystone refuses our own token, it is renewed, once.
 func (a *Authenticator) validate(ctx context.Context, token string, expiredToo bool) (c cinder.Caller, left time.Duration, err error) {
+	if err := a.questions.Acquire(ctx, 1); err != nil {
+		return cinder.Caller{}, 0, cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("wait for other validations: %w", err), "%s", textAway)
+	}
+	defer a.questions.Release(1)
 	var s *session
 	var d description
 	for range 2 {
