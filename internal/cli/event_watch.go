@@ -28,7 +28,7 @@ Examples:
 
 // Run runs it.
 func (c *eventWatchCmd) Run(ctx context.Context, p Process) error {
-	return c.call(p, func(api *client.Client) error {
+	return c.call(ctx, p, func(api *client.Client) error {
 		return api.Events(ctx, func(e client.Event) error { return printEvent(p.Stdout, c.Output, e) })
 	})
 }
