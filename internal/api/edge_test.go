@@ -84,6 +84,9 @@ func TestRateLimit(t *testing.T) {
 	if after := got.header.Get("Retry-After"); after != "1000" && after != "999" || !strings.Contains(string(got.body), `"retryAfter":"`+after+`"`) {
 		t.Errorf("Retry-After %q, body %s", after, got.body)
 	}
+	if got := r.do(t, ask{path: "/stoker/v1/operations", token: "ann:" + project}); got.status != 429 {
+		t.Errorf("our own part of the API: %d %s", got.status, got.body)
+	}
 	if got := as("bob"); got.status != http.StatusOK {
 		t.Errorf("another caller: %d %s", got.status, got.body)
 	}
