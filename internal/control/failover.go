@@ -161,7 +161,7 @@ func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed 
 			return err
 		}
 		mine.After = rows.before()
-		finish(&mine, tx, cinder.OpUndone, failed.Error())
+		finish(&mine, tx, cinder.OpUndone, words(failed))
 		op = mine
 		return tx.SaveOperation(ctx, was, mine)
 	})
@@ -170,7 +170,7 @@ func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed 
 		return op, cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
 	}
 	c.notify(ctx, op, noticeEnd)
-	c.o.Log.InfoContext(ctx, "failover undone", "operation", op.ID, "outcome", op.Outcome)
+	c.o.Log.InfoContext(ctx, "failover undone", "operation", op.ID, "error", failed)
 	return op, failed
 }
 

@@ -158,7 +158,7 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 		done := failed == nil
 		outcome := ""
 		if failed != nil {
-			outcome = failed.Error()
+			outcome = words(failed)
 		}
 		was, state := mine, cinder.OpUndone
 		unsure := cinder.KindOf(failed) == cinder.KindTimeout || cinder.KindOf(failed) == cinder.KindUnavailable
@@ -190,7 +190,7 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 		return op, nil, err
 	}
 	c.notify(ctx, op, noticeEnd)
-	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", op.State, "outcome", op.Outcome)
+	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", op.State, "outcome", op.Outcome, "error", failed)
 	return op, told, nil
 }
 

@@ -82,6 +82,15 @@ func rowsOf(ctx context.Context, tx Tx, op cinder.Operation, same func(cinder.Se
 	return t, nil
 }
 
+// words is an error as the journal tells it: what may be told to everybody. The
+// whole of it is in the log.
+func words(err error) string {
+	if said := cinder.Message(err); said != "" {
+		return said
+	}
+	return cinder.KindOf(err).String() + " error"
+}
+
 // ids is a set of operations that requests of this process wait for.
 type ids struct {
 	mu  sync.Mutex

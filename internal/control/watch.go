@@ -235,13 +235,13 @@ func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cind
 			finish(&mine, tx, cinder.OpUndone, fmt.Sprintf("%s; carried out late by %s, and undone by a %s", was.Outcome, who, kind))
 		case was.Progress.Attempts+1 >= undoAttempts:
 			mine.Progress.Attempts++
-			mine.Progress.Fault = failed.Error()
+			mine.Progress.Fault = words(failed)
 			finish(&mine, tx, cinder.OpFailed, fmt.Sprintf("%s; carried out late by %s; the %s that would undo it has failed %d times and is given up: %s",
-				was.Outcome, who, kind, mine.Progress.Attempts, failed))
+				was.Outcome, who, kind, mine.Progress.Attempts, words(failed)))
 		default:
 			mine.State = cinder.OpWatched
 			mine.Progress.Attempts++
-			mine.Progress.Fault = failed.Error()
+			mine.Progress.Fault = words(failed)
 			mine.Progress.NextLook = tx.Now().Add(backoff(mine.Progress.Attempts))
 		}
 		return tx.SaveOperation(ctx, was, mine)
