@@ -38,6 +38,7 @@ func TestCinderOverStoker(t *testing.T) {
 			d.exec(t, "UPDATE services SET disabled = 0, disabled_reason = NULL, replication_status = 'enabled' WHERE host IN ('goes@alpha', 'goes@gamma')")
 		}
 	}
+	passed(t, t.Run("volumes", func(t *testing.T) { volumesFollow(t, d, cinder, "goes@alpha") }))
 	passed(t, t.Run("lists", func(t *testing.T) { alike(t, ours, cinder) }))
 	passed(t, t.Run("clients", func(t *testing.T) {
 		sameClients(t, ours, cinder, "goes@alpha")
