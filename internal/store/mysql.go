@@ -37,8 +37,14 @@ func (db *DB) openMySQL(ctx context.Context, where dsn.Database, p Pool) error {
 	if err != nil {
 		return db.refuse("%s", reason(err))
 	}
-	d := mysqlDialect{preparedConnector{connector, mysqlSession(p.WsrepSyncWait)}}
-	return db.serve(ctx, d, d.connector, p)
+	config.MultiStatements = true
+	watch, err := mysql.NewConnector(config)
+	if err != nil {
+		return db.refuse("%s", reason(err))
+	}
+	session := mysqlSession(p.WsrepSyncWait)
+	d := mysqlDialect{preparedConnector{connector, session}}
+	return db.serve(ctx, d, d.connector, preparedConnector{watch, session}, p)
 }
 
 // mysqlConfig is the driver's word for a URL. Whatever charset that names for
@@ -199,31 +205,52 @@ func (d mysqlDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err 
 	return fn(locker)
 }
 
-// fetch implements serverDialect over the driver's own interface: database/sql
-// makes every cell an allocation or two.
-func (mysqlDialect) fetch(ctx context.Context, conn *sql.Conn, query string, into *rawRows) error {
-	return conn.Raw(func(c any) error {
-		rows, err := c.(driver.QueryerContext).QueryContext(ctx, query, nil)
+// fetch implements fetcher over the driver's own interface: database/sql makes of
+// every cell an allocation or two. The statements travel together, which only
+// this connection may do.
+func (mysqlDialect) fetch(ctx context.Context, conn *sql.Conn, services, open *rawRows) (state string, err error) {
+	err = conn.Raw(func(c any) (err error) {
+		rows, err := c.(driver.QueryerContext).QueryContext(ctx,
+			`START TRANSACTION READ ONLY; `+plainServices+`; `+openOperations+`; COMMIT`, nil)
 		if err != nil {
 			return err
 		}
-		cells := make([]driver.Value, len(rows.Columns()))
-		for {
-			err := rows.Next(cells)
-			if errors.Is(err, io.EOF) {
-				return rows.Close()
-			}
-			if err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			for _, cell := range cells {
-				into.add(cell)
-			}
-			into.end()
+		defer func() { err = firstError(err, rows.Close()) }()
+		if err := mysqlRows(rows, services); err != nil {
+			return err
 		}
+		next := rows.(driver.RowsNextResultSet)
+		if err := next.NextResultSet(); err != nil {
+			return err
+		}
+		if err := mysqlRows(rows, open); err != nil {
+			return err
+		}
+		if err := next.NextResultSet(); !errors.Is(err, io.EOF) {
+			return err
+		}
+		return nil
 	})
+	return "", err
+}
+
+func mysqlRows(rows driver.Rows, into *rawRows) error {
+	cells := make([]driver.Value, len(rows.Columns()))
+	for {
+		err := rows.Next(cells)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, cell := range cells {
+			into.add(cell)
+		}
+		into.end()
+	}
 }
 
 // state is unknown: nothing that everybody may ask for changes with each commit,
 // and with nothing else.
-func (mysqlDialect) state(context.Context, querier) (string, error) { return "", nil }
+func (mysqlDialect) state(context.Context, *sql.Conn) (string, error) { return "", nil }

@@ -33,7 +33,7 @@ func (db *DB) openPostgres(ctx context.Context, where dsn.Database, p Pool) erro
 	if err != nil {
 		return db.refuse("the options of the connection make no sense: %s", reason(err))
 	}
-	return db.serve(ctx, postgresDialect{*config}, stdlib.GetConnector(*config), p)
+	return db.serve(ctx, postgresDialect{*config}, stdlib.GetConnector(*config), stdlib.GetConnector(*config), p)
 }
 
 // postgresConfig is the driver's word for a URL.
@@ -197,26 +197,41 @@ func (d postgresDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (e
 	return fn(db)
 }
 
-// fetch implements serverDialect over pgx itself, whose cells are what came over the wire.
-func (postgresDialect) fetch(ctx context.Context, conn *sql.Conn, query string, into *rawRows) error {
-	return conn.Raw(func(c any) error {
-		rows, err := c.(*stdlib.Conn).Conn().Query(ctx, query, pgx.QueryExecModeSimpleProtocol)
+// fetch implements fetcher over the protocol itself: its cells are what came over
+// the wire, and the statements travel together.
+func (postgresDialect) fetch(ctx context.Context, conn *sql.Conn, services, open *rawRows) (state string, err error) {
+	var snapshot rawRows
+	into := []*rawRows{nil, &snapshot, services, open, nil} // by statement
+	err = conn.Raw(func(c any) error {
+		results := c.(*stdlib.Conn).Conn().PgConn().Exec(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; `+
+			postgresState+`; `+plainServices+`; `+openOperations+`; COMMIT`)
+		for i := 0; results.NextResult(); i++ {
+			rows := results.ResultReader()
+			for into[i] != nil && rows.NextRow() {
+				for _, cell := range rows.Values() {
+					into[i].addBytes(cell)
+				}
+				into[i].end()
+			}
+		}
+		return results.Close()
+	})
+	return string(snapshot.cells), err
+}
+
+// postgresState is the snapshot that a statement sees: which transactions have
+// ended. Two that are equal see the same rows, as every commit of a change ends one.
+const postgresState = `SELECT CAST(TXID_CURRENT_SNAPSHOT() AS TEXT)`
+
+func (postgresDialect) state(ctx context.Context, conn *sql.Conn) (string, error) {
+	var snapshot rawRows
+	err := conn.Raw(func(c any) error {
+		results, err := c.(*stdlib.Conn).Conn().PgConn().Exec(ctx, postgresState).ReadAll()
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			for _, cell := range rows.RawValues() {
-				into.addBytes(cell)
-			}
-			into.end()
-		}
-		return rows.Err()
+		snapshot.addBytes(results[0].Rows[0][0])
+		return nil
 	})
-}
-
-// state is the snapshot that a statement sees: which transactions have ended.
-// Two that are equal see the same rows, as every commit of a change ends one.
-func (postgresDialect) state(ctx context.Context, q querier) (string, error) {
-	return oneText(ctx, q, `SELECT CAST(TXID_CURRENT_SNAPSHOT() AS TEXT)`)
+	return string(snapshot.cells), err
 }

@@ -12,11 +12,13 @@ import (
 
 // fetcher reads a whole result as it comes, and says whether that is necessary.
 type fetcher interface {
-	// fetch appends the rows of a query without parameters.
-	fetch(ctx context.Context, conn *sql.Conn, query string, into *rawRows) error
-	// state is a text that is never the same for two states of the database,
-	// to the one transaction or statement that asks; "" when there is none.
-	state(ctx context.Context, q querier) (string, error)
+	// fetch appends plainServices and openOperations as they are at one moment,
+	// and returns the state of that moment. After an error the connection may be
+	// in any state.
+	fetch(ctx context.Context, conn *sql.Conn, services, open *rawRows) (state string, err error)
+	// state is a text that is never the same for two states of the database; ""
+	// when there is none.
+	state(ctx context.Context, conn *sql.Conn) (string, error)
 }
 
 // rawRows is a result as it came: each cell one more than its length, 0 for

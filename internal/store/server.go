@@ -31,15 +31,15 @@ const (
 )
 
 // serve readies a pool of connections to a server, and looks whether what is
-// there can be ours.
-func (db *DB) serve(ctx context.Context, d serverDialect, connector driver.Connector, p Pool) (err error) {
+// there can be ours. One more connection, which watch makes, reads the fleet.
+func (db *DB) serve(ctx context.Context, d serverDialect, connector, watch driver.Connector, p Pool) (err error) {
 	if p == (Pool{}) {
 		p = DefaultPool()
 	}
 	pool := sql.OpenDB(connector)
 	defer func() {
 		if err != nil {
-			err = firstError(err, pool.Close())
+			err = firstError(err, errors.Join(pool.Close(), db.fleet.close()))
 		}
 	}()
 	size := p.Size + p.Overflow
@@ -52,7 +52,10 @@ func (db *DB) serve(ctx context.Context, d serverDialect, connector driver.Conne
 	pool.SetConnMaxIdleTime(idleAge)
 	db.dialect, db.server, db.patience = d, true, p.Timeout
 	db.writer, db.readers = pool, pool
-	db.fleet = newFleet(pool, func(_ context.Context, conn *sql.Conn) (fleetLink, error) {
+	watcher := sql.OpenDB(watch)
+	watcher.SetMaxOpenConns(1)
+	watcher.SetMaxIdleConns(-1)
+	db.fleet = newFleet(watcher, func(_ context.Context, conn *sql.Conn) (fleetLink, error) {
 		return newServerLink(conn, d), nil
 	})
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)

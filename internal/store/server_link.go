@@ -44,22 +44,11 @@ func (l *serverLink) read(ctx context.Context, last *fleetRows) (*fleetRows, err
 			return last, nil
 		}
 	}
-	tx, err := l.conn.BeginTx(ctx, l.dialect.options(transactionRead))
+	for _, room := range l.spare {
+		room.reset()
+	}
+	state, err := l.dialect.fetch(ctx, l.conn, l.spare[rawServices], l.spare[rawOpen])
 	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // of no effect after the commit
-	state, err := l.dialect.state(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	for i, query := range []string{plainServices, openOperations} {
-		l.spare[i].reset()
-		if err := l.dialect.fetch(ctx, l.conn, query, l.spare[i]); err != nil {
-			return nil, err
-		}
-	}
-	if err := tx.Commit(); err != nil { // the same as a rollback, but that it is told of a lost connection
 		return nil, err
 	}
 	return l.decode(last, state)
