@@ -148,8 +148,10 @@ func refusal(err error, vhost, user string) error {
 		return fmt.Errorf("user %q may not use virtual host %q: %s", user, vhost, e.Reason)
 	case errors.Is(err, amqp091.ErrSASL):
 		return errors.New("the broker knows none of the ways to log in (rabbit_login_method)")
+	case errors.As(err, &e) && !e.Server:
+		return fmt.Errorf("the connection failed (%s): does the port speak AMQP, and is ssl set as it is there?", e.Reason)
 	case errors.As(err, &e):
-		return fmt.Errorf("the connection failed: %s", e.Reason)
+		return fmt.Errorf("the broker refused us: %s", e.Reason)
 	default:
 		return err
 	}

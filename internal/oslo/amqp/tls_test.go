@@ -145,6 +145,7 @@ func TestTLS(t *testing.T) {
 		{"we are verified", mutual, func(r *amqp.Rabbit) { r.SSLCAFile, r.SSLCertFile, r.SSLKeyFile = trusted.file, ourCert, ourKey }, ""},
 		{"we show nothing", mutual, func(r *amqp.Rabbit) { r.SSLCAFile = trusted.file }, "look at ssl_cert_file"},
 		{"we are a stranger", mutual, func(r *amqp.Rabbit) { r.SSLCertFile, r.SSLKeyFile = strangersCert, strangersKey }, "look at ssl_cert_file"},
+		{"we do not speak TLS", open(ours), func(r *amqp.Rabbit) { r.SSL = false }, "does the port speak AMQP, and is ssl set as it is there?"},
 		{"version 1.2", open(ours), func(r *amqp.Rabbit) { r.SSLVersion = "TLSv1_2" }, ""},
 		{"version 1.3 of an old broker", old, func(r *amqp.Rabbit) { r.SSLVersion = "TLSv1_3" }, "TLS failed"},
 	} {
