@@ -119,7 +119,7 @@ func (e *Enforcer) refresh(ctx context.Context) {
 // rules in force when it cannot.
 func (e *Enforcer) load(ctx context.Context) error {
 	defer func() { e.next.Store(int64(time.Since(e.began) + e.o.Interval)) }()
-	files, err := e.o.survey()
+	files, err := e.o.survey(e.seen)
 	if err == nil && e.rules.Load() != nil && unchanged(e.seen, files) {
 		return e.health.Load().Err
 	}

@@ -60,8 +60,9 @@ func (o *Options) locate(name string) string {
 
 // survey looks at every file there is, in the order in which they count: the
 // policy file, then those of each directory by name. Hidden ones do not count,
-// whatever else their name is (as in oslo.policy, *.bak too).
-func (o *Options) survey() ([]stamp, error) {
+// whatever else their name is (as in oslo.policy, *.bak too). A policy file that
+// was found once is looked for there alone.
+func (o *Options) survey(before []stamp) ([]stamp, error) {
 	now := time.Now()
 	var found []stamp
 	add := func(path string) error {
@@ -77,7 +78,11 @@ func (o *Options) survey() ([]stamp, error) {
 		return nil
 	}
 	if o.File != "" {
-		if err := add(o.locate(o.File)); err != nil {
+		path := o.locate(o.File)
+		if len(before) > 0 && before[0].info != nil {
+			path = before[0].path
+		}
+		if err := add(path); err != nil {
 			return nil, err
 		}
 	}

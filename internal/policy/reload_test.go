@@ -182,6 +182,23 @@ func TestTheLastGoodRulesStay(t *testing.T) {
 	}
 }
 
+// A policy file that is taken away is not made up for by another one that lies
+// where it would be looked for next.
+func TestAnotherFileIsNoSubstitute(t *testing.T) {
+	s := newSite(t, nil)
+	s.write("policy.yaml", rule("!"))
+	s.want(false)
+	s.write("nosuch/policy.yaml", rule("@")) // would have been found first
+	s.want(false)
+	s.remove("policy.yaml")
+	s.want(false)
+	if h := s.e.Health(); h.Err == nil {
+		t.Error("nothing is said about it")
+	}
+	s.write("policy.yaml", rule("role:reader"))
+	s.want(true)
+}
+
 func (s *site) link(name string) {
 	s.t.Helper()
 	if err := os.MkdirAll(filepath.Join(s.dir, "policy.d"), 0o700); err != nil {
