@@ -88,6 +88,26 @@ func (e *Engine) Resume(tb testing.TB) {
 	}
 }
 
+// Quit ends a Go program with SIGQUIT, and returns the stacks of its goroutines.
+func (e *Engine) Quit(tb testing.TB) string {
+	tb.Helper()
+	before, err := os.ReadFile(e.launch.log())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := syscall.Kill(e.proc.pid, syscall.SIGQUIT); err != nil {
+		tb.Fatal(err)
+	}
+	if err := await(endWithin, e.peer+" ends", e.proc.exited); err != nil {
+		tb.Fatal(err)
+	}
+	after, err := os.ReadFile(e.launch.log())
+	if err := errors.Join(err, e.proc.kill()); err != nil {
+		tb.Fatal(err)
+	}
+	return string(after[len(before):])
+}
+
 func (e *Engine) start() error {
 	if err := e.launchNow(); err != nil {
 		return err
