@@ -65,6 +65,47 @@ func benchmarkView(b *testing.B, n int) {
 	})
 }
 
+// BenchmarkServers is a list of 1,000 services from a server: while nothing
+// changes, and after each heartbeat of one of them.
+func BenchmarkServers(b *testing.B) {
+	for _, e := range serverEngines() {
+		b.Run(e.name, func(b *testing.B) {
+			url := e.create(b)
+			prepare(b, url)
+			db := openURL(b, url)
+			services := make([]cinder.Service, 1000)
+			for i := range services {
+				services[i] = cinder.Service{Host: fmt.Sprintf("stor%05d@lvm", i), Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova"}
+			}
+			if _, err := db.RegisterMany(b.Context(), services); err != nil {
+				b.Fatal(err)
+			}
+			view := func() {
+				if v, err := db.View(b.Context(), cinder.ServiceQuery{}); err != nil || len(v.Services) != len(services) {
+					b.Fatal(err)
+				}
+			}
+			b.Run("warm", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					view()
+				}
+			})
+			b.Run("after-a-write", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					b.StopTimer()
+					if _, err := db.Beat(b.Context(), 1); err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+					view()
+				}
+			})
+		})
+	}
+}
+
 // TestFleetIsSmall: what a process keeps of 10,000 services.
 func TestFleetIsSmall(t *testing.T) {
 	db := newFleet(t, 10_000)

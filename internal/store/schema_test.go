@@ -145,6 +145,22 @@ func TestSync(t *testing.T) {
 	})
 }
 
+// Every migration is there for every engine, under one name.
+func TestMigrationsOfAllEngines(t *testing.T) {
+	for _, e := range serverEngines() {
+		files, err := filepath.Glob("migrations/" + e.name + "/*.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range files {
+			files[i] = filepath.Base(files[i])
+		}
+		if diff := cmp.Diff(ourMigrations(t), files); diff != "" {
+			t.Errorf("(-sqlite +%s):\n%s", e.name, diff)
+		}
+	}
+}
+
 // ourMigrations are the files that Sync applies, by name.
 func ourMigrations(tb testing.TB) []string {
 	tb.Helper()
