@@ -23,6 +23,8 @@ var (
 	beside       = flag.Bool("beside", false, "measure Stoker beside a real Cinder, for some minutes")
 	besideRound  = flag.Duration("round", 3*time.Second, "how long each is measured, each time")
 	besideRounds = flag.Int("rounds", 3, "how often, in turns")
+	besideSizes  = flag.String("sizes", "10,100,1000,5000", "how many services to list")
+	besideCrowds = flag.String("clients", "1,8,32", "how many clients ask at once")
 )
 
 var engines peers.Shared
@@ -88,11 +90,11 @@ func TestListsBesideCinder(t *testing.T) {
 			fmt.Println("| services | clients | Cinder /s | p50 | Stoker /s | p50 | p99 | times | Cinder's memory | Stoker's |")
 			fmt.Println("|---|---|---|---|---|---|---|---|---|---|")
 			have := 0
-			for _, n := range []int{10, 100, 1000, 5000} {
+			for _, n := range numbers(t, *besideSizes) {
 				insert(t, url, have, n)
 				have = n
 				same(t, cinder, stoker, n)
-				for _, clients := range []int{1, 8, 32} {
+				for _, clients := range numbers(t, *besideCrowds) {
 					a, b := inTurns(t, cinder, stoker, func(s site) string { return request(s.addr, "3.0") }, clients)
 					times := b.perSecond / a.perSecond
 					fmt.Printf("| %d | %d | %.1f | %v | %.0f | %v | %v | %.0f | %d MB | %d MB |\n", n, clients, a.perSecond, round(a.p50),
@@ -150,18 +152,34 @@ func TestGetLogBesideCinder(t *testing.T) {
 	}
 }
 
+func numbers(t *testing.T, list string) (all []int) {
+	t.Helper()
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
 // inTurns measures both, in turns, so that what else happens on the machine
 // meets both.
 func inTurns(t *testing.T, a, b site, request func(site) string, clients int) (load, load) {
 	t.Helper()
 	var ofA, ofB []load
 	for range *besideRounds {
-		for s, all := range map[*site]*[]load{&a: &ofA, &b: &ofB} {
-			l, err := run(t.Context(), s.addr, request(*s), clients, *besideRound)
+		for i, s := range []site{a, b} {
+			l, err := run(t.Context(), s.addr, request(s), clients, *besideRound)
 			if err != nil {
 				t.Fatalf("%s: %v", s.name, err)
 			}
-			*all = append(*all, l)
+			if i == 0 {
+				ofA = append(ofA, l)
+			} else {
+				ofB = append(ofB, l)
+			}
 		}
 	}
 	return median(ofA), median(ofB)

@@ -56,6 +56,10 @@ func run(ctx context.Context, addr, request string, clients int, d time.Duration
 	}, nil
 }
 
+// answerTimeout bounds the wait for one answer: 32 clients of a real cinder-api
+// wait for half a minute each for 5,000 services.
+const answerTimeout = 3 * time.Minute
+
 func client(ctx context.Context, addr, request string) ([]time.Duration, error) {
 	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -66,7 +70,7 @@ func client(ctx context.Context, addr, request string) ([]time.Duration, error) 
 	var took []time.Duration
 	for ctx.Err() == nil {
 		start := time.Now()
-		if err := conn.SetDeadline(start.Add(30 * time.Second)); err != nil {
+		if err := conn.SetDeadline(start.Add(answerTimeout)); err != nil {
 			return nil, err
 		}
 		if _, err := conn.Write([]byte(request)); err != nil {
