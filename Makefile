@@ -5,7 +5,7 @@ FUZZTIME      ?= 60s
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test cover lint fmt generate verify fuzz bench load torture clean
+.PHONY: help build run test cover lint fmt generate verify fuzz bench load torture beside clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ load: ## Load runs over loopback, beside a bare net/http handler.
 
 torture: ## The model test at length: 100,000 steps.
 	STOKER_MODEL_STEPS=100000 $(GO) test -run '^TestModel$$' -timeout 60m -v ./internal/control
+
+beside: ## Lists and get-log beside a real Cinder, for half an hour: see test/peers/install.sh.
+	$(GO) test ./test/bench -run BesideCinder -beside -timeout 1h -v
 
 clean: ## Remove what the targets above made.
 	rm -rf bin

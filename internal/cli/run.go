@@ -114,11 +114,8 @@ func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)
 	if err == nil {
 		err = a.Start(ctx)
 	}
-	if ctx.Err() != nil && a == nil {
-		err = nil // it was stopped while it waited for what it needs
-	}
-	if err != nil || a == nil {
-		return err
+	if err != nil {
+		return unlessStopped(ctx, err)
 	}
 	ready(a)
 	var failed error
@@ -130,6 +127,17 @@ func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)
 		failed = err
 	}
 	return failed
+}
+
+// unlessStopped is err, unless that came of being stopped: a process that waits
+// for what it needs ends as well as any other then.
+func unlessStopped(ctx context.Context, err error) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	default:
+		return err
+	}
 }
 
 // gcPercent is how much garbage may pile up, in percent of what is in use. Lists
