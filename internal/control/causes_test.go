@@ -168,10 +168,7 @@ func TestDisableIsGivenBack(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t)
 			s.volume(alpha, "", cinder.ReplicationEnabled)
-			look := func() {
-				looks := 0
-				s.runUntil(s.Control, func() bool { looks++; return looks > 5 })
-			}
+			look := func() { s.look(s.Control) }
 			for _, words := range tt.do {
 				if words == "look" {
 					look()
@@ -197,8 +194,7 @@ func TestRowPutBackByOthersWins(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.sql(`UPDATE services SET disabled = FALSE, disabled_reason = NULL, modified_at = NULL`)
-	looks := 0
-	s.runUntil(s.Control, func() bool { looks++; return looks > 5 })
+	s.look(s.Control)
 	if got, want := says(s.row(alpha)), "enabled - enabled"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
