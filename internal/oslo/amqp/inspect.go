@@ -16,6 +16,10 @@ import (
 // channel: a question takes a round trip, which a hundred services then share.
 const inspectors = 8
 
+// answerTimeout bounds the wait for an answer. The question may go on: see
+// callTimeout.
+const answerTimeout = 5 * time.Second
+
 // inspection is the question who listens to a queue.
 type inspection struct {
 	queue  string
@@ -34,7 +38,7 @@ func (t *Transport) Consumers(ctx context.Context, to oslo.Destination) (int, er
 	if err := t.usable(ctx); err != nil {
 		return 0, err
 	}
-	bound := time.NewTimer(patience + callTimeout)
+	bound := time.NewTimer(patience + answerTimeout)
 	defer bound.Stop()
 	began := time.Now()
 	for {

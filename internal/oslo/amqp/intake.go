@@ -136,6 +136,11 @@ func expiration(text string) (d time.Duration, ok bool) {
 // minute.
 func (in *intake) leave(l *listener) {
 	_ = in.s.call("stop listening", func() error {
+		for _, tag := range in.tags { // a quorum queue hears late of a channel that is closed
+			if err := in.ch.Cancel(tag, false); err != nil {
+				return err
+			}
+		}
 		for _, d := range l.on {
 			if d.Route != oslo.RouteFanout {
 				continue

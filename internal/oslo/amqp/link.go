@@ -14,8 +14,8 @@ const (
 	// broker that restarts takes longer; a failover to the next host does not.
 	patience = 2 * time.Second
 	// callTimeout bounds one call of the library. A broker that takes longer is
-	// as good as gone.
-	callTimeout = 5 * time.Second
+	// as good as gone: one that is busy may take seconds.
+	callTimeout = 10 * time.Second
 	// quiet is how long a broker may say nothing before it is asked to.
 	quiet = 6 * time.Second
 	// closeTimeout bounds the farewell to a broker.
