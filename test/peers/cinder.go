@@ -19,7 +19,7 @@ import (
 
 // settings are the files that a real Cinder and Keystone read.
 //
-//go:embed testdata/cinder.conf testdata/keystone.conf testdata/api-paste.ini testdata/peerdriver.py
+//go:embed testdata/cinder.conf testdata/keystone.conf testdata/api-paste.ini testdata/peerdriver.py testdata/clock.py
 var settings embed.FS
 
 // CinderOptions say what of a Cinder to start. The zero value of an option
@@ -248,7 +248,7 @@ func (c *Cinder) Log(tb testing.TB, name string) string {
 }
 
 // Tell changes how a backend takes what it is told from now on, nil ends that:
-// {"thaw_error": "rebuilding", "failover_delay": 3}. testdata/peerdriver.py
+// {"thaw_error": "rebuilding", "failover_delay": 3}. testdata/peerdriver.py testdata/clock.py
 // lists what there is.
 func (c *Cinder) Tell(tb testing.TB, backend string, how map[string]any) {
 	tb.Helper()

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"text/template"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite".
 )
@@ -80,6 +82,21 @@ func StartKeystone(tb testing.TB, o KeystoneOptions) *Keystone {
 		tb.Fatal(err)
 	}
 	return k
+}
+
+// SetClock restarts it with a clock that is ahead of ours, or below 0 behind.
+func (k *Keystone) SetClock(tb testing.TB, ahead time.Duration) {
+	tb.Helper()
+	text, err := settings.ReadFile("testdata/clock.py")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(k.dir, "sitecustomize.py"), text, 0o600)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	k.Stop(tb)
+	k.launch.env = append(slices.Clip(k.launch.env), "PYTHONPATH="+k.dir, fmt.Sprintf("CLOCK_AHEAD=%f", ahead.Seconds()))
+	k.Start(tb)
 }
 
 // AuthToken is the section of a cinder.conf that makes this Keystone the one

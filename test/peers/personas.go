@@ -138,6 +138,15 @@ func (k *Keystone) Enable(tb testing.TB, user string, enabled bool) {
 	}
 }
 
+// Withdraw takes a role in a project, by their names, from a user.
+func (k *Keystone) Withdraw(tb testing.TB, user, role, project string) {
+	tb.Helper()
+	path := "/projects/" + k.Projects[project] + "/users/" + k.Users[user] + "/roles/" + k.roles[role]
+	if _, err := k.call(tb.Context(), http.MethodDelete, path, nil, nil, nil); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 func (k *Keystone) authenticate(ctx context.Context, user, scope string) (string, error) {
 	who := map[string]any{"name": user, "domain": map[string]any{"id": "default"}, "password": KeystonePassword}
 	auth := map[string]any{"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": who}}}
@@ -151,7 +160,7 @@ func (k *Keystone) authenticate(ctx context.Context, user, scope string) (string
 	default:
 		auth["scope"] = map[string]any{"project": map[string]any{"name": scope, "domain": map[string]any{"id": "default"}}}
 	}
-	header, err := k.call(ctx, http.MethodPost, "/auth/tokens", nil, map[string]any{"auth": auth}, nil)
+	header, err := rest(ctx, http.MethodPost, k.URL+"/v3/auth/tokens", http.Header{}, map[string]any{"auth": auth}, nil)
 	return header.Get("X-Subject-Token"), err
 }
 
