@@ -319,11 +319,7 @@ func TestRecoveryLeavesTheLivingAlone(t *testing.T) {
 	go func() { done <- s.act("freeze") }()
 	<-s.fleet.entered
 	for _, c := range []*control.Control{s.Control, s.process("api-2")} {
-		looks := 0
-		s.runUntil(c, func() bool {
-			looks++
-			return len(s.open()) == 0 || looks > 10
-		})
+		s.look(c)
 		if open := s.open(); len(open) != 1 || open[0].Owner != "api-1" {
 			t.Fatalf("while the service works: %+v, want one open operation of api-1", open)
 		}

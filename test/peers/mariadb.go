@@ -59,6 +59,7 @@ func startMariaDB(programs mariadbPrograms) (*Database, error) {
 		args: []string{
 			"--no-defaults", "--datadir=" + data, "--socket=" + filepath.Join(e.dir, "sock"), "--pid-file=" + filepath.Join(e.dir, "pid"),
 			"--port=" + strconv.Itoa(e.port), "--bind-address=127.0.0.1", "--skip-name-resolve", "--init-file=" + accounts,
+			"--tmpdir=" + e.dir, // a server that starts removes what others have in a directory they share
 			// Small and quick. The log is written, not flushed, at each commit: a killed server loses nothing by that.
 			"--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=0", "--max-connections=500",
 		},
