@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -26,7 +27,8 @@ func (i Ignored) String() string {
 	return s
 }
 
-// Unknown lists the options in the files that are not ours.
+// Unknown lists the options in the files that are not ours, in the order of the
+// files and their lines.
 func (c Config) Unknown() []Ignored {
 	var unknown []Ignored
 	for _, section := range c.settings.Groups() {
@@ -38,6 +40,9 @@ func (c Config) Unknown() []Ignored {
 			unknown = append(unknown, Ignored{File: v.File, Line: v.Line, Section: section, Option: name, Why: why(section, name)})
 		}
 	}
+	slices.SortFunc(unknown, func(a, b Ignored) int {
+		return cmp.Or(cmp.Compare(slices.Index(c.files, a.File), slices.Index(c.files, b.File)), cmp.Compare(a.Line, b.Line))
+	})
 	return unknown
 }
 
