@@ -61,7 +61,7 @@ func serving(t *testing.T, limit int, attack func(p *pipes)) {
 }
 
 // closedAfter is how long the server bears with a connection into which a byte is
-// written every second, or none.
+// written every second, or none; an hour when it does so for ever.
 func closedAfter(c net.Conn, drip bool) time.Duration {
 	began := time.Now()
 	gone := make(chan struct{})
@@ -69,6 +69,9 @@ func closedAfter(c net.Conn, drip bool) time.Duration {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		if time.Since(began) > time.Hour {
+			_ = c.Close()
+		}
 		select {
 		case <-gone:
 			return time.Since(began)
