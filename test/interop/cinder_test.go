@@ -20,7 +20,7 @@ func TestCinderOverStoker(t *testing.T) {
 	own := d.stoker(t, "goes", "scheduler", "backup", "volume")
 	python := d.python(t, "host1", "scheduler", "api")
 	api1 := d.stoker(t, "goes", "api")
-	cinder, ours := api{"cinder-api", python.URL}, api{"stoker", api1.URL}
+	cinder, ours := api{name: "cinder-api", url: python.URL}, api{name: "stoker", url: api1.URL}
 	on := func(a api, backend string) walk {
 		host := "goes@" + backend
 		return walk{d: d, api: a, ours: a == ours, target: map[string]any{"host": host}, hosts: []string{host}, start: healthy}

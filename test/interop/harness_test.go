@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -94,10 +95,12 @@ func (d *deployment) sync(t *testing.T) {
 
 const project = "0123456789abcdef0123456789abcdef"
 
-// api is an API of a deployment: Stoker's or Cinder's.
+// api is an API of a deployment, Stoker's or Cinder's, and who asks it.
 type api struct {
-	name string
-	url  string
+	name    string
+	url     string
+	token   string // of an administrator under noauth when empty
+	project string // whose paths are asked for; project when empty
 }
 
 // answer is what an API said.
@@ -116,11 +119,11 @@ func (a api) ask(ctx context.Context, method, path, version string, body any) (a
 			return answer{}, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.url+"/v3/"+project+"/"+path, bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(ctx, method, a.url+"/v3/"+cmp.Or(a.project, project)+"/"+path, bytes.NewReader(text))
 	if err != nil {
 		return answer{}, err
 	}
-	req.Header.Set("X-Auth-Token", "admin:"+project)
+	req.Header.Set("X-Auth-Token", cmp.Or(a.token, "admin:"+project))
 	req.Header.Set("OpenStack-API-Version", "volume "+version)
 	req.Header.Set("Content-Type", "application/json")
 	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}

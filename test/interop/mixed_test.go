@@ -18,7 +18,7 @@ func TestMixedCluster(t *testing.T) {
 	o.Host, o.Program = "nodeb", program
 	goes := d.start(t, o)
 	own := d.stoker(t, "host1", "api")
-	ours, cinder := api{"stoker", own.URL}, api{"cinder-api", host.URL}
+	ours, cinder := api{name: "stoker", url: own.URL}, api{name: "cinder-api", url: host.URL}
 
 	members := []string{"nodea@alpha", "nodeb@alpha"}
 	cluster := walk{d: d, api: ours, ours: true, target: map[string]any{"cluster": "mycl@alpha"}, hosts: members, cluster: "mycl@alpha", start: healthy}

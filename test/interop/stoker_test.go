@@ -15,7 +15,7 @@ func TestStokerOverCinder(t *testing.T) {
 	python := d.python(t, "host1", "scheduler", "backup", "volume", "api")
 	d.sync(t)
 	own := d.stoker(t, "host1", "api")
-	ours, cinder := api{"stoker", own.URL}, api{"cinder-api", python.URL}
+	ours, cinder := api{name: "stoker", url: own.URL}, api{name: "cinder-api", url: python.URL}
 	on := func(backend string) walk {
 		host := "host1@" + backend
 		return walk{d: d, api: ours, ours: true, target: map[string]any{"host": host}, hosts: []string{host}, start: healthy}
