@@ -50,7 +50,7 @@ torture: ## The model test at length: 100,000 steps.
 	STOKER_MODEL_STEPS=100000 $(GO) test -run '^TestModel$$' -timeout 60m -v ./internal/control
 
 beside: ## Lists and get-log beside a real Cinder, for half an hour: see test/peers/install.sh.
-	$(GO) test ./test/bench -run BesideCinder -beside -timeout 1h -v
+	$(GO) test ./test/bench -run '^$$' -bench BesideCinder -benchtime 1x -timeout 1h
 
 clean: ## Remove what the targets above made.
 	rm -rf bin

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -33,7 +34,18 @@ func (rq *request) logQuery() control.LogQuery {
 }
 
 func (s *Server) getLog(rq *request) (*answer, error) {
-	found, err := s.o.Control.LogLevels(rq.ctx, rq.logQuery())
+	body, err := s.levels.get(rq.ctx, rq.logQuery())
+	if err != nil {
+		return nil, err
+	}
+	return asJSON(body), nil
+}
+
+// levelsOf asks the services and renders their answers. Those who ask the same
+// at the same moment share an answer: each question costs the bus and a hundred
+// services something.
+func (s *Server) levelsOf(ctx context.Context, q control.LogQuery) ([]byte, error) {
+	found, err := s.o.Control.LogLevels(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +64,7 @@ func (s *Server) getLog(rq *request) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the answer: %w", err)
 	}
-	return asJSON(body), nil
+	return body, nil
 }
 
 func (s *Server) setLog(rq *request) (*answer, error) {

@@ -79,6 +79,7 @@ type Server struct {
 	mux       *http.ServeMux
 	schemas   schema.Set
 	lists     *coalescer[listing, []byte]
+	levels    *coalescer[control.LogQuery, []byte]
 	kept      kept
 	rates     *rates
 	parts     *coalescer[struct{}, []Part]
@@ -101,6 +102,7 @@ func New(o Options) (*Server, error) {
 		s.o.MaxBody = defaultMaxBody
 	}
 	s.lists = newCoalescer(listTimeout, s.list)
+	s.levels = newCoalescer(listTimeout, s.levelsOf)
 	s.parts = newCoalescer(healthTimeout, s.lookAt)
 	ending, end := context.WithCancel(context.Background())
 	s.ending, s.end = ending.Done(), end
@@ -120,6 +122,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) Close() {
 	s.end()
 	s.lists.close()
+	s.levels.close()
 	s.parts.close()
 }
 

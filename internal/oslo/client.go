@@ -52,6 +52,31 @@ func NewClient(o ClientOptions) *Client {
 // nobody listens, KindTimeout when no answer came, KindUnavailable when the bus
 // is away, and as Failure.Err says when the service failed.
 func (c *Client) Call(ctx context.Context, to Destination, method, version string, args any) (result json.RawMessage, detail string, err error) {
+	r, err := c.call(ctx, to, false, Request{Method: method, Version: version}, args)
+	if err != nil {
+		return nil, "", fmt.Errorf("call %s of %s: %w", method, to, err)
+	}
+	return r.Result, r.Detail, nil
+}
+
+// quiet is how long a question may go without an answer before it is looked
+// whether anybody listens at all.
+const quiet = 100 * time.Millisecond
+
+// Ask is Call for a question, which changes nothing: it does no harm in a queue
+// that nobody consumes. So it is sent at once, and whether somebody listens is
+// looked at only when no answer comes.
+func (c *Client) Ask(ctx context.Context, to Destination, method, version string, args any) (json.RawMessage, error) {
+	r, err := c.call(ctx, to, true, Request{Method: method, Version: version}, args)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s of %s: %w", method, to, err)
+	}
+	return r.Result, nil
+}
+
+// call sends a request and waits for what ends it. It is a question or a command:
+// of a command that was sent nothing but an answer says what became of it.
+func (c *Client) call(ctx context.Context, to Destination, question bool, r Request, args any) (Reply, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.o.ResponseTimeout)
@@ -59,30 +84,34 @@ func (c *Client) Call(ctx context.Context, to Destination, method, version strin
 	}
 	w, done, err := c.expect()
 	if err != nil {
-		return nil, "", fmt.Errorf("call %s of %s: %w", method, to, err)
+		return Reply{}, err
 	}
 	defer done()
-	r, err := c.exchange(ctx, to, w, Request{Method: method, Version: version, MsgID: w.id, ReplyTo: c.replies}, args)
-	if err != nil {
-		return nil, "", fmt.Errorf("call %s of %s: %w", method, to, err)
-	}
-	return r.Result, r.Detail, nil
-}
-
-// exchange sends a call and waits for what ends it.
-func (c *Client) exchange(ctx context.Context, to Destination, w *call, r Request, args any) (Reply, error) {
 	if err := c.listen(ctx); err != nil {
 		return Reply{}, late(ctx, err)
 	}
+	r.MsgID, r.ReplyTo = w.id, c.replies
+	send, silence := c.send, (<-chan time.Time)(nil)
+	if question {
+		timer := time.NewTimer(quiet)
+		defer timer.Stop()
+		send, silence = c.transmit, timer.C
+	}
 	deadline, _ := ctx.Deadline()
-	if err := c.send(ctx, to, r, args, func() time.Duration { return max(time.Until(deadline), time.Millisecond) }); err != nil {
+	if err := send(ctx, to, r, args, func() time.Duration { return max(time.Until(deadline), time.Millisecond) }); err != nil {
 		return Reply{}, late(ctx, err)
 	}
-	select {
-	case a := <-w.answer:
-		return a.Reply, a.err
-	case <-ctx.Done():
-		return Reply{}, late(ctx, context.Cause(ctx))
+	for {
+		select {
+		case a := <-w.answer:
+			return a.Reply, a.err
+		case <-silence:
+			if err := c.listened(ctx, to); cinder.KindOf(err) == cinder.KindUndeliverable {
+				return Reply{}, err
+			}
+		case <-ctx.Done():
+			return Reply{}, late(ctx, context.Cause(ctx))
+		}
 	}
 }
 
@@ -122,6 +151,25 @@ func (c *Client) Fanout(ctx context.Context, topic, method, version string, args
 // send encodes a request and sends it, to a queue only when somebody listens:
 // queues outlive those who made them.
 func (c *Client) send(ctx context.Context, to Destination, r Request, args any, expiry func() time.Duration) error {
+	if to.Route != RouteFanout {
+		if err := c.listened(ctx, to); err != nil {
+			return err
+		}
+	}
+	return c.transmit(ctx, to, r, args, expiry)
+}
+
+// listened fails with KindUndeliverable when nobody consumes a queue.
+func (c *Client) listened(ctx context.Context, to Destination) error {
+	n, err := c.o.Transport.Consumers(ctx, to)
+	if err == nil && n == 0 {
+		err = cinder.Errorf(cinder.KindUndeliverable, "Nobody listens to %s.", to)
+	}
+	return err
+}
+
+// transmit encodes a request and sends it.
+func (c *Client) transmit(ctx context.Context, to Destination, r Request, args any, expiry func() time.Duration) error {
 	var err error
 	if r.Args, err = json.Marshal(args); err != nil {
 		return fmt.Errorf("encode arguments: %w", err)
@@ -130,15 +178,6 @@ func (c *Client) send(ctx context.Context, to Destination, r Request, args any, 
 	body, err := EncodeRequest(r, time.Now())
 	if err != nil {
 		return err
-	}
-	if to.Route != RouteFanout {
-		n, err := c.o.Transport.Consumers(ctx, to)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return cinder.Errorf(cinder.KindUndeliverable, "Nobody listens to %s.", to)
-		}
 	}
 	return c.o.Transport.Send(ctx, to, Message{Body: body, Expiry: expiry()})
 }

@@ -207,6 +207,13 @@ func TestNobodyListens(t *testing.T) {
 				if took := time.Since(start); took != 0 {
 					t.Errorf("it took %s to find that nobody listens", took)
 				}
+				_, err = b.client.Ask(t.Context(), oslo.ToServer("topic", "server"), "m", "3.0", nil)
+				if cinder.KindOf(err) != cinder.KindUndeliverable {
+					t.Errorf("ask: got error %v, want one of kind %s", err, cinder.KindUndeliverable)
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("it took %s to find that nobody listens to a question", took)
+				}
 			})
 		})
 	}

@@ -92,7 +92,7 @@ func volume(s cinder.Service, host string) oslo.Destination {
 
 // Pools are what a scheduler knows of the backends that serve.
 func (c *Client) Pools(ctx context.Context) ([]cinder.Pool, error) {
-	raw, _, err := c.bus.Call(ctx, oslo.ToAny(topicScheduler), methodGetPools, "3.0", poolsArgs{})
+	raw, err := c.bus.Ask(ctx, oslo.ToAny(topicScheduler), methodGetPools, "3.0", poolsArgs{})
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (c *Client) LogLevels(ctx context.Context, s cinder.Service, prefix string)
 	if err != nil {
 		return nil, err
 	}
-	raw, _, err := c.bus.Call(ctx, to, methodGetLogLevels, version, logArgs{&oslo.LogLevel{Prefix: prefix}})
+	raw, err := c.bus.Ask(ctx, to, methodGetLogLevels, version, logArgs{&oslo.LogLevel{Prefix: prefix}})
 	if err != nil {
 		return nil, err
 	}
