@@ -71,9 +71,10 @@ type Progress struct {
 	Fault    string    `json:"fault,omitempty"`
 	NextLook time.Time `json:"next_look,omitzero"`
 
-	// WatchUntil is when a watch ends, Late the hosts whose rows showed meanwhile
-	// that the command was carried out after all, and Undoing says that the
-	// opposite command is under way.
+	// WatchUntil is when a watch ends or, of an open failover, the wait for members
+	// of a cluster that have not heard of its end. Late are the hosts whose rows
+	// showed meanwhile that the command was carried out after all, and Undoing says
+	// that the opposite command is under way.
 	WatchUntil time.Time `json:"watch_until,omitzero"`
 	Late       []string  `json:"late,omitempty"`
 	Undoing    bool      `json:"undoing,omitempty"`

@@ -3,6 +3,7 @@ package control_test
 import (
 	"testing"
 
+	"stoker/internal/app"
 	"stoker/internal/cinder"
 	"stoker/internal/control"
 	"stoker/internal/store"
@@ -140,5 +141,32 @@ func TestOverdueFailover(t *testing.T) {
 	s.runUntil(s.Control, func() bool { return s.open()[0].Outcome != "" })
 	if got := s.open()[0]; got.State != cinder.OpOpen || got.Outcome != "overdue: no outcome by the deadline" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A failover that was looked at while only one member had heard of its end is
+// settled as soon as the others have, not when their time to hear is over.
+func TestClusterFailoverLookedAtHalfWay(t *testing.T) {
+	s := newSite(t)
+	for _, h := range []string{"nodea@alpha", "nodeb@alpha"} {
+		s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
+	}
+	op, err := s.Failover(t.Context(), control.Selector{Cluster: "mycl@alpha"}, new("site-b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.arrive("site-b", "nodea@alpha")
+	s.runUntil(s.Control, func() bool {
+		open := s.open()
+		return len(open) == 0 || !open[0].Progress.WatchUntil.IsZero()
+	})
+	s.arrive("site-b", "nodeb@alpha")
+	s.settle(s.Control)
+	op, err = app.Store(s.db).Operation(t.Context(), op.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if op.State != cinder.OpDone || !op.SettledAt.Before(op.Progress.WatchUntil) {
+		t.Errorf("%s at %v, want done before %v", op.State, op.SettledAt, op.Progress.WatchUntil)
 	}
 }

@@ -32,7 +32,7 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 				mine.Outcome = "overdue: no outcome by the deadline"
 				seen = &mine
 			}
-			if mine.Outcome == was.Outcome && mine.Progress.NextLook.Equal(was.Progress.NextLook) {
+			if mine.Outcome == was.Outcome && mine.Progress.WatchUntil.Equal(was.Progress.WatchUntil) {
 				return nil
 			}
 			return tx.SaveOperation(ctx, was, mine)
@@ -77,10 +77,11 @@ func pending(rows target, op *cinder.Operation, now time.Time) bool {
 	if rows.cluster == nil || rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver || !behind {
 		return behind || rows.cluster != nil && rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver
 	}
-	if op.Progress.NextLook.IsZero() {
-		op.Progress.NextLook = now.Add(grace)
+	// They are looked at all the while: most need a few milliseconds.
+	if op.Progress.WatchUntil.IsZero() {
+		op.Progress.WatchUntil = now.Add(grace)
 	}
-	return now.Before(op.Progress.NextLook)
+	return now.Before(op.Progress.WatchUntil)
 }
 
 // verdict reads from the rows how a failover ended.

@@ -221,8 +221,8 @@ func (s *site) passed(done func() bool) {
 
 // hurryFailover lets the grace pass that members have to hear of the end.
 func (s *site) hurryFailover(op cinder.Operation) {
-	if !op.Progress.NextLook.IsZero() {
-		s.change(op.ID, func(op *cinder.Operation) { op.Progress.NextLook = time.Now().Add(-time.Minute) })
+	if !op.Progress.WatchUntil.IsZero() {
+		s.change(op.ID, func(op *cinder.Operation) { op.Progress.WatchUntil = time.Now().Add(-time.Minute) })
 	}
 }
 
