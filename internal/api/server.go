@@ -40,6 +40,13 @@ type Policy interface {
 	Allow(ctx context.Context, caller cinder.Caller, rule string) error
 }
 
+// Observer is told of every request that was answered. It is called at once by many.
+type Observer interface {
+	// Observe gets the pattern of the route ("" when there is none), the method as it
+	// was sent, the status, and the time from the request's head to its answer.
+	Observe(route, method string, status int, took time.Duration)
+}
+
 // Options are what a Server is made of.
 type Options struct {
 	Control *control.Control
@@ -65,6 +72,8 @@ type Options struct {
 	// Health says how what the API needs does, for /healthcheck?detailed; nil is
 	// not told. It must return soon after ctx ends.
 	Health func(ctx context.Context) []Part
+
+	Requests Observer // nil: nobody counts them
 }
 
 // defaultMaxBody is Cinder's: 112 KiB.
@@ -131,6 +140,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	rq, found := s.newRequest(r)
 	a := s.answer(rq, found)
+	s.observe(rq, found, a.status, time.Since(began))
 	h := w.Header()
 	maps.Copy(h, a.header)
 	h[headerRequestID] = []string{rq.caller.RequestID}
@@ -169,6 +179,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.logAnswer(rq, a, began)
+}
+
+// observe tells who counts. A request that was turned away before its route was
+// looked up counts for that all the same.
+func (s *Server) observe(rq *request, found bool, status int, took time.Duration) {
+	if s.o.Requests == nil {
+		return
+	}
+	pattern, route := "", rq.route
+	if route == nil && found {
+		at := *rq
+		s.find(&at)
+		route = at.route
+	}
+	if route != nil {
+		pattern = route.pattern
+	}
+	s.o.Requests.Observe(pattern, rq.http.Method, status, took)
 }
 
 func (s *Server) logAnswer(rq *request, a *answer, began time.Time) {

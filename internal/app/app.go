@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"stoker/internal/control"
+	"stoker/internal/metrics"
 	"stoker/internal/oslo"
 	"stoker/internal/policy"
 	"stoker/internal/rpc"
@@ -34,6 +35,8 @@ type App struct {
 	control *control.Control
 	web     *web             // nil without an API
 	policy  *policy.Enforcer // nil without an API
+	scrapes *web             // nil without metrics
+	metrics *metrics.Metrics // nil without metrics
 
 	failed chan error // what ended the process, if anything did
 
@@ -46,6 +49,9 @@ type cleanup struct {
 	end  func(context.Context) error
 }
 
+// servers is how many may fail: the API's and that of metrics.
+const servers = 2
+
 // New opens the database and the bus and wires what o asks for. Nothing answers
 // or beats before Start. It fails with one line that says what is wrong, and
 // leaves nothing open then.
@@ -57,7 +63,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	output := telemetry.NewHandler(o.Log, format)
 	loggers := telemetry.NewLoggers(output.WithAttrs(who(o.binary(), o.Config.Host)), o.LogLevel)
-	a := &App{o: o, output: output, loggers: loggers, log: loggers.Logger("stoker.app"), failed: make(chan error, 1)}
+	a := &App{o: o, output: output, loggers: loggers, log: loggers.Logger("stoker.app"), failed: make(chan error, servers)}
 	if err := a.wire(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(ctx))
 	}
@@ -106,6 +112,11 @@ func (a *App) wire(ctx context.Context) error {
 	if !a.o.API {
 		return nil
 	}
+	if c.MetricsListen != "" {
+		if err := a.newMetrics(ctx); err != nil {
+			return err
+		}
+	}
 	a.web, err = a.newWeb(ctx)
 	return err
 }
@@ -134,6 +145,10 @@ func (a *App) start(ctx context.Context) error {
 	a.run("recovery", a.control.Run)
 	a.run("events", a.control.Publish)
 	a.run("notifications", a.control.Notify)
+	if a.scrapes != nil {
+		a.scrapes.start(a)
+		a.log.InfoContext(ctx, "metrics are served", "address", a.scrapes.listener.Addr().String())
+	}
 	a.web.start(a)
 	return nil
 }
@@ -189,6 +204,14 @@ func (a *App) Addr() net.Addr {
 		return nil
 	}
 	return a.web.listener.Addr()
+}
+
+// MetricsAddr is where metrics are served; nil when they are not.
+func (a *App) MetricsAddr() net.Addr {
+	if a.scrapes == nil {
+		return nil
+	}
+	return a.scrapes.listener.Addr()
 }
 
 // URL is what the API is reached at from this machine; "" without one.

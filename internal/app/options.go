@@ -7,6 +7,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/config"
+	"stoker/internal/metrics"
 )
 
 // Options say what runs in the process.
@@ -20,6 +21,9 @@ type Options struct {
 	Backup    bool
 	Volumes   []Volume
 	Fleet     int // simulated volume services
+
+	Version string           // of the program, for metrics
+	Metrics metrics.Registry // what metrics are kept in; nil is a new one
 
 	Log      io.Writer
 	LogLevel cinder.LogLevel

@@ -25,25 +25,20 @@ const (
 	patience          = 3 * time.Second // with requests that are under way when the process stops
 )
 
-// web is the API's server. Its port is taken by New, so that a port in use is
-// found out before anything runs.
+// web is a server: the API's, or that of metrics. Its port is taken by New, so
+// that a port in use is found out before anything runs.
 type web struct {
+	name     string
 	listener net.Listener
 	server   *http.Server
 }
 
 func (a *App) newWeb(ctx context.Context) (*web, error) {
 	c := a.o.Config
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.ListenAddress())
+	l, err := a.listen(ctx, c.ListenAddress())
 	if err != nil {
-		return nil, listenError(c.ListenAddress(), err)
+		return nil, err
 	}
-	a.onStop("listener", func(context.Context) error {
-		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
 	o, err := a.guard(a.edge(api.Options{Control: a.control, Log: a.loggers.Logger("stoker.api")}))
 	if err != nil {
 		return nil, err
@@ -63,7 +58,22 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		}
 		server.TLSConfig = files.config()
 	}
-	return &web{listener: l, server: server}, nil
+	return &web{name: "API", listener: l, server: server}, nil
+}
+
+// listen takes an address until the process stops.
+func (a *App) listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, listenError(address, err)
+	}
+	a.onStop("listener", func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return l, nil
 }
 
 // newServer makes a server that no client can hold up: each part of a request and
@@ -89,6 +99,9 @@ func (a *App) edge(o api.Options) api.Options {
 	}
 	o.PublicURL = strings.TrimRight(a.o.Config.PublicEndpoint, "/")
 	o.Health = a.health
+	if a.metrics != nil {
+		o.Requests = a.metrics
+	}
 	return o
 }
 
@@ -118,10 +131,10 @@ func (w *web) start(a *App) {
 	go func() {
 		defer close(done)
 		if err := w.serve(); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("serve the API: %w", err)
+			a.failed <- fmt.Errorf("serve the %s: %w", w.name, err)
 		}
 	}()
-	a.onStop("API", func(ctx context.Context) error {
+	a.onStop(w.name, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		err := w.server.Shutdown(ctx)

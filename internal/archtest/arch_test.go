@@ -74,6 +74,7 @@ func allowed() map[string][]string {
 		"internal/keystone":         {"internal/cinder"},
 		"internal/policy":           {"internal/cinder"},
 		"internal/osloconf":         {},
+		"internal/metrics":          {"internal/cinder"},
 		"internal/config":           {"internal/cinder", "internal/dsn", "internal/osloconf"},
 		"internal/client":           {"internal/cinder"},
 		"internal/cli/format":       {},
@@ -128,17 +129,23 @@ func TestInnerCirclesUseTheStandardLibrary(t *testing.T) {
 	}
 }
 
-// SQL is in store alone, net/http's server side in api, app and dashboard alone.
+// SQL is in store alone, net/http's server side in api, app, metrics and dashboard
+// alone, Prometheus in metrics.
 func TestEveryLineKnowsItsRoom(t *testing.T) {
 	rooms := map[string][]string{
 		"database/sql": {"internal/store", "internal/store/storetest", "test/peers"},
-		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/policy", "internal/api", "internal/app", "internal/client", "internal/cli", "test/bench", "test/peers"},
+		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/policy", "internal/api", "internal/app", "internal/client", "internal/cli", "internal/metrics", "test/bench", "test/peers"},
 	}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		for imp, may := range rooms {
 			if slices.Contains(p.Imports, imp) && !slices.Contains(may, name) {
 				t.Errorf("%s imports %s: only %v may", name, imp, may)
+			}
+		}
+		for _, imp := range p.Imports {
+			if strings.HasPrefix(imp, "github.com/prometheus/") && name != "internal/metrics" {
+				t.Errorf("%s imports %s: only internal/metrics may", name, imp)
 			}
 		}
 	}

@@ -109,6 +109,7 @@ func onHangup(do func() error, complain io.Writer) (stop func()) {
 // serve runs a process until ctx ends or it fails.
 func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)) error {
 	frugal()
+	opts.Version = s.Version
 	opts.Log, opts.LogLevel = s.Log, telemetry.LevelOf(s.LogLevel)
 	a, err := app.New(ctx, opts)
 	if err == nil {

@@ -61,6 +61,7 @@ type Config struct {
 	FailoverDeadline time.Duration // [stoker] failover_deadline
 	WatchTime        time.Duration // [stoker] watch_time
 	JournalDays      int           // [stoker] journal_retention_days
+	MetricsListen    string        // [stoker] metrics_listen: host:port; "" is none
 
 	NotifyDrivers []string // [oslo_messaging_notifications] driver
 	NotifyTopics  []string // [oslo_messaging_notifications] topics

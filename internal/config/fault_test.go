@@ -113,6 +113,20 @@ failover_deadline = 1e300
 				"c.conf:17: [oslo_messaging_rabbit] rabbit_stream_fanout = 1: is not supported",
 			},
 		},
+		{name: "metrics", text: fine + "[stoker]\nmetrics_listen = 127.0.0.1:9776\n"},
+		{name: "metrics on IPv6", text: fine + "[stoker]\nmetrics_listen = [::1]:0\n"},
+		{
+			name: "metrics on any address, unsaid", text: fine + "[stoker]\nmetrics_listen = :9776\n",
+			want: []string{"c.conf:4: [stoker] metrics_listen = :9776: must be HOST:PORT, or empty"},
+		},
+		{
+			name: "metrics without a port", text: fine + "[stoker]\nmetrics_listen = 127.0.0.1\n",
+			want: []string{"c.conf:4: [stoker] metrics_listen = 127.0.0.1: must be HOST:PORT, or empty"},
+		},
+		{
+			name: "metrics on a port that there is not", text: fine + "[stoker]\nmetrics_listen = 127.0.0.1:65536\n",
+			want: []string{"c.conf:4: [stoker] metrics_listen = 127.0.0.1:65536: must be HOST:PORT, or empty"},
+		},
 		{
 			name: "no such strategy", text: "[DEFAULT]\nauth_strategy = none\n",
 			want: []string{"c.conf:2: [DEFAULT] auth_strategy = none: must be one of noauth, noauth_include_project_id, keystone"},

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"net"
 	"net/netip"
 	neturl "net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -154,6 +156,11 @@ func ownOptions() []option[Config] {
 			group: "stoker", name: "journal_retention_days", def: "90", ours: true,
 			help: "How many days the journal keeps an operation.",
 		}, 1, 3650, func(c *Config) *int { return &c.JournalDays }),
+		text(option[Config]{
+			group: "stoker", name: "metrics_listen", ours: true, api: true,
+			help: "Where Prometheus may ask for metrics: plain HTTP, GET /metrics, without a token. It names hosts and the reasons why services are disabled: " +
+				"an address that only the monitoring reaches. Port 0: any that is free. Empty: nowhere.",
+		}, "HOST:PORT, or empty", optionalHostPort, func(c *Config) *string { return &c.MetricsListen }),
 		list(option[Config]{
 			group: "oslo_messaging_notifications", name: "driver",
 			help: "messagingv2: tell the bus of services that are enabled, disabled, frozen, thawed and failed over. Other drivers of oslo.messaging do nothing here.",
@@ -198,6 +205,19 @@ func optionalHTTP(s string) bool {
 	}
 	u, err := neturl.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
+}
+
+// optionalHostPort takes an address to listen on with its port, and nothing at all.
+func optionalHostPort(s string) bool {
+	if s == "" {
+		return true
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil && validListen(host)
 }
 
 func validListen(s string) bool {

@@ -16,8 +16,9 @@ import (
 // written to.
 type Listing struct {
 	Services []cinder.Service
-	Now      time.Time     // what heartbeats are compared with
-	DownTime time.Duration // how old the heartbeat of a live service may be
+	Open     []cinder.Operation // those that are open or watched, the oldest first
+	Now      time.Time          // what heartbeats are compared with
+	DownTime time.Duration      // how old the heartbeat of a live service may be
 }
 
 // Services lists the services that q selects, by id.
@@ -26,7 +27,7 @@ func (c *Control) Services(ctx context.Context, q cinder.ServiceQuery) (Listing,
 	if err != nil {
 		return Listing{}, fmt.Errorf("list services: %w", err)
 	}
-	return Listing{Services: shown(v.Services, v.Open), Now: v.Now, DownTime: c.o.DownTime}, nil
+	return Listing{Services: shown(v.Services, v.Open), Open: v.Open, Now: v.Now, DownTime: c.o.DownTime}, nil
 }
 
 // shown lays over the rows what the open operations say of them: a freeze or

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"stoker/internal/cinder"
+	"stoker/internal/metrics"
+)
+
+// Bounds on those who scrape: a few, who ask for one thing.
+const (
+	maxScrapers    = 16
+	scrapeResponse = 10 * time.Second
+)
+
+// newMetrics takes the port of metrics and makes what is served there.
+func (a *App) newMetrics(ctx context.Context) error {
+	log := a.loggers.Logger("stoker.metrics")
+	m, err := metrics.New(metrics.Options{
+		Registry: a.o.Metrics, Version: a.o.Version, Log: log,
+		Database: a.db.Ready, Bus: a.reachBus, Policy: a.policyState, Fleet: a.fleetState,
+	})
+	if err != nil {
+		return fmt.Errorf("make metrics: %w", err)
+	}
+	a.onStop("scrapes", m.Close)
+	l, err := a.listen(ctx, a.o.Config.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("[stoker] metrics_listen: %w", err)
+	}
+	server := newServer(m.Handler(), scrapeResponse, maxScrapers)
+	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	a.metrics, a.scrapes = m, &web{name: "metrics", listener: l, server: server}
+	return nil
+}
+
+// policyState looks at the policy's files, as a request does.
+func (a *App) policyState(context.Context) (metrics.Policy, error) {
+	h := a.policy.Health()
+	return metrics.Policy{OK: h.Err == nil, Failures: h.Failures, Broken: len(h.Broken)}, nil
+}
+
+// fleetState reads the services and the open operations in one snapshot.
+func (a *App) fleetState(ctx context.Context) (metrics.Fleet, error) {
+	l, err := a.control.Services(ctx, cinder.ServiceQuery{})
+	return metrics.Fleet{Services: l.Services, Open: l.Open, Now: l.Now, DownTime: l.DownTime}, err
+}
