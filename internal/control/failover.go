@@ -84,7 +84,13 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if err != nil {
 			return err
 		}
-		if err := t.busy(open, cinder.OpFailover); err != nil {
+		against := []cinder.OperationKind{cinder.OpFailover}
+		if site != nil && *site == cinder.FailbackTarget {
+			// A way back writes what a freeze or thaw writes: neither could be told
+			// from the other. A failover does not wait for anything.
+			against = append(against, cinder.OpFreeze, cinder.OpThaw)
+		}
+		if err := t.busy(open, against...); err != nil {
 			return err
 		}
 		first = t.members[0]

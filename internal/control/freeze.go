@@ -91,6 +91,9 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 		if err := t.busy(open, cinder.OpFreeze, cinder.OpThaw); err != nil {
 			return err
 		}
+		if err := t.onItsWayBack(open); err != nil {
+			return err
+		}
 		oldest := cinder.OldestRPC(t.members) // any member may take the command
 		if t, err = t.check(must); err != nil {
 			return err

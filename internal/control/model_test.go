@@ -49,13 +49,19 @@ func moves() []string {
 // then nothing may be left open, and the backends must be as the rows say. What
 // callers have seen must be linearizable.
 //
-// STOKER_MODEL_STEPS says how many steps are taken, -rapid.seed from where.
+// STOKER_MODEL_STEPS says how many steps are taken, -rapid.seed which. Without
+// either the games are the same each time: what fails then is what was changed.
+// New ones are played by make torture.
 func TestModel(t *testing.T) {
 	total := 10_000
 	if text := os.Getenv("STOKER_MODEL_STEPS"); text != "" {
 		var err error
 		if total, err = strconv.Atoi(text); err != nil {
 			t.Fatalf("STOKER_MODEL_STEPS: %v", err)
+		}
+	} else if seed := flag.Lookup("rapid.seed"); seed != nil && seed.Value.String() == "0" {
+		if err := seed.Value.Set("20261124"); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if testing.Short() {

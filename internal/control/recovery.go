@@ -143,7 +143,7 @@ func due(op *cinder.Operation, services []cinder.Service, now time.Time) bool {
 			return moved(op, &s)
 		}
 		st, ok := watches(op, &s)
-		return ok && late(&s, st)
+		return ok && late(op, &s, st)
 	})
 }
 

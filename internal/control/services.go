@@ -39,7 +39,7 @@ func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 		op := &open[i]
 		for _, st := range op.Shown.Services {
 			i, ok := slices.BinarySearchFunc(rows, st.ID, func(s cinder.Service, id int64) int { return cmp.Compare(s.ID, id) })
-			if !ok || op.State == cinder.OpWatched && !late(&rows[i], st) {
+			if !ok || op.State == cinder.OpWatched && !late(op, &rows[i], st) {
 				continue
 			}
 			if !copied {

@@ -37,14 +37,18 @@ func backoff(attempts int) time.Duration {
 // thaw that was given up: what disables the service contradicts frozen, in words
 // that nobody but a service writes. shown is how the row should be. An enable by
 // another API leaves the reason as it is (BEHAVIOUR.md, "Freeze, thaw, failover").
-func late(row *cinder.Service, shown cinder.ServiceState) bool {
+//
+// A thaw that is to undo a freeze, and that nobody has answered, may come late as
+// well. It contradicts no column, but enables what something else disables.
+func late(op *cinder.Operation, row *cinder.Service, shown cinder.ServiceState) bool {
 	if row.DisabledReason == nil || row.Disabled == shown.Disabled && equal(row.DisabledReason, shown.DisabledReason) {
 		return false
 	}
+	thawed := !row.Disabled && *row.DisabledReason == ""
 	if row.Frozen {
-		return !row.Disabled && *row.DisabledReason == ""
+		return thawed
 	}
-	return row.Disabled && *row.DisabledReason == cinder.ReasonFrozen
+	return row.Disabled && *row.DisabledReason == cinder.ReasonFrozen || thawed && shown.Disabled && op.Progress.Attempts > 0
 }
 
 // watches returns what a watched freeze or thaw shows of the service, if it is one
@@ -64,7 +68,7 @@ func watches(op *cinder.Operation, row *cinder.Service) (cinder.ServiceState, bo
 func lateOn(open []cinder.Operation, row cinder.Service) bool {
 	return slices.ContainsFunc(open, func(op cinder.Operation) bool {
 		st, ok := watches(&op, &row)
-		return ok && late(&row, st)
+		return ok && late(&op, &row, st)
 	})
 }
 
@@ -74,7 +78,7 @@ func lateOn(open []cinder.Operation, row cinder.Service) bool {
 func (c *Control) noteLate(ctx context.Context, tx Tx, row *cinder.Service, open []cinder.Operation) (bool, error) {
 	for i := range open {
 		st, ok := watches(&open[i], row)
-		if !ok || !late(row, st) {
+		if !ok || !late(&open[i], row, st) {
 			continue
 		}
 		was := open[i]
@@ -163,7 +167,7 @@ func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (mine cind
 		mine.Shown = cinder.Rows{Clusters: was.Shown.Clusters}
 		for i := range rows.members {
 			row := rows.members[i]
-			if st, ok := watches(&was, &row); ok && late(&row, st) {
+			if st, ok := watches(&was, &row); ok && late(&was, &row, st) {
 				row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
 				if !slices.Contains(hosts, row.Host) {
 					hosts = append(hosts, row.Host)

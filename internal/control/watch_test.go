@@ -277,6 +277,32 @@ func TestTheUndoFails(t *testing.T) {
 	}
 }
 
+// The thaw that undoes a freeze may itself be carried out and not answered, or come
+// late: what the administrator has disabled stays so, and no list shows otherwise.
+func TestTheUndoIsNotAnswered(t *testing.T) {
+	const want = "disabled 'maint' enabled"
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	if err := s.act("reason maint"); err != nil {
+		t.Fatal(err)
+	}
+	s.hung()
+	wantKind(t, s.act("freeze"), cinder.KindTimeout)
+	id := s.watched()[0].ID
+	s.lateFreeze(alpha)
+	s.runUntil(s.Control, func() bool { return s.operationNow(id).Progress.Attempts == 1 })
+	s.lateThaw(alpha)
+	if got := says(s.row(alpha)); got != want {
+		t.Errorf("a list shows %s before it is put right, want %s", got, want)
+	}
+	s.goesOn()
+	s.hurry(id)
+	s.runUntil(s.process("api-2"), func() bool { return len(s.watched())+len(s.open()) == 0 })
+	if got := says(s.raw(alpha)); got != want {
+		t.Errorf("row %s, want %s", got, want)
+	}
+}
+
 // hurry takes the pause out of an operation.
 func (s *site) hurry(id string) {
 	s.t.Helper()
