@@ -22,8 +22,9 @@ var errClosed = cinder.Errorf(cinder.KindUnavailable, "The service is stopping."
 //
 // A run goes on as long as anybody waits for it, at most for limit.
 type coalescer[K comparable, V any] struct {
-	work  func(context.Context, K) (V, error)
-	limit time.Duration
+	work   func(context.Context, K) (V, error)
+	limit  time.Duration
+	gather time.Duration // how long the first run waits for others who ask the same; 0 is not
 
 	stop context.Context //nolint:containedctx // ends when the coalescer does, as the runs must
 	end  context.CancelFunc
@@ -83,10 +84,18 @@ func (c *coalescer[K, V]) join(ctx context.Context, key K) (*run[V], error) {
 	switch {
 	case l == nil:
 		r := newRun[V](ctx)
-		l = &lane[V]{}
+		l = &lane[V]{next: r}
 		c.lanes[key] = l
 		c.running.Add(1)
-		go c.drive(key, l, r)
+		if c.gather == 0 {
+			l.next = nil
+			go c.drive(key, l, r)
+			return r, nil
+		}
+		go func() {
+			c.wait(c.gather)
+			c.drive(key, l, c.advance(key, l))
+		}()
 		return r, nil
 	case l.next == nil || l.next.waiting == 0: // who waited for it has gone
 		l.next = newRun[V](ctx)
@@ -94,6 +103,16 @@ func (c *coalescer[K, V]) join(ctx context.Context, key K) (*run[V], error) {
 		l.next.waiting++
 	}
 	return l.next, nil
+}
+
+// wait waits, but not longer than the coalescer lives.
+func (c *coalescer[K, V]) wait(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.stop.Done():
+	}
 }
 
 func newRun[V any](ctx context.Context) *run[V] {

@@ -57,6 +57,31 @@ func TestCoalesceSharesRunsThatBeginLater(t *testing.T) {
 	})
 }
 
+// Who asks a moment later shares the first run too, when it waits for others.
+func TestCoalesceGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w worker
+		c := newCoalescer(time.Minute, w.work)
+		c.gather = 10 * time.Millisecond
+		start := time.Now()
+		var wg sync.WaitGroup
+		for after, want := range map[time.Duration]int64{0: 1, 5 * time.Millisecond: 1, 50 * time.Millisecond: 2, 60 * time.Millisecond: 2} {
+			wg.Go(func() {
+				<-time.After(after)
+				got, err := c.get(t.Context(), "a")
+				if done := 10*time.Millisecond + time.Duration(want)*time.Second; err != nil || got != want || time.Since(start) != done {
+					t.Errorf("asked after %v: got run %d, %v after %v, want run %d after %v", after, got, err, time.Since(start), want, done)
+				}
+			})
+		}
+		wg.Wait()
+		c.close()
+		if len(c.lanes) != 0 {
+			t.Errorf("%d keys are still worked on", len(c.lanes))
+		}
+	})
+}
+
 func TestCoalesceKeepsKeysApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCoalescer(time.Minute, func(_ context.Context, key string) (string, error) {
