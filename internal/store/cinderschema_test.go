@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"stoker/test/peers"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/cinder_schema_*.txt from what an installed cinder-manage makes")
@@ -41,9 +43,7 @@ func TestSchemaIsCinders(t *testing.T) {
 
 // TestRecordedSchemaIsCinders has a real Cinder make its database, where one is installed.
 func TestRecordedSchemaIsCinders(t *testing.T) {
-	if _, err := exec.LookPath("cinder-manage"); err != nil {
-		t.Skip("cinder-manage is not installed")
-	}
+	peers.Need(t, "Cinder", "cinder-manage")
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()

@@ -75,7 +75,7 @@ func StartCinder(tb testing.TB, o CinderOptions) *Cinder {
 		if o.Program != "" {
 			programs[s] = []string{o.Program, s}
 		} else {
-			programs[s] = []string{need(tb, "Cinder", "/usr/bin/cinder-"+s)}
+			programs[s] = []string{Need(tb, "Cinder", "/usr/bin/cinder-"+s)}
 		}
 	}
 	c := WriteCinderConf(tb, o)

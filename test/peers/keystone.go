@@ -57,10 +57,10 @@ type keystonePrograms struct{ manage, server, plugin, wsgi string }
 func StartKeystone(tb testing.TB, o KeystoneOptions) *Keystone {
 	tb.Helper()
 	programs := keystonePrograms{
-		need(tb, "Keystone", "/usr/bin/keystone-manage"),
-		need(tb, "Keystone", "uwsgi"),
-		need(tb, "Keystone", "/usr/lib/uwsgi/plugins/python3_plugin.so"),
-		need(tb, "Keystone", "keystone-wsgi-public"),
+		Need(tb, "Keystone", "/usr/bin/keystone-manage"),
+		Need(tb, "Keystone", "uwsgi"),
+		Need(tb, "Keystone", "/usr/lib/uwsgi/plugins/python3_plugin.so"),
+		Need(tb, "Keystone", "keystone-wsgi-public"),
 	}
 	o.Cinder = first(o.Cinder, "http://127.0.0.1:8776/v3/%(project_id)s")
 	o.TokenSeconds = first(o.TokenSeconds, 24*60*60)

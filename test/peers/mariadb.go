@@ -15,8 +15,8 @@ type mariadbPrograms struct{ install, server string }
 func findMariaDB(tb testing.TB) mariadbPrograms {
 	tb.Helper()
 	return mariadbPrograms{
-		need(tb, "MariaDB", "mariadb-install-db"),
-		need(tb, "MariaDB", "mariadbd"),
+		Need(tb, "MariaDB", "mariadb-install-db"),
+		Need(tb, "MariaDB", "mariadbd"),
 	}
 }
 

@@ -15,8 +15,8 @@ type postgresPrograms struct{ install, server string }
 func findPostgres(tb testing.TB) postgresPrograms {
 	tb.Helper()
 	return postgresPrograms{
-		need(tb, "PostgreSQL", "/usr/lib/postgresql/*/bin/initdb", "initdb"),
-		need(tb, "PostgreSQL", "/usr/lib/postgresql/*/bin/postgres", "postgres"),
+		Need(tb, "PostgreSQL", "/usr/lib/postgresql/*/bin/initdb", "initdb"),
+		Need(tb, "PostgreSQL", "/usr/lib/postgresql/*/bin/postgres", "postgres"),
 	}
 }
 

@@ -30,8 +30,8 @@ type rabbitPrograms struct{ server, names string }
 func findRabbitMQ(tb testing.TB) rabbitPrograms {
 	tb.Helper()
 	return rabbitPrograms{
-		need(tb, "RabbitMQ", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
-		need(tb, "RabbitMQ", "epmd"),
+		Need(tb, "RabbitMQ", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
+		Need(tb, "RabbitMQ", "epmd"),
 	}
 }
 

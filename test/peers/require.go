@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// need finds a program by its name or a pattern of its path. Where there is
+// Need finds a program by its name or a pattern of its path. Where there is
 // none, this is the one place that skips a test, or fails it with
 // STOKER_REQUIRE_PEERS=1.
-func need(tb testing.TB, peer string, patterns ...string) string {
+func Need(tb testing.TB, peer string, patterns ...string) string {
 	tb.Helper()
 	for _, p := range patterns {
 		if !filepath.IsAbs(p) {

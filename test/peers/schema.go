@@ -19,10 +19,10 @@ const master = "cinder_template"
 // ends. The first takes a while, the rest are copies.
 func (d *Database) Cinder(tb testing.TB) string {
 	tb.Helper()
-	manage := need(tb, "Cinder", "/usr/bin/cinder-manage")
+	manage := Need(tb, "Cinder", "/usr/bin/cinder-manage")
 	dump := ""
 	if d.scheme == "mysql+pymysql" {
-		dump = need(tb, "MariaDB", "mariadb-dump")
+		dump = Need(tb, "MariaDB", "mariadb-dump")
 	}
 	d.synced.Do(func() { d.synced.err = d.sync(manage, dump) })
 	if d.synced.err != nil {
