@@ -8,6 +8,16 @@ import (
 	"stoker/internal/policy"
 )
 
+// A rule that no route asks for makes an operator believe in a request that is not there.
+func TestEveryDefaultRuleIsAskedFor(t *testing.T) {
+	asked := api.Rules()
+	for _, d := range policy.Defaults() {
+		if len(d.Requests) > 0 && !slices.Contains(asked, d.Name) {
+			t.Errorf("%s is a default and is asked for by no route", d.Name)
+		}
+	}
+}
+
 // A rule without a default would deny everybody, or whom the default rule lets in.
 func TestEveryRouteHasADefaultRule(t *testing.T) {
 	for _, rule := range api.Rules() {

@@ -86,7 +86,7 @@ func TestPolicyOfAConfiguration(t *testing.T) {
 	}{
 		{"a rule of the file", []string{"clusters:get", "--config-file", config}, 0, "mine.yaml"},
 		{"a rule of the system's readers", []string{"stoker:events:index", "--config-file", config, "--token-json", token}, 0, "+ system_scope:all"},
-		{"a rule of administrators", []string{"stoker:plans:update", "--config-file", config, "--token-json", token}, 1, "Policy doesn't allow stoker:plans:update to be performed."},
+		{"a rule of administrators", []string{"stoker:operations:abort", "--config-file", config, "--token-json", token}, 1, "Policy doesn't allow stoker:operations:abort to be performed."},
 		{"a token and roles", []string{"clusters:get", "--token-json", token, "--role", "x"}, 2, "leave the other flags out"},
 		{"no token", []string{"clusters:get", "--token-json", config}, 1, "does not hold what Keystone says"},
 		{"no such configuration", []string{"clusters:get", "--config-file", filepath.Join(dir, "nosuch")}, 1, "no such file"},

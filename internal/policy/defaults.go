@@ -69,15 +69,8 @@ func ownDefaults() []Default {
 	add := func(name, check, description string, requests ...string) {
 		own = append(own, Default{Name: "stoker:" + name, Check: check, Description: description, Requests: requests})
 	}
-	add("services:index", adminReader, "List services with filters, pages and the causes of what disables them.", "GET /stoker/v1/services")
-	add("services:remove", admin, "Remove the record of a service that is gone.", "DELETE /stoker/v1/services/{id}")
 	add("operations:index", adminReader, "Read the journal: who changed what, and how it ended.", "GET /stoker/v1/operations", "GET /stoker/v1/operations/{id}")
 	add("operations:abort", admin, "Give up an operation that is overdue.", "POST /stoker/v1/operations/{id}/abort")
 	add("events:index", adminReader, "Follow events.", "GET /stoker/v1/events")
-	add("plans:index", adminReader, "Read plans of failovers.", "GET /stoker/v1/plans", "GET /stoker/v1/plans/{id}")
-	add("plans:update", admin, "Make, change, run and delete plans of failovers.", "POST /stoker/v1/plans", "POST /stoker/v1/plans/{id}/run", "DELETE /stoker/v1/plans/{id}")
-	add("maintenance:index", adminReader, "Read windows of maintenance.", "GET /stoker/v1/maintenance")
-	add("maintenance:update", admin, "Make, change and end windows of maintenance.", "POST /stoker/v1/maintenance", "DELETE /stoker/v1/maintenance/{id}")
-	add("log_levels:update", admin, "Change log levels for a time.", "POST /stoker/v1/log-levels")
 	return own
 }
