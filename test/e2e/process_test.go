@@ -4,41 +4,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"stoker/test/peers"
 )
 
 const project = "0123456789abcdef0123456789abcdef"
 
-// program is the path of the built program.
-var program string
+// built holds the program.
+var built peers.Shared
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "stoker-e2e")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	program = filepath.Join(dir, "stoker")
-	build := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", program, "stoker/cmd/stoker")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
 // process is a running stoker.
 type process struct {
@@ -75,7 +60,7 @@ var endpoint = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, args...) // outlives no test: see Cleanup
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), built.Program(t), args...) // outlives no test: see Cleanup
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.logs
 	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	if err := p.cmd.Start(); err != nil {

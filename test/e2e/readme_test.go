@@ -57,7 +57,7 @@ func TestTheTourOfTheReadme(t *testing.T) {
 		}
 		ran++
 		command := strings.ReplaceAll(s.command, "http://127.0.0.1:8776", p.url)
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "bin/stoker", program, 1))
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "bin/stoker", built.Program(t), 1))
 		if curl {
 			if _, err := exec.LookPath("curl"); err != nil {
 				continue

@@ -19,7 +19,7 @@ func output(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, built.Program(t), args...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -137,7 +137,7 @@ func TestStoppedWhileItWaits(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		var logs lines
-		cmd := exec.CommandContext(ctx, program, name, "--config-file", conf, "--config-file", more)
+		cmd := exec.CommandContext(ctx, built.Program(t), name, "--config-file", conf, "--config-file", more)
 		cmd.Stderr = &logs
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

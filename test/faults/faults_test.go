@@ -7,33 +7,17 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"stoker/test/load"
 	"stoker/test/peers"
 )
 
-// program is the path of the built program.
-var program string
+var built peers.Shared // the program; the engines are each test's own
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "stoker-faults")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	program = filepath.Join(dir, "stoker")
-	build := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", program, "stoker/cmd/stoker")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
 // back is how soon after its engine the service has to be there again.
 const back = 10 * time.Second
@@ -53,6 +37,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	program := built.Program(t)
 	s := &site{database: peers.StartMariaDB(t), broker: peers.StartRabbitMQ(t)}
 	s.sqlalchemy = s.database.New(t)
 	s.db = peers.Open(t, s.sqlalchemy)
@@ -78,16 +63,16 @@ func newSite(t *testing.T) *site {
 // disable and an enable, and the log levels of every service.
 func (s *site) serves() (string, bool) {
 	host := map[string]any{"host": "host1@beta", "binary": "cinder-volume"}
-	for _, r := range []request{
-		{"?binary=cinder-scheduler", nil},
-		{"/get-log", map[string]any{"binary": "cinder-volume", "server": "host1@beta", "prefix": "stoker.agent"}},
-		{"/set-log", map[string]any{"binary": "cinder-backup", "prefix": "stoker.agent", "level": "INFO"}},
-		{"/disable", host},
-		{"/enable", host},
+	for _, r := range []load.Request{
+		{Path: "?binary=cinder-scheduler"},
+		{Path: "/get-log", Body: map[string]any{"binary": "cinder-volume", "server": "host1@beta", "prefix": "stoker.agent"}},
+		{Path: "/set-log", Body: map[string]any{"binary": "cinder-backup", "prefix": "stoker.agent", "level": "INFO"}},
+		{Path: "/disable", Body: host},
+		{Path: "/enable", Body: host},
 	} {
-		status, body, err := ask(s.api.URL, r)
-		if err != nil || status >= http.StatusMultipleChoices || strings.Contains(body, "unanswered") {
-			return fmt.Sprintf("%s: %d %s %v", r.path, status, body, err), false
+		a, err := load.Ask(context.Background(), s.api.URL, r, load.Deadline)
+		if err != nil || a.Status >= http.StatusMultipleChoices || strings.Contains(a.Body, "unanswered") {
+			return fmt.Sprintf("%s: %d %s %v", r.Path, a.Status, a.Body, err), false
 		}
 	}
 	return "", true
@@ -128,37 +113,39 @@ const lasts = 5 * time.Second
 
 func TestUnderLoad(t *testing.T) {
 	s := newSite(t)
-	warm := startLoad(t.Context(), s.api.URL)
-	within(t, 30*time.Second, "the program serves before anything is wrong", func() bool { _, ok := s.serves(); return ok })
+	administrators := load.Options{Clients: load.Administrators("host1", load.Go)}
+	warm := load.Start(t.Context(), s.api.URL, administrators)
+	load.Within(t, 30*time.Second, "the program serves before anything is wrong", func() bool { _, ok := s.serves(); return ok })
 	pause(t, lasts)
-	if wrong := warm.end(); len(wrong) > 0 {
+	if wrong := warm.End().Wrong; len(wrong) > 0 {
 		t.Fatalf("before any fault:\n%s", strings.Join(wrong, "\n"))
 	}
 	toBus, toDB := s.toBus.Connections(), s.toDB.Connections()
 
-	l := startLoad(t.Context(), s.api.URL)
+	l := load.Start(t.Context(), s.api.URL, administrators)
 	for _, f := range s.faults() {
 		f.begin(t)
 		pause(t, lasts)
-		if status, body, err := ask(s.api.URL, request{"", nil}); f.lists && (err != nil || status != http.StatusOK) {
-			t.Errorf("%s: a list, which needs none: %d %s %v", f.name, status, body, err)
+		if a, err := load.Ask(t.Context(), s.api.URL, load.Request{}, load.Deadline); f.lists && (err != nil || a.Status != http.StatusOK) {
+			t.Errorf("%s: a list, which needs none: %d %s %v", f.name, a.Status, a.Body, err)
 		}
 		f.end(t)
 		var last string
 		began := time.Now()
-		within(t, 2*deadline, "the program serves after "+f.name, func() (ok bool) { last, ok = s.serves(); return ok })
+		load.Within(t, 2*load.Deadline, "the program serves after "+f.name, func() (ok bool) { last, ok = s.serves(); return ok })
 		took := time.Since(began)
 		t.Logf("%s: served again after %v", f.name, took.Round(time.Millisecond))
 		if took > back {
 			t.Errorf("%s: it took %v until the program served again, want %v at most; last: %s", f.name, took, back, last)
 		}
 	}
-	if wrong := l.end(); len(wrong) > 0 {
-		t.Errorf("under load:\n%s", strings.Join(wrong, "\n"))
+	report := l.End()
+	if len(report.Wrong) > 0 {
+		t.Errorf("under load:\n%s", strings.Join(report.Wrong, "\n"))
 	}
-	t.Logf("answers by request: %v", l.statuses)
-	s.whole(t)
-	within(t, time.Minute, fmt.Sprintf("there are again %d connections to the bus and at most %d to the database", toBus, toDB), func() bool {
+	t.Logf("answers:\n%s", report)
+	load.Whole(t, s.db)
+	load.Within(t, time.Minute, fmt.Sprintf("there are again %d connections to the bus and at most %d to the database", toBus, toDB), func() bool {
 		return s.toBus.Connections() == toBus && s.toDB.Connections() <= toDB
 	})
 	s.goroutines(t)
@@ -172,41 +159,13 @@ func pause(t *testing.T, d time.Duration) {
 	}
 }
 
-// whole checks that in the end every operation is settled and no row half changed.
-func (s *site) whole(t *testing.T) {
-	t.Helper()
-	within(t, time.Minute, "every operation is settled", func() bool {
-		return s.count(t, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'") == 0
-	})
-	for what, query := range map[string]string{
-		"frozen and not disabled":            "frozen AND NOT disabled",
-		"disabled as frozen and not frozen":  "disabled AND disabled_reason = 'frozen' AND NOT frozen",
-		"failing over for ever":              "replication_status = 'failing-over'",
-		"disabled as failed over and is not": "disabled AND disabled_reason = 'failed-over' AND replication_status <> 'failed-over'",
-		"failed over to nowhere":             "replication_status = 'failed-over' AND COALESCE(active_backend_id, '') = ''",
-	} {
-		if n := s.count(t, "SELECT COUNT(*) FROM services WHERE NOT deleted AND "+query); n != 0 {
-			t.Errorf("%d services are %s", n, what)
-		}
-	}
-}
-
-func (s *site) count(t *testing.T, query string) int {
-	t.Helper()
-	var n int
-	if err := s.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // goroutines compares those of the API with those of one that has just started.
 func (s *site) goroutines(t *testing.T) {
 	t.Helper()
 	fresh := peers.StartCinder(t, s.options)
-	within(t, 30*time.Second, "another API serves", func() bool {
-		status, _, err := ask(fresh.URL, request{"", nil})
-		return err == nil && status == http.StatusOK
+	load.Within(t, 30*time.Second, "another API serves", func() bool {
+		a, err := load.Ask(t.Context(), fresh.URL, load.Request{}, load.Deadline)
+		return err == nil && a.Status == http.StatusOK
 	})
 	few, many := fresh.Service(t, "api").Quit(t), s.api.Service(t, "api").Quit(t)
 	a, b := strings.Count(few, "\ngoroutine "), strings.Count(many, "\ngoroutine ")

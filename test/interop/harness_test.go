@@ -6,40 +6,19 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"stoker/test/peers"
 )
 
-var (
-	engines peers.Shared
-	program string // the path of the built program
-)
+var engines peers.Shared
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "stoker-interop")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	program = filepath.Join(dir, "stoker")
-	build := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", program, "stoker/cmd/stoker")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := engines.Run(m)
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(engines.Run(m)) }
 
 // deployment is a database and a bus, and what runs on them.
 type deployment struct {
@@ -66,29 +45,15 @@ func (d *deployment) python(t *testing.T, host string, services ...string) *peer
 func (d *deployment) stoker(t *testing.T, host string, services ...string) *peers.Cinder {
 	t.Helper()
 	o := d.options
-	o.Host, o.Services, o.Program = host, services, program
-	return d.start(t, o)
-}
-
-// start starts the program, and looks at the end whether it has found a race.
-func (d *deployment) start(t *testing.T, o peers.CinderOptions) *peers.Cinder {
-	t.Helper()
-	c := peers.StartCinder(t, o)
-	t.Cleanup(func() {
-		for _, s := range o.Services {
-			if text := c.Log(t, s); strings.Contains(text, "DATA RACE") {
-				t.Errorf("stoker %s:\n%s", s, text)
-			}
-		}
-	})
-	return c
+	o.Host, o.Services, o.Program = host, services, engines.Program(t)
+	return peers.StartCinder(t, o)
 }
 
 // sync adds Stoker's own tables to the database.
 func (d *deployment) sync(t *testing.T) {
 	t.Helper()
 	conf := peers.WriteCinderConf(t, d.options).Conf
-	if out, err := exec.CommandContext(t.Context(), program, "db", "sync", "--config-file", conf).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), engines.Program(t), "db", "sync", "--config-file", conf).CombinedOutput(); err != nil {
 		t.Fatalf("db sync: %v\n%s", err, out)
 	}
 }

@@ -15,8 +15,8 @@ func TestMixedCluster(t *testing.T) {
 	o.Cluster, o.Services, o.Backends = "mycl", []string{"volume"}, []string{"alpha"}
 	o.Host = "nodea"
 	python := peers.StartCinder(t, o)
-	o.Host, o.Program = "nodeb", program
-	goes := d.start(t, o)
+	o.Host, o.Program = "nodeb", engines.Program(t)
+	goes := peers.StartCinder(t, o)
 	own := d.stoker(t, "host1", "api")
 	ours, cinder := api{name: "stoker", url: own.URL}, api{name: "cinder-api", url: host.URL}
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +48,9 @@ type Cinder struct {
 	Dir  string  // where it keeps its state
 	URL  string  // of its API, without a version: http://127.0.0.1:PORT
 	DB   *sql.DB // its database
+
+	// Metrics is the address of the metrics of a Program's API: 127.0.0.1:PORT.
+	Metrics string
 
 	host     string
 	services map[string]*Engine
@@ -124,13 +128,21 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 	if err != nil {
 		return nil, err
 	}
+	metrics := ""
+	if o.Program != "" && slices.Contains(o.Services, "api") {
+		p, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		metrics = net.JoinHostPort("127.0.0.1", strconv.Itoa(p))
+	}
 	dir, err := os.MkdirTemp("", "stoker-peer-")
 	if err != nil {
 		return nil, err
 	}
 	c := &Cinder{
 		Conf: filepath.Join(dir, "cinder.conf"), URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		Dir: dir, host: o.Host, services: map[string]*Engine{},
+		Metrics: metrics, Dir: dir, host: o.Host, services: map[string]*Engine{},
 	}
 	for _, sub := range []string{"state/lock", "backends"} {
 		err = errors.Join(err, os.MkdirAll(filepath.Join(dir, sub), 0o755))
@@ -153,9 +165,10 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 	}
 	values := struct {
 		CinderOptions
-		Dir  string
-		Port int
-	}{o, dir, port}
+		Dir     string
+		Port    int
+		Metrics string
+	}{o, dir, port, metrics}
 	return c, errors.Join(t.Execute(f, values), f.Close())
 }
 
@@ -280,10 +293,13 @@ func (c *Cinder) Calls(tb testing.TB, backend string) []string {
 	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
 }
 
-// end ends what is left running.
+// end ends what is left running, and looks whether a Program has found a race.
 func (c *Cinder) end(tb testing.TB) {
 	tb.Helper()
-	for _, e := range c.services {
+	for name, e := range c.services {
+		if text := c.Log(tb, name); strings.Contains(text, "DATA RACE") {
+			tb.Errorf("%s:\n%s", e.peer, text)
+		}
 		if tb.Failed() {
 			tb.Logf("%s on %s said:\n%s", e.peer, c.host, e.launch.said())
 		}

@@ -22,6 +22,7 @@
 //	})
 //	c.Service(t, "volume").Pause(t)
 //
+// With engines.Program(t) as its Program, the built program takes Cinder's place.
 // StartKeystone starts a Keystone with users of every kind.
 //
 // Everything listens on loopback, on ports that were free, and keeps its state

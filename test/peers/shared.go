@@ -9,14 +9,16 @@ import (
 )
 
 // Shared is the engines that the tests of one package share, each started
-// when a test first asks for it. Its zero value is ready.
+// when a test first asks for it, and the program that they test. Its zero value
+// is ready.
 type Shared struct {
 	mariadb  once[*Database]
 	postgres once[*Database]
 	rabbitmq once[*Broker]
 
-	mu    sync.Mutex
-	close []func() error // guarded by mu
+	mu       sync.Mutex
+	close    []func() error           // guarded by mu
+	programs map[string]*once[string] // guarded by mu; by their flags
 }
 
 // once is a peer that is started once, or has failed to.
