@@ -28,9 +28,6 @@ type Options struct {
 	Log      io.Writer
 	LogLevel cinder.LogLevel
 
-	// Lease is how long an operation may go without a sign of life from its
-	// process before another takes it over; 0 means the default.
-	Lease time.Duration
 	// ReplicationInterval is the time between two rounds of the mirror backends;
 	// 0 means the default.
 	ReplicationInterval time.Duration
@@ -49,11 +46,8 @@ type Volume struct {
 	RefuseThaw string
 }
 
-// The defaults of what no configuration file decides.
-const (
-	defaultLease       = 20 * time.Second
-	defaultReplication = 10 * time.Second
-)
+// defaultReplication is the default of what no configuration file decides.
+const defaultReplication = 10 * time.Second
 
 // binary is what the process is in its own log.
 func (o Options) binary() string {
@@ -70,9 +64,6 @@ func (o Options) binary() string {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Lease == 0 {
-		o.Lease = defaultLease
-	}
 	if o.ReplicationInterval == 0 {
 		o.ReplicationInterval = defaultReplication
 	}

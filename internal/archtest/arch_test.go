@@ -56,8 +56,9 @@ const (
 func allowed() map[string][]string {
 	return map[string][]string{
 		"internal/cinder":           {},
+		"internal/failpoint":        {},
 		"internal/telemetry":        {"internal/cinder"},
-		"internal/control":          {"internal/cinder"},
+		"internal/control":          {"internal/cinder", "internal/failpoint"},
 		"internal/api":              {"internal/cinder", "internal/control", "internal/api/..."},
 		"internal/api/microversion": {"internal/cinder"},
 		"internal/api/schema":       {"internal/cinder"},
@@ -67,7 +68,7 @@ func allowed() map[string][]string {
 		"internal/dsn":              {"internal/cinder"},
 		"internal/store":            {"internal/cinder", "internal/dsn", "internal/store/..."},
 		"internal/store/storetest":  {"internal/cinder", "internal/store"},
-		"internal/oslo":             {"internal/cinder"},
+		"internal/oslo":             {"internal/cinder", "internal/failpoint"},
 		"internal/oslo/amqp":        {"internal/cinder", "internal/dsn", "internal/oslo"},
 		"internal/oslo/memory":      {"internal/cinder", "internal/oslo"},
 		"internal/rpc":              {"internal/cinder", "internal/oslo"},

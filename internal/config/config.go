@@ -60,6 +60,7 @@ type Config struct {
 	FailoverExpiry   time.Duration // [stoker] failover_expiry
 	FailoverDeadline time.Duration // [stoker] failover_deadline
 	WatchTime        time.Duration // [stoker] watch_time
+	LeaseTime        time.Duration // [stoker] lease_time
 	JournalDays      int           // [stoker] journal_retention_days
 	MetricsListen    string        // [stoker] metrics_listen: host:port; "" is none
 

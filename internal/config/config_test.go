@@ -107,7 +107,7 @@ func TestDefault(t *testing.T) {
 				},
 			},
 		},
-		PoolsTimeout: time.Second, LogTimeout: 5 * time.Second, FailoverExpiry: time.Minute, FailoverDeadline: time.Hour, WatchTime: time.Hour, JournalDays: 90, NotifyTopics: []string{"notifications"},
+		PoolsTimeout: time.Second, LogTimeout: 5 * time.Second, FailoverExpiry: time.Minute, FailoverDeadline: time.Hour, WatchTime: time.Hour, LeaseTime: 20 * time.Second, JournalDays: 90, NotifyTopics: []string{"notifications"},
 	}
 	if diff := cmp.Diff(want, got, ignoreOrigin); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

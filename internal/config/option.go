@@ -158,6 +158,16 @@ func duration[T any](o option[T], allowed string, unit time.Duration, at func(*T
 	return o
 }
 
+// span is a number of seconds between two bounds.
+func span[T any](o option[T], least, most int, at func(*T) *time.Duration) option[T] {
+	o = duration(o, fmt.Sprintf("a number of seconds from %d to %d", least, most), time.Millisecond, at)
+	o.valid = func(t *T) bool {
+		d := *at(t)
+		return d >= time.Duration(least)*time.Second && d <= time.Duration(most)*time.Second
+	}
+	return o
+}
+
 // period is a number of seconds that may be 0, which help explains.
 func period[T any](o option[T], at func(*T) *time.Duration) option[T] {
 	o = duration(o, fmt.Sprintf("a number of seconds from 0 to %d", maxSeconds), time.Millisecond, at)

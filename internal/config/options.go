@@ -152,6 +152,11 @@ func ownOptions() []option[Config] {
 			group: "stoker", name: "watch_time", def: "3600", ours: true,
 			help: "How long a freeze or thaw that nobody answered is watched after its deadline: should the service carry it out late, it is undone.",
 		}, func(c *Config) *time.Duration { return &c.WatchTime }),
+		span(option[Config]{
+			group: "stoker", name: "lease_time", def: "20", ours: true,
+			help: "How long an operation may go without a sign of life from the process that has it in hand, until another API process takes it over. " +
+				"Longer where processes or the database may stand still for a while, as in a move of a virtual machine.",
+		}, 5, 3600, func(c *Config) *time.Duration { return &c.LeaseTime }),
 		integer(option[Config]{
 			group: "stoker", name: "journal_retention_days", def: "90", ours: true,
 			help: "How many days the journal keeps an operation.",

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // Members of a cluster learn where its backend is when they are told: by
@@ -150,6 +151,7 @@ func (c *Control) beginCompletion(ctx context.Context, name string) error {
 // lookAtCompletion tells the members once more, or ends the operation: when they
 // agree, when the cluster has gone on, or when they were told often enough.
 func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) error {
+	failpoint.TellingRecorded.Here()
 	var tell *cinder.FailoverOutcome
 	err := c.update(ctx, func(tx Tx) error {
 		tell = nil
@@ -198,9 +200,11 @@ func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) err
 	if err != nil || tell == nil {
 		return err
 	}
+	failpoint.Telling.Here()
 	if err := c.o.Fleet.FailoverCompleted(ctx, op.Cluster, *tell); err != nil {
 		c.o.Log.WarnContext(ctx, "members of a cluster could not be told of its failover: trying again", "cluster", op.Cluster, "operation", op.ID, "error", err)
 	}
+	failpoint.Told.Here()
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // settleFailover ends a failover once no row is failing over any more. Until
@@ -56,6 +57,7 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 	})
 	if err == nil && seen != nil {
 		if seen.State.Final() {
+			failpoint.Settled.Here()
 			c.notify(ctx, *seen, noticeEnd)
 		}
 		c.o.Log.InfoContext(ctx, "failover looked at", "operation", op.ID, "state", seen.State, "outcome", seen.Outcome)
@@ -127,6 +129,7 @@ func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target) error 
 			return err
 		}
 		rows.members[i] = s.row
+		failpoint.Settling.Here()
 	}
 	if rows.cluster == nil {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // Failover sends a host, or a whole cluster, to another site: nil lets the
@@ -18,10 +19,12 @@ import (
 // Fleet.Failover does.
 func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cinder.Operation, error) {
 	began := time.Now()
+	failpoint.Asked.Here()
 	op, first, err := c.markFailingOver(ctx, sel, site)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("failover %s: %w", sel, err)
 	}
+	failpoint.Recorded.Here()
 	c.notify(ctx, op, noticeStart)
 	if op, err = c.mayPublish(ctx, op, began); err != nil {
 		return c.undoFailover(ctx, op, err)
@@ -37,6 +40,7 @@ func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cin
 			return c.undoFailover(ctx, op, err)
 		}
 	}
+	failpoint.Sent.Here()
 	c.lookSoon()
 	return op, nil
 }
@@ -127,6 +131,7 @@ func (c *Control) writeFailingOver(ctx context.Context, tx Tx, t target, open []
 		if err := s.save(ctx, tx); err != nil {
 			return err
 		}
+		failpoint.Marking.Here()
 	}
 	if t.cluster == nil {
 		return nil
@@ -155,6 +160,7 @@ func (c *Control) announced(s cinder.Service, name string, site *string) error {
 
 // undoFailover restores the rows when the command was never delivered.
 func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed error) (cinder.Operation, error) {
+	failpoint.Undelivered.Here()
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
 	err := c.update(ctx, func(tx Tx) error {
@@ -193,6 +199,7 @@ func restoreStatus(ctx context.Context, tx Tx, op cinder.Operation, rows *target
 				return err
 			}
 			rows.members[i] = now
+			failpoint.Settling.Here()
 		}
 	}
 	if cl := rows.cluster; cl != nil && cl.ReplicationStatus == cinder.ReplicationFailingOver {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // Freeze freezes the backend of a host, or of a cluster on all its members, and
@@ -30,15 +31,18 @@ func (c *Control) setFrozen(ctx context.Context, sel Selector, kind cinder.Opera
 	c.waiting.add(id)
 	defer c.waiting.remove(id)
 	began := time.Now()
+	failpoint.Asked.Here()
 	op, service, err := c.markFrozen(ctx, id, sel, kind)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("%s %s: %w", kind, sel, err)
 	}
+	failpoint.Recorded.Here()
 	c.notify(ctx, op, noticeStart)
 	var failed error
 	if op, failed = c.mayPublish(ctx, op, began); failed == nil {
 		failed = c.command(ctx, kind, service)
 	}
+	failpoint.Answered.Here()
 	op, told, err := c.settleFrozen(ctx, op, failed, false)
 	if err != nil {
 		c.o.Log.ErrorContext(ctx, "operation could not be settled: left to recovery", "operation", op.ID, "kind", op.Kind, "error", err)
@@ -119,6 +123,7 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 			if err := s.save(ctx, tx); err != nil {
 				return err
 			}
+			failpoint.Marking.Here()
 		}
 		op.Before = t.before()
 		op.Shown = op.Before
@@ -192,6 +197,7 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 	if err != nil {
 		return op, nil, err
 	}
+	failpoint.Settled.Here()
 	c.notify(ctx, op, noticeEnd)
 	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", op.State, "outcome", op.Outcome, "error", failed)
 	return op, told, nil
@@ -232,6 +238,7 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 			return err
 		}
 		rows.members[i] = s.row
+		failpoint.Settling.Here()
 	}
 	if done {
 		if err := unnoteLate(ctx, tx, rows, others); err != nil {

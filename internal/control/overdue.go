@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // proofEvery is how often recovery looks for the process that has a failover in hand.
@@ -88,6 +89,7 @@ func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 // putBack restores the replication status of a failover that cannot run any more.
 // It stays watched: should it have run all the same, that is shown.
 func (c *Control) putBack(ctx context.Context, op cinder.Operation, why string) (cinder.Operation, error) {
+	failpoint.PuttingBack.Here()
 	mine := op
 	err := c.update(ctx, func(tx Tx) error {
 		was, rows, _, err := c.resume(ctx, tx, op)
@@ -109,6 +111,7 @@ func (c *Control) putBack(ctx context.Context, op cinder.Operation, why string) 
 	if err != nil {
 		return op, err
 	}
+	failpoint.PutBack.Here()
 	c.notify(ctx, mine, noticeEnd)
 	c.o.Log.WarnContext(ctx, "failover put back", "operation", op.ID, "outcome", why)
 	return mine, nil

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // The pace at which Run looks at open operations: at once after a failover was
@@ -167,6 +168,7 @@ func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operati
 		return op, errSettled
 	}
 	if err == nil && op.Owner != c.o.Owner {
+		failpoint.TakenOver.Here()
 		c.o.Log.WarnContext(ctx, "operation taken over from a process that stopped renewing it", "operation", op.ID, "kind", op.Kind, "from", op.Owner)
 	}
 	return mine, err

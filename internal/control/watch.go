@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // A freeze or thaw that nobody has answered is given up at its deadline, and the
@@ -209,7 +210,9 @@ func (c *Control) undoLate(ctx context.Context, op cinder.Operation, s cinder.Se
 		"operation", op.ID, "kind", op.Kind, "host", s.Host, "sending", kind)
 	c.waiting.add(op.ID)
 	defer c.waiting.remove(op.ID)
+	failpoint.UndoRecorded.Here()
 	failed := c.command(ctx, kind, s)
+	failpoint.UndoAnswered.Here()
 	if ctx.Err() != nil {
 		return nil // the process ends: recovery of another one goes on
 	}
@@ -253,6 +256,7 @@ func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cind
 	if err != nil {
 		return fmt.Errorf("undo of operation %s: %w", op.ID, err)
 	}
+	failpoint.UndoSettled.Here()
 	c.o.Log.WarnContext(ctx, "a command that was carried out late", "operation", op.ID, "state", mine.State, "outcome", mine.Outcome, "fault", mine.Progress.Fault)
 	return nil
 }
@@ -273,6 +277,7 @@ func putRight(ctx context.Context, tx Tx, op cinder.Operation, rows target, open
 			return err
 		}
 		rows.members[i] = now
+		failpoint.Settling.Here()
 	}
 	return unnoteLate(ctx, tx, rows, slices.DeleteFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID }))
 }

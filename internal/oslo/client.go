@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/failpoint"
 )
 
 // ClientOptions are what a Client is made of. All are required.
@@ -100,6 +101,9 @@ func (c *Client) call(ctx context.Context, to Destination, question bool, r Requ
 	deadline, _ := ctx.Deadline()
 	if err := send(ctx, to, r, args, func() time.Duration { return max(time.Until(deadline), time.Millisecond) }); err != nil {
 		return Reply{}, late(ctx, err)
+	}
+	if !question {
+		failpoint.Sent.Here()
 	}
 	for {
 		select {
