@@ -169,7 +169,7 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 			outcome = words(failed)
 		}
 		was, state := mine, cinder.OpUndone
-		unsure := cinder.KindOf(failed) == cinder.KindTimeout || cinder.KindOf(failed) == cinder.KindUnavailable
+		unsure := cinder.KindOf(failed) == cinder.KindTimeout // any other failure says that it was not carried out
 		switch {
 		case unsure && carriedOut(mine, rows):
 			done, told = true, nil

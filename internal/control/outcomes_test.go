@@ -26,7 +26,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "freeze refused", command: "freeze", answer: cinder.Errorf(cinder.KindConflict, "busy"), want: "enabled - enabled", kind: cinder.KindConflict, state: cinder.OpUndone},
 		{name: "freeze undeliverable", command: "freeze", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
 		{name: "freeze raises", command: "freeze", answer: cinder.Errorf(cinder.KindRemote, "boom"), want: "enabled - enabled", kind: cinder.KindRemote, state: cinder.OpUndone},
-		{name: "bus away", command: "freeze", answer: cinder.Errorf(cinder.KindUnavailable, "no broker"), want: "enabled - enabled", kind: cinder.KindUnavailable, state: cinder.OpWatched},
+		{name: "bus away", command: "freeze", answer: cinder.Errorf(cinder.KindUnavailable, "no broker"), want: "enabled - enabled", kind: cinder.KindUnavailable, state: cinder.OpUndone},
 		{name: "no answer to a freeze", command: "freeze", answer: errLate, want: "enabled - enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
 		{name: "no answer, but done", command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
 		{name: "no answer to a freeze of a disabled one", start: []string{"reason maint"}, command: "freeze", answer: errLate, want: "disabled 'maint' enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},

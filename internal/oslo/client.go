@@ -50,8 +50,9 @@ func NewClient(o ClientOptions) *Client {
 // its result until ctx ends or, when ctx has no deadline, the response timeout.
 // A request still in a queue by then is not carried out. detail is what the
 // backend said when the result is false. It fails with KindUndeliverable when
-// nobody listens, KindTimeout when no answer came, KindUnavailable when the bus
-// is away, and as Failure.Err says when the service failed.
+// nobody listens and KindUnavailable when the bus is away, nothing being sent;
+// with KindTimeout when no answer came, be it that the client was closed; and as
+// Failure.Err says when the service failed.
 func (c *Client) Call(ctx context.Context, to Destination, method, version string, args any) (result json.RawMessage, detail string, err error) {
 	r, err := c.call(ctx, to, false, Request{Method: method, Version: version}, args)
 	if err != nil {
@@ -186,16 +187,15 @@ func (c *Client) transmit(ctx context.Context, to Destination, r Request, args a
 	return c.o.Transport.Send(ctx, to, Message{Body: body, Expiry: expiry()})
 }
 
-// Close ends the calls that wait, with KindUnavailable, and the listening to
-// replies, and waits for both. It fails when ctx ends first. The transport stays
-// open.
+// Close ends the calls that wait, with KindTimeout, and the listening to replies,
+// and waits for both. It fails when ctx ends first. The transport stays open.
 func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true
 		close(c.done)
 		for _, w := range c.waiting {
-			w.end(Reply{}, errClosed())
+			w.end(Reply{}, cinder.Wrap(cinder.KindTimeout, errClosed(), "The answer is not waited for any more."))
 		}
 		if len(c.waiting) == 0 {
 			close(c.idle)
