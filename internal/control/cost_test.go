@@ -4,10 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"stoker/internal/cinder"
 	"stoker/internal/control"
+	"stoker/test/peers"
 )
 
 // unrecorded is a store that keeps no journal.
@@ -23,31 +28,61 @@ func (unrecordedTx) AddOperation(context.Context, cinder.Operation) error { retu
 
 func (unrecordedTx) OpenOperations(context.Context) ([]cinder.Operation, error) { return nil, nil }
 
-// BenchmarkChanges is what the journal costs: disabling and enabling services, with
-// it and without. doc/performance.md has the figures.
+// BenchmarkChanges is what the journal costs on each database: disabling and
+// enabling services, with it and without, one after another and by eight callers
+// at once. doc/performance.md has the figures.
 func BenchmarkChanges(b *testing.B) {
-	for _, journal := range []bool{true, false} {
-		b.Run(fmt.Sprintf("journal=%v", journal), func(b *testing.B) {
-			s := newSite(b)
-			for i := range 100 {
-				s.volume(fmt.Sprintf("host%d@alpha", i), "", cinder.ReplicationEnabled)
+	for _, engine := range []struct {
+		name string
+		url  func(testing.TB) string
+	}{
+		{"sqlite", func(tb testing.TB) string { return "sqlite:///" + filepath.Join(tb.TempDir(), "stoker.db") }},
+		{"mariadb", func(tb testing.TB) string { return peers.StartMariaDB(tb).New(tb) }},
+		{"postgresql", func(tb testing.TB) string { return peers.StartPostgres(tb).New(tb) }},
+	} {
+		b.Run(engine.name, func(b *testing.B) {
+			s := siteOn(b, engine.url(b))
+			for i := range hosts {
+				s.volume(hostNumber(i), "", cinder.ReplicationEnabled)
 			}
-			o := s.options("api-1")
-			o.Log = slog.New(slog.DiscardHandler)
-			if !journal {
-				o.Store = unrecorded{o.Store}
-			}
-			c := control.New(o)
-			for i := 0; b.Loop(); i++ {
-				host := fmt.Sprintf("host%d@alpha", i%100)
-				if _, err := c.DisableWithReason(b.Context(), host, cinder.BinaryVolume, new("maintenance")); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := c.Enable(b.Context(), host, cinder.BinaryVolume); err != nil {
-					b.Fatal(err)
+			for _, callers := range []int{1, 8} {
+				for _, journal := range []bool{true, false} {
+					b.Run(fmt.Sprintf("callers=%d/journal=%v", callers, journal), func(b *testing.B) { s.changes(b, callers, journal) })
 				}
 			}
-			b.ReportMetric(float64(2*b.N)/b.Elapsed().Seconds(), "changes/s")
 		})
 	}
+}
+
+const hosts = 96 // divides among the callers: nobody changes another's
+
+func hostNumber(i int) string { return fmt.Sprintf("host%d@alpha", i%hosts) }
+
+func (s *site) changes(b *testing.B, callers int, journal bool) {
+	o := s.options("api-1")
+	o.Log = slog.New(slog.DiscardHandler)
+	if !journal {
+		o.Store = unrecorded{o.Store}
+	}
+	c := control.New(o)
+	var next atomic.Int64
+	b.ResetTimer()
+	var all errgroup.Group
+	for caller := range callers {
+		all.Go(func() error {
+			for i := caller; next.Add(1) <= int64(b.N); i += callers {
+				if _, err := c.DisableWithReason(b.Context(), hostNumber(i), cinder.BinaryVolume, new("maintenance")); err != nil {
+					return err
+				}
+				if _, err := c.Enable(b.Context(), hostNumber(i), cinder.BinaryVolume); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(2*b.N)/b.Elapsed().Seconds(), "changes/s")
 }

@@ -26,7 +26,7 @@ type site struct {
 	db    *store.DB
 	fleet *fleet
 	logs  *loggers
-	path  string // of the database
+	path  string // of an SQLite database
 }
 
 // remove deletes a row as cinder-manage does.
@@ -68,9 +68,15 @@ func (s *site) editCluster(f func(*cinder.Cluster)) {
 func newSite(tb testing.TB) *site {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "stoker.db")
-	db, err := store.Open(tb.Context(), store.Options{
-		URL: "sqlite:///" + path, Log: slog.New(slog.DiscardHandler),
-	})
+	s := siteOn(tb, "sqlite:///"+path)
+	s.path = path
+	return s
+}
+
+// siteOn is a site over any database.
+func siteOn(tb testing.TB, url string) *site {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), store.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -78,7 +84,7 @@ func newSite(tb testing.TB) *site {
 	if _, err := db.Sync(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	s := &site{t: tb, db: db, logs: &loggers{}, path: path}
+	s := &site{t: tb, db: db, logs: &loggers{}}
 	s.fleet = &fleet{db: db, answer: map[string]error{}}
 	s.Control = s.process("api-1")
 	return s
