@@ -18,6 +18,9 @@ import (
 type Endpoint struct {
 	Version string // the newest version of the interface that is served: "3.18"
 	Methods map[string]Handler
+	// Questions are the methods that change nothing: it does no harm when a message
+	// is carried out by two of those it may be given to.
+	Questions map[string]bool
 }
 
 // Handler carries out one method. The context carries the caller, and ends when

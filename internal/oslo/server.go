@@ -100,6 +100,12 @@ func (s *Server) take(ctx, run context.Context, m Message) {
 		return
 	}
 	log := s.o.Log.With("method", r.Method, "request_id", r.Caller.RequestID)
+	if m.Sure != nil && !s.o.Endpoint.Questions[r.Method] {
+		if err := m.Sure(); err != nil {
+			log.WarnContext(ctx, "a request that others may have been given was dropped", "error", err)
+			return
+		}
+	}
 	if s.duplicate(r.UniqueID) {
 		log.WarnContext(ctx, "a duplicate message was dropped", "message", r.UniqueID)
 		return

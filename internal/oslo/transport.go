@@ -43,6 +43,11 @@ type Message struct {
 	// Expiry is how long the message may wait to be handed over, and in a message
 	// that was handed over, an upper bound of what is left; 0 is for ever.
 	Expiry time.Duration
+	// Sure makes sure that a message that was handed over is given to nobody else.
+	// It fails when that cannot be said: then nothing may be done on the message's
+	// account. It is called before handle returns, if at all. It is nil when no
+	// other could be given the message.
+	Sure func() error
 }
 
 // Route is the way that messages take to a destination.

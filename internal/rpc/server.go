@@ -103,7 +103,7 @@ func ServeVolume(ctx context.Context, t oslo.Transport, host, cluster string, s 
 	methods[methodCleanup] = cleanup(s)
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: targets, Log: log,
-		Endpoint: oslo.Endpoint{Version: cinder.VolumeRPCVersion, Methods: methods},
+		Endpoint: oslo.Endpoint{Version: cinder.VolumeRPCVersion, Methods: methods, Questions: questions()},
 	})
 }
 
@@ -136,7 +136,7 @@ func ServeScheduler(ctx context.Context, t oslo.Transport, host string, s Schedu
 	})
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: []oslo.Target{{Topic: topicScheduler, Server: host}}, Log: log,
-		Endpoint: oslo.Endpoint{Version: cinder.SchedulerRPCVersion, Methods: methods},
+		Endpoint: oslo.Endpoint{Version: cinder.SchedulerRPCVersion, Methods: methods, Questions: questions()},
 	})
 }
 
@@ -147,8 +147,13 @@ func ServeBackup(ctx context.Context, t oslo.Transport, host string, s BackupSer
 	methods[methodPublish] = plain(s.PublishCapabilities)
 	return oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Targets: []oslo.Target{{Topic: topicBackup, Server: host}}, Log: log,
-		Endpoint: oslo.Endpoint{Version: cinder.BackupRPCVersion, Methods: methods},
+		Endpoint: oslo.Endpoint{Version: cinder.BackupRPCVersion, Methods: methods, Questions: questions()},
 	})
+}
+
+// questions are the methods that change nothing.
+func questions() map[string]bool {
+	return map[string]bool{methodGetLogLevels: true, methodGetPools: true, methodCapabilities: true}
 }
 
 // logMethods are what every service has. A level that is none is refused, a

@@ -12,6 +12,8 @@ import (
 	"stoker/internal/oslo"
 )
 
+func echo(_ context.Context, raw json.RawMessage) (any, error) { return raw, nil }
+
 // servers are services that answer at once, over a bus of their own, and a client
 // over another.
 func servers(b *testing.B, n int) *oslo.Client {
@@ -22,9 +24,9 @@ func servers(b *testing.B, n int) *oslo.Client {
 	for i := range n {
 		s, err := oslo.Serve(b.Context(), oslo.ServerOptions{
 			Transport: server, Targets: []oslo.Target{{Topic: "topic", Server: fmt.Sprint(i)}}, Log: quiet,
-			Endpoint: oslo.Endpoint{Version: "1.0", Methods: map[string]oslo.Handler{
-				"echo": func(_ context.Context, raw json.RawMessage) (any, error) { return raw, nil },
-			}},
+			Endpoint: oslo.Endpoint{
+				Version: "1.0", Methods: map[string]oslo.Handler{"echo": echo, "ask": echo}, Questions: map[string]bool{"ask": true},
+			},
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -34,6 +36,13 @@ func servers(b *testing.B, n int) *oslo.Client {
 	c := oslo.NewClient(oslo.ClientOptions{Transport: client, ResponseTimeout: time.Minute, Log: quiet})
 	b.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c
+}
+
+func ask(b *testing.B, c *oslo.Client, server int) {
+	b.Helper()
+	if _, err := c.Ask(b.Context(), oslo.ToServer("topic", fmt.Sprint(server)), "ask", "1.0", map[string]string{"a": "b"}); err != nil {
+		b.Error(err)
+	}
 }
 
 func call(b *testing.B, c *oslo.Client, server int) {
@@ -66,17 +75,21 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// BenchmarkCallAll is a question to a hundred services at the same time, as
-// get-log asks it.
-func BenchmarkCallAll(b *testing.B) {
-	const all = 100
-	c := servers(b, all)
-	call(b, c, 0)
-	for b.Loop() {
-		var calling sync.WaitGroup
-		for i := range all {
-			calling.Go(func() { call(b, c, i) })
-		}
-		calling.Wait()
+// BenchmarkAll is a question to a hundred services at the same time, as get-log
+// asks it, and a command to as many.
+func BenchmarkAll(b *testing.B) {
+	for name, send := range map[string]func(*testing.B, *oslo.Client, int){"ask": ask, "call": call} {
+		b.Run(name, func(b *testing.B) {
+			const all = 100
+			c := servers(b, all)
+			send(b, c, 0)
+			for b.Loop() {
+				var calling sync.WaitGroup
+				for i := range all {
+					calling.Go(func() { send(b, c, i) })
+				}
+				calling.Wait()
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,11 +28,18 @@ type intake struct {
 	arrivals chan arrival // closed when all consumers have ended
 	// cancelled hears, or is closed, when one of them has ended.
 	cancelled chan string
+	replies   bool // nothing but replies comes
+	unsaid    int  // how many replies were taken that the broker has not been told of
+
+	asking sync.Mutex // held while something is asked on the channel, which takes one question at a time
 }
 
 // begin declares the queues and consumes them.
 func (l *listener) begin(s *session) (*intake, error) {
-	in := &intake{s: s, prefetch: max(l.t.o.Rabbit.Prefetch, 1)}
+	in := &intake{
+		s: s, prefetch: max(l.t.o.Rabbit.Prefetch, 1),
+		replies: !slices.ContainsFunc(l.on, func(d oslo.Destination) bool { return d.Route != oslo.RouteReply }),
+	}
 	room := 0
 	var consumers []func(wg *sync.WaitGroup)
 	err := s.call("open a channel to listen on", func() (err error) {
@@ -98,26 +106,49 @@ func (in *intake) forward(consumers []func(*sync.WaitGroup)) {
 
 // take acknowledges a message, before anything is done on its account: nothing
 // is carried out twice. The broker does not say that it has an acknowledgement.
-// For work that others could be given instead, a question to the broker makes
-// sure: its answer says that all before it was read. Otherwise a process that
-// was stopped for a while would carry out what was given to another long since.
-// A message that has expired while it waited here is not live.
+// For work that others could be given instead, Sure asks the broker something: its
+// answer says that all before it was read. Otherwise a process that was stopped
+// for a while would carry out what was given to another long since. A message
+// that has expired while it waited here is not live.
 func (in *intake) take(m arrival) (taken oslo.Message, live bool, err error) {
-	err = in.s.call("acknowledge a message", func() error {
-		if err := m.Ack(false); err != nil || m.route != oslo.RouteQueue {
-			return err
-		}
-		return in.ch.Qos(in.prefetch, 0, false) // of consumers that never come
-	})
-	if err != nil {
+	if err := in.acknowledge(m); err != nil {
 		return oslo.Message{}, false, err
+	}
+	taken.Body = m.Body
+	if m.route == oslo.RouteQueue {
+		taken.Sure = in.sure
 	}
 	expiry, expires := expiration(m.Expiration)
 	if !expires {
-		return oslo.Message{Body: m.Body}, true, nil
+		return taken, true, nil
 	}
-	left := expiry - time.Since(m.at)
-	return oslo.Message{Body: m.Body, Expiry: left}, left > 0, nil
+	taken.Expiry = expiry - time.Since(m.at)
+	return taken, taken.Expiry > 0, nil
+}
+
+// acknowledge tells the broker that a message was taken. Of replies, which come in
+// crowds and to nobody else, it is told at the last of those that are here.
+func (in *intake) acknowledge(m arrival) error {
+	in.unsaid++
+	if in.replies && len(in.arrivals) > 0 && in.unsaid < ownPrefetch/2 {
+		return nil
+	}
+	in.unsaid = 0
+	return in.s.call("acknowledge a message", func() error { return m.Ack(in.replies) })
+}
+
+// sure returns when the broker has read all that was said before.
+func (in *intake) sure() error {
+	return in.ask("make sure of a message", func() error {
+		return in.ch.Qos(in.prefetch, 0, false) // of consumers that never come
+	})
+}
+
+// ask asks the broker something on the channel.
+func (in *intake) ask(what string, f func() error) error {
+	in.asking.Lock()
+	defer in.asking.Unlock()
+	return in.s.call(what, f)
 }
 
 // expiration reads the property of that name: milliseconds. The broker does not
@@ -135,7 +166,7 @@ func expiration(text string) (d time.Duration, ok bool) {
 // Cinder's do: a Python service that still has a reply for it would try for a
 // minute.
 func (in *intake) leave(l *listener) {
-	_ = in.s.call("stop listening", func() error {
+	_ = in.ask("stop listening", func() error {
 		for _, tag := range in.tags { // a quorum queue hears late of a channel that is closed
 			if err := in.ch.Cancel(tag, false); err != nil {
 				return err
@@ -155,4 +186,4 @@ func (in *intake) leave(l *listener) {
 }
 
 // end closes the channel: the broker gives what was not acknowledged to others.
-func (in *intake) end() { _ = in.s.call("close a channel", in.ch.Close) }
+func (in *intake) end() { _ = in.ask("close a channel", in.ch.Close) }
