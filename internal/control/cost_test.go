@@ -32,16 +32,9 @@ func (unrecordedTx) OpenOperations(context.Context) ([]cinder.Operation, error) 
 // enabling services, with it and without, one after another and by eight callers
 // at once. doc/performance.md has the figures.
 func BenchmarkChanges(b *testing.B) {
-	for _, engine := range []struct {
-		name string
-		url  func(testing.TB) string
-	}{
-		{"sqlite", func(tb testing.TB) string { return "sqlite:///" + filepath.Join(tb.TempDir(), "stoker.db") }},
-		{"mariadb", func(tb testing.TB) string { return peers.StartMariaDB(tb).New(tb) }},
-		{"postgresql", func(tb testing.TB) string { return peers.StartPostgres(tb).New(tb) }},
-	} {
-		b.Run(engine.name, func(b *testing.B) {
-			s := siteOn(b, engine.url(b))
+	for _, engine := range []string{"sqlite", "mariadb", "postgresql"} {
+		b.Run(engine, func(b *testing.B) {
+			s := siteOn(b, emptyDatabase(b, engine))
 			for i := range hosts {
 				s.volume(hostNumber(i), "", cinder.ReplicationEnabled)
 			}
@@ -54,11 +47,24 @@ func BenchmarkChanges(b *testing.B) {
 	}
 }
 
+func emptyDatabase(b *testing.B, engine string) (url string) {
+	b.Helper()
+	switch engine {
+	case "mariadb":
+		return peers.StartMariaDB(b).New(b)
+	case "postgresql":
+		return peers.StartPostgres(b).New(b)
+	default:
+		return "sqlite:///" + filepath.Join(b.TempDir(), "stoker.db")
+	}
+}
+
 const hosts = 96 // divides among the callers: nobody changes another's
 
 func hostNumber(i int) string { return fmt.Sprintf("host%d@alpha", i%hosts) }
 
 func (s *site) changes(b *testing.B, callers int, journal bool) {
+	b.Helper()
 	o := s.options("api-1")
 	o.Log = slog.New(slog.DiscardHandler)
 	if !journal {
