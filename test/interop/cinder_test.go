@@ -3,39 +3,43 @@ package interop
 import (
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"stoker/test/cloud"
 	"stoker/test/peers"
 )
 
 // Cinder's own, unchanged API over Stoker's services.
 func TestCinderOverStoker(t *testing.T) {
-	d := newDeployment(t)
-	d.sync(t)
+	t.Parallel()
+	d := cloud.New(t, &engines)
+	d.Options.More = "[stoker]\nlog_timeout = 2\n"
+	d.Sync(t)
 	// The services are there first: rows that Cinder does not like would keep
 	// its API from starting.
-	own := d.stoker(t, "goes", "scheduler", "backup", "volume")
-	python := d.python(t, "host1", "scheduler", "api")
-	api1 := d.stoker(t, "goes", "api")
-	cinder, ours := api{name: "cinder-api", url: python.URL}, api{name: "stoker", url: api1.URL}
-	on := func(a api, backend string) walk {
+	own := d.Stoker(t, "goes", "scheduler", "backup", "volume")
+	python := d.Python(t, "host1", "scheduler", "api")
+	api1 := d.Stoker(t, "goes", "api")
+	cinder, ours := cloud.API{Name: "cinder-api", URL: python.URL}, cloud.API{Name: "stoker", URL: api1.URL}
+	on := func(a cloud.API, backend string) walk {
 		host := "goes@" + backend
 		return walk{d: d, api: a, ours: a == ours, target: map[string]any{"host": host}, hosts: []string{host}, start: healthy}
 	}
 	m := mirror{own, "alpha"}
 
-	for _, a := range []api{cinder, ours} {
-		passed(t, t.Run(a.name, func(t *testing.T) {
+	for _, a := range []cloud.API{cinder, ours} {
+		passed(t, t.Run(a.Name, func(t *testing.T) {
 			t.Run("freeze and thaw", func(t *testing.T) { on(a, "alpha").run(t, freezing()) })
 			t.Run("failover and failback", func(t *testing.T) { on(a, "alpha").run(t, failingOvers()) })
 			t.Run("a thaw that is refused", func(t *testing.T) { on(a, "gamma").run(t, refusing(mirror{own, "gamma"}.refuse, rebuilding)) })
 			t.Run("a failover that fails", func(t *testing.T) { on(a, "alpha").run(t, exploding("site-c", m.lose, m.find)) })
 		}))
 		if a == cinder { // which leaves the one half thawed, and the other without a way back
-			d.exec(t, "UPDATE services SET disabled = 0, disabled_reason = NULL, replication_status = 'enabled' WHERE host IN ('goes@alpha', 'goes@gamma')")
+			d.Exec(t, "UPDATE services SET disabled = 0, disabled_reason = NULL, replication_status = 'enabled' WHERE host IN ('goes@alpha', 'goes@gamma')")
 		}
 	}
 	passed(t, t.Run("volumes", func(t *testing.T) { volumesFollow(t, d, cinder, "goes@alpha") }))
@@ -49,11 +53,12 @@ func TestCinderOverStoker(t *testing.T) {
 		}
 	}))
 	passed(t, t.Run("log levels", func(t *testing.T) { stokerLevels(t, cinder) }))
-	passed(t, t.Run("killed and paused", func(t *testing.T) { comesBack(t, d, cinder, own) }))
+	passed(t, t.Run("killed and stopped", func(t *testing.T) { comesBack(t, d, cinder, own) }))
+	others(t, on(cinder, "alpha"), ours, own, "goes", "stoker.agent")
 	passed(t, t.Run("scheduler", func(t *testing.T) {
 		python.Service(t, "scheduler").Kill(t)
-		eventually(t, "Stoker's scheduler knows the pools", func() bool {
-			return strings.Contains(cinder.get(t, "scheduler-stats/get_pools", newest), "goes@alpha#alpha")
+		cloud.Eventually(t, "Stoker's scheduler knows the pools", func() bool {
+			return strings.Contains(cinder.Get(t, "scheduler-stats/get_pools", cloud.Newest), "goes@alpha#alpha")
 		})
 		alike(t, ours, cinder)
 	}))
@@ -100,7 +105,7 @@ func (m mirror) find(t *testing.T) {
 }
 
 // stokerLevels reads and sets the log levels of Stoker's services.
-func stokerLevels(t *testing.T, cinder api) {
+func stokerLevels(t *testing.T, cinder cloud.API) {
 	t.Helper()
 	const prefix = "stoker.agent"
 	for binary, host := range map[string]string{"cinder-volume": "goes@alpha", "cinder-scheduler": "goes", "cinder-backup": "goes"} {
@@ -111,10 +116,10 @@ func stokerLevels(t *testing.T, cinder api) {
 		}
 		for _, l := range []string{"DEBUG", before} {
 			change := map[string]any{"binary": binary, "server": host, "prefix": prefix, "level": l}
-			if got := cinder.put(t, "os-services/set-log", newest, change); got.status != accepted {
-				t.Errorf("set-log of %s: %d %s", binary, got.status, got.body)
+			if got := cinder.Put(t, "os-services/set-log", cloud.Newest, change); got.Status != accepted {
+				t.Errorf("set-log of %s: %d %s", binary, got.Status, got.Body)
 			}
-			eventually(t, binary+" logs at "+l, func() bool { return level(t, cinder, binary, host, prefix) == l })
+			cloud.Eventually(t, binary+" logs at "+l, func() bool { return level(t, cinder, binary, host, prefix) == l })
 		}
 	}
 	if got := level(t, cinder, "cinder-volume", "goes@beta", prefix); got == "DEBUG" {
@@ -122,39 +127,47 @@ func stokerLevels(t *testing.T, cinder api) {
 	}
 }
 
-// comesBack kills and pauses a volume service: what was done to it stays done.
-func comesBack(t *testing.T, d *deployment, cinder api, own *peers.Cinder) {
+// comesBack kills a volume service in each state, and stops it before each
+// command: what was done to it stays done, and what it had not yet done it does.
+func comesBack(t *testing.T, d *cloud.Cloud, cinder cloud.API, own *peers.Cinder) {
 	t.Helper()
-	alpha, volume := map[string]any{"host": "goes@alpha"}, own.Service(t, "volume")
-	state := func() string {
-		rows, err := listed(cinder.get(t, "os-services", newest))
-		if err != nil {
-			t.Fatal(err)
+	volume := own.Service(t, "volume")
+	for _, s := range []struct{ action, target, line string }{
+		{"freeze", "", frozen},
+		{"thaw", "", healthy},
+		{"failover_host", "site-c", onSiteC},
+		{"freeze", "", "disabled 'frozen' failed-over on site-c frozen"},
+		{"thaw", "", onSiteC},
+		{"failover_host", "site-b", onSiteB},
+		{"failover_host", "default", healthy},
+	} {
+		what := s.action + " " + s.target
+		body := map[string]any{"host": "goes@alpha"}
+		if s.target != "" {
+			body["backend_id"] = s.target
 		}
-		return rows["goes@alpha"]
+		before := d.Rows(t)["goes@alpha"]
+		volume.Pause(t)
+		answered := make(chan cloud.Answer, 1)
+		go func() {
+			got, err := cinder.Ask(t.Context(), http.MethodPut, "os-services/"+s.action, cloud.Newest, body)
+			if err != nil {
+				got.Body = err.Error()
+			}
+			answered <- got
+		}()
+		// The API has written what it writes before it sends the command.
+		cloud.Eventually(t, what+" is under way", func() bool { return d.Rows(t)["goes@alpha"] != before })
+		volume.Resume(t)
+		if got := <-answered; got.Status >= http.StatusMultipleChoices {
+			t.Fatalf("%s by a service that was stopped for a moment: %d %s", what, got.Status, got.Body)
+		}
+		cloud.Eventually(t, what+" is done", func() bool { return d.Rows(t)["goes@alpha"] == s.line })
+		volume.Kill(t)
+		volume.Start(t)
+		rows, err := cloud.Listed(cinder.Get(t, "os-services", "3.48"))
+		if err != nil || rows["goes@alpha"] != s.line {
+			t.Errorf("killed after %s it is %q, want %q: %v", what, rows["goes@alpha"], s.line, err)
+		}
 	}
-	cinder.must(t, "os-services/freeze", alpha)
-	volume.Kill(t)
-	volume.Start(t)
-	if got := state(); got != frozen {
-		t.Errorf("killed while frozen, it is %q, want %q", got, frozen)
-	}
-	cinder.must(t, "os-services/thaw", alpha)
-	cinder.must(t, "os-services/failover_host", map[string]any{"host": "goes@alpha", "backend_id": "site-c"})
-	eventually(t, "it is failed over", func() bool { return state() == onSiteC })
-	volume.Kill(t)
-	volume.Start(t)
-	if got := state(); got != onSiteC {
-		t.Errorf("killed while failed over, it is %q, want %q", got, onSiteC)
-	}
-	cinder.must(t, "os-services/failover_host", map[string]any{"host": "goes@alpha", "backend_id": "default"})
-	eventually(t, "it is back", func() bool { return state() == healthy })
-	volume.Pause(t)
-	if got := cinder.put(t, "os-services/failover_host", newest, map[string]any{"host": "goes@alpha", "backend_id": "site-b"}); got.status != accepted {
-		t.Errorf("failover while it is paused: %d %s", got.status, got.body)
-	}
-	volume.Resume(t)
-	eventually(t, "it is failed over", func() bool { return state() == onSiteB })
-	cinder.must(t, "os-services/failover_host", map[string]any{"host": "goes@alpha", "backend_id": "default"})
-	eventually(t, "it is back again", func() bool { return state() == healthy })
 }

@@ -4,29 +4,31 @@ import (
 	"net/http"
 	"testing"
 
+	"stoker/test/cloud"
 	"stoker/test/peers"
 )
 
 // A real Keystone says who asks, and both APIs let the same callers do the same.
 func TestKeystone(t *testing.T) {
+	t.Parallel()
 	k := peers.StartKeystone(t, peers.KeystoneOptions{})
-	d := newDeployment(t)
-	d.options.Auth, d.options.More = "keystone", k.AuthToken()
-	python := d.python(t, "host1", "api")
-	d.sync(t)
-	own := d.stoker(t, "host1", "api")
-	ours, cinder := api{name: "stoker", url: own.URL}, api{name: "cinder-api", url: python.URL}
-	as := func(a api, token string) api {
-		a.token, a.project = token, k.Projects["demo"]
+	d := cloud.New(t, &engines)
+	d.Options.Auth, d.Options.More = "keystone", k.AuthToken()
+	python := d.Python(t, "host1", "api")
+	d.Sync(t)
+	own := d.Stoker(t, "host1", "api")
+	ours, cinder := cloud.API{Name: "stoker", URL: own.URL}, cloud.API{Name: "cinder-api", URL: python.URL}
+	as := func(a cloud.API, token string) cloud.API {
+		a.Token, a.Project = token, k.Projects["demo"]
 		return a
 	}
-	status := func(a api, method, path string, body any) int {
+	status := func(a cloud.API, method, path string, body any) int {
 		t.Helper()
-		got, err := a.ask(t.Context(), method, path, "3.7", body)
+		got, err := a.Ask(t.Context(), method, path, "3.7", body)
 		if err != nil {
-			t.Fatalf("%s: %v", a.name, err)
+			t.Fatalf("%s: %v", a.Name, err)
 		}
-		return got.status
+		return got.Status
 	}
 	disable := map[string]any{"host": "nowhere", "binary": "cinder-volume"}
 	for _, who := range []struct{ user, scope string }{
@@ -71,5 +73,5 @@ func TestKeystone(t *testing.T) {
 	}
 	k.Start(t)
 	again := k.Token(t, "root-admin", "demo")
-	eventually(t, "it is asked again when it is back", func() bool { return status(as(ours, again), http.MethodGet, "os-services", nil) == http.StatusOK })
+	cloud.Eventually(t, "it is asked again when it is back", func() bool { return status(as(ours, again), http.MethodGet, "os-services", nil) == http.StatusOK })
 }

@@ -1,21 +1,25 @@
 package interop
 
 import (
+	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"stoker/test/peers"
+	"stoker/test/cloud"
 )
 
 // Stoker's API over an unchanged Cinder: its database, its bus and its services.
 func TestStokerOverCinder(t *testing.T) {
-	d := newDeployment(t)
-	python := d.python(t, "host1", "scheduler", "backup", "volume", "api")
-	d.sync(t)
-	own := d.stoker(t, "host1", "api")
-	ours, cinder := api{name: "stoker", url: own.URL}, api{name: "cinder-api", url: python.URL}
+	t.Parallel()
+	d := cloud.New(t, &engines)
+	d.Options.More = "[stoker]\nlog_timeout = 2\n"
+	python := d.Python(t, "host1", "scheduler", "backup", "volume", "api")
+	d.Sync(t)
+	own := d.Stoker(t, "host1", "api")
+	ours, cinder := cloud.API{Name: "stoker", URL: own.URL}, cloud.API{Name: "cinder-api", URL: python.URL}
 	on := func(backend string) walk {
 		host := "host1@" + backend
 		return walk{d: d, api: ours, ours: true, target: map[string]any{"host": host}, hosts: []string{host}, start: healthy}
@@ -35,20 +39,21 @@ func TestStokerOverCinder(t *testing.T) {
 	passed(t, t.Run("a backend without replication", func(t *testing.T) { beta.run(t, unreplicated()) }))
 	passed(t, t.Run("a host with several backends", func(t *testing.T) { several(t, d, ours) }))
 	passed(t, t.Run("lists of all sorts", func(t *testing.T) {
-		ours.must(t, "os-services/freeze", map[string]any{"host": "host1@alpha"})
-		ours.must(t, "os-services/disable-log-reason", map[string]any{"host": "host1@beta", "binary": "cinder-volume", "disabled_reason": "disk swap"})
-		ours.must(t, "os-services/failover_host", map[string]any{"host": "host1@gamma", "backend_id": "site-z"})
-		eventually(t, "gamma is failed over", func() bool { return strings.HasSuffix(d.rows(t)["host1@gamma"], "on site-z") })
+		ours.Must(t, "os-services/freeze", map[string]any{"host": "host1@alpha"})
+		ours.Must(t, "os-services/disable-log-reason", map[string]any{"host": "host1@beta", "binary": "cinder-volume", "disabled_reason": "disk swap"})
+		ours.Must(t, "os-services/failover_host", map[string]any{"host": "host1@gamma", "backend_id": "site-z"})
+		cloud.Eventually(t, "gamma is failed over", func() bool { return strings.HasSuffix(d.Rows(t)["host1@gamma"], "on site-z") })
 		alike(t, ours, cinder)
-		ours.must(t, "os-services/thaw", map[string]any{"host": "host1@alpha"})
-		ours.must(t, "os-services/enable", map[string]any{"host": "host1@beta", "binary": "cinder-volume"})
-		ours.must(t, "os-services/failover_host", map[string]any{"host": "host1@gamma", "backend_id": "default"})
-		eventually(t, "gamma is back", func() bool { return d.rows(t)["host1@gamma"] == healthy })
+		ours.Must(t, "os-services/thaw", map[string]any{"host": "host1@alpha"})
+		ours.Must(t, "os-services/enable", map[string]any{"host": "host1@beta", "binary": "cinder-volume"})
+		ours.Must(t, "os-services/failover_host", map[string]any{"host": "host1@gamma", "backend_id": "default"})
+		cloud.Eventually(t, "gamma is back", func() bool { return d.Rows(t)["host1@gamma"] == healthy })
 	}))
 	passed(t, t.Run("log levels", func(t *testing.T) { pythonLevels(t, ours, cinder) }))
 	passed(t, t.Run("clients", func(t *testing.T) { sameClients(t, ours, cinder, "host1@alpha") }))
 	passed(t, t.Run("both APIs", func(t *testing.T) { together(t, d, ours, cinder) }))
-	passed(t, t.Run("services killed and paused", func(t *testing.T) { faults(t, on, ours, python) }))
+	passed(t, t.Run("a volume service killed and stopped", func(t *testing.T) { faults(t, on("alpha"), python) }))
+	others(t, on("alpha"), ours, python, "host1", "cinder.manager")
 }
 
 // unreplicated are the steps of a backend that has nowhere to go.
@@ -62,21 +67,21 @@ func unreplicated() []step {
 }
 
 // several checks that a host that has several backends is no target.
-func several(t *testing.T, d *deployment, a api) {
+func several(t *testing.T, d *cloud.Cloud, a cloud.API) {
 	t.Helper()
-	before := d.rows(t)
+	before := d.Rows(t)
 	for _, action := range []string{"freeze", "thaw", "failover_host"} {
-		if got := a.put(t, "os-services/"+action, newest, map[string]any{"host": "host1"}); got.status != bad || !strings.Contains(got.body, "different clusters") {
-			t.Errorf("%s: %d %s, want 400 that says so", action, got.status, got.body)
+		if got := a.Put(t, "os-services/"+action, cloud.Newest, map[string]any{"host": "host1"}); got.Status != bad || !strings.Contains(got.Body, "different clusters") {
+			t.Errorf("%s: %d %s, want 400 that says so", action, got.Status, got.Body)
 		}
 	}
-	if after := d.rows(t); text(before) != text(after) {
+	if after := d.Rows(t); text(before) != text(after) {
 		t.Errorf("rows were %v, are %v", before, after)
 	}
 }
 
 // pythonLevels reads and sets the log levels of Python services.
-func pythonLevels(t *testing.T, ours, cinder api) {
+func pythonLevels(t *testing.T, ours, cinder cloud.API) {
 	t.Helper()
 	const loud, usual = "DEBUG", "INFO"
 	for _, s := range []struct{ binary, host, prefix string }{
@@ -87,15 +92,26 @@ func pythonLevels(t *testing.T, ours, cinder api) {
 		filter := map[string]any{"binary": s.binary, "server": s.host, "prefix": s.prefix}
 		for _, l := range []string{loud, usual} {
 			change := map[string]any{"binary": s.binary, "server": s.host, "prefix": s.prefix, "level": l}
-			if got := ours.put(t, "os-services/set-log", newest, change); got.status != accepted {
-				t.Fatalf("set-log of %s: %d %s", s.binary, got.status, got.body)
+			if got := ours.Put(t, "os-services/set-log", cloud.Newest, change); got.Status != accepted {
+				t.Fatalf("set-log of %s: %d %s", s.binary, got.Status, got.Body)
 			}
-			eventually(t, s.binary+" logs at "+l, func() bool { return level(t, ours, s.binary, s.host, s.prefix) == l })
-			mine, theirs := ours.put(t, "os-services/get-log", newest, filter), cinder.put(t, "os-services/get-log", newest, filter)
-			if text(content(t, mine.body)) != text(content(t, theirs.body)) {
-				t.Errorf("get-log of %s: %s, want as Cinder's %s", s.binary, mine.body, theirs.body)
+			cloud.Eventually(t, s.binary+" logs at "+l, func() bool { return level(t, ours, s.binary, s.host, s.prefix) == l })
+			mine, theirs := ours.Put(t, "os-services/get-log", cloud.Newest, filter), cinder.Put(t, "os-services/get-log", cloud.Newest, filter)
+			if text(content(t, mine.Body)) != text(content(t, theirs.Body)) {
+				t.Errorf("get-log of %s: %s, want as Cinder's %s", s.binary, mine.Body, theirs.Body)
 			}
 		}
+	}
+	for _, filter := range []map[string]any{
+		{"binary": ""},
+		{"binary": "*"},
+		{"binary": "cinder-volume", "server": "host1"},
+		{"binary": "", "server": "host1@gamma"},
+		{"binary": "cinder-scheduler"},
+		{"binary": "cinder-backup", "server": "host1"},
+		{"binary": "cinder-api"},
+	} {
+		setAlike(t, ours, cinder, filter)
 	}
 	// Every filter names the same services, cinder-api's own levels apart.
 	for _, filter := range []map[string]any{
@@ -105,9 +121,44 @@ func pythonLevels(t *testing.T, ours, cinder api) {
 		{"binary": "cinder-volume", "server": "host1@beta", "prefix": "cinder.volume.manager"},
 		{"binary": "cinder-volume", "server": "nowhere", "prefix": "cinder.volume.manager"},
 	} {
-		mine, theirs := ours.put(t, "os-services/get-log", newest, filter), cinder.put(t, "os-services/get-log", newest, filter)
-		if a, b := withoutAPI(t, mine.body), withoutAPI(t, theirs.body); !slices.Equal(a, b) {
+		mine, theirs := ours.Put(t, "os-services/get-log", cloud.Newest, filter), cinder.Put(t, "os-services/get-log", cloud.Newest, filter)
+		if a, b := withoutAPI(t, mine.Body), withoutAPI(t, theirs.Body); !slices.Equal(a, b) {
 			t.Errorf("get-log %v: %q, want as Cinder's %q", filter, a, b)
+		}
+	}
+}
+
+// setAlike sets log levels by the one API and then back by the other: either
+// reaches the services that a get-log with the same filter names, and no others.
+func setAlike(t *testing.T, ours, cinder cloud.API, filter map[string]any) {
+	t.Helper()
+	const prefix = "cinder.manager"
+	all := map[string]any{"binary": "", "prefix": prefix}
+	levels := func(filter map[string]any) []string {
+		return withoutAPI(t, ours.Put(t, "os-services/get-log", cloud.Newest, filter).Body)
+	}
+	for _, s := range []struct {
+		api   cloud.API
+		level string
+	}{{ours, "ERROR"}, {cinder, "INFO"}} {
+		change := maps.Clone(filter)
+		change["prefix"] = prefix
+		meant := levels(change)
+		var want []string
+		for _, line := range levels(all) {
+			if slices.Contains(meant, line) {
+				line = regexp.MustCompile(`"cinder.manager":"[A-Z]+"`).ReplaceAllString(line, `"cinder.manager":"`+s.level+`"`)
+			}
+			want = append(want, line)
+		}
+		change["level"] = s.level
+		if got := s.api.Put(t, "os-services/set-log", cloud.Newest, change); got.Status != accepted {
+			t.Fatalf("set-log %v by %s: %d %s", change, s.api.Name, got.Status, got.Body)
+		}
+		slices.Sort(want)
+		var got []string
+		if !soon(t, func() bool { got = levels(all); slices.Sort(got); return slices.Equal(got, want) }) {
+			t.Errorf("after set-log %v by %s the levels are %q, want %q", change, s.api.Name, got, want)
 		}
 	}
 }
@@ -133,7 +184,7 @@ func withoutAPI(t *testing.T, body string) []string {
 }
 
 // sameClients compares what Cinder's command line shows of the two APIs.
-func sameClients(t *testing.T, ours, cinder api, host string) {
+func sameClients(t *testing.T, ours, cinder cloud.API, host string) {
 	t.Helper()
 	for _, args := range [][]string{{"service-list", "--withreplication"}, {"cluster-list"}} {
 		var mine, theirs string
@@ -142,7 +193,7 @@ func sameClients(t *testing.T, ours, cinder api, host string) {
 			mine, theirs = client(t, ours, args...), client(t, cinder, args...)
 			return stamps(mine) == stamps(theirs)
 		}) {
-			t.Errorf("cinder %s shows of %s\n%s\nand of %s\n%s", args[0], ours.name, mine, cinder.name, theirs)
+			t.Errorf("cinder %s shows of %s\n%s\nand of %s\n%s", args[0], ours.Name, mine, cinder.Name, theirs)
 		}
 		if args[0] == "service-list" && !strings.Contains(mine, host) {
 			t.Errorf("%s is not in\n%s", host, mine)
@@ -151,13 +202,13 @@ func sameClients(t *testing.T, ours, cinder api, host string) {
 }
 
 // together changes the same services through both APIs.
-func together(t *testing.T, d *deployment, ours, cinder api) {
+func together(t *testing.T, d *cloud.Cloud, ours, cinder cloud.API) {
 	t.Helper()
 	alpha := map[string]any{"host": "host1@alpha"}
 	// shows are what the two APIs list.
 	shows := func() (lines [2]string) {
-		for i, a := range []api{ours, cinder} {
-			rows, err := listed(a.get(t, "os-services", newest))
+		for i, a := range []cloud.API{ours, cinder} {
+			rows, err := cloud.Listed(a.Get(t, "os-services", cloud.Newest))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,117 +230,49 @@ func together(t *testing.T, d *deployment, ours, cinder api) {
 			t.Fatalf("the lists show %q, want %q", got, line)
 		}
 	}
-	ours.must(t, "os-services/freeze", alpha)
+	ours.Must(t, "os-services/freeze", alpha)
 	is(frozen)
-	cinder.must(t, "os-services/thaw", alpha)
+	cinder.Must(t, "os-services/thaw", alpha)
 	is(healthy)
-	cinder.must(t, "os-services/freeze", alpha)
+	cinder.Must(t, "os-services/freeze", alpha)
 	is(frozen)
-	ours.must(t, "os-services/thaw", alpha)
+	ours.Must(t, "os-services/thaw", alpha)
 	is(healthy)
-	cinder.must(t, "os-services/failover_host", map[string]any{"host": "host1@alpha", "backend_id": "site-c"})
+	cinder.Must(t, "os-services/failover_host", map[string]any{"host": "host1@alpha", "backend_id": "site-c"})
 	becomes(onSiteC)
-	ours.must(t, "os-services/failover_host", map[string]any{"host": "host1@alpha", "backend_id": "default"})
-	eventually(t, "alpha's row is back", func() bool { return d.rows(t)["host1@alpha"] == healthy })
+	ours.Must(t, "os-services/failover_host", map[string]any{"host": "host1@alpha", "backend_id": "default"})
+	cloud.Eventually(t, "alpha's row is back", func() bool { return d.Rows(t)["host1@alpha"] == healthy })
 	// A disable counts though the failback may not be settled yet. The thaw by the
 	// other API ends it, and it is given back.
-	ours.must(t, "os-services/disable-log-reason", map[string]any{"host": "host1@alpha", "binary": "cinder-volume", "disabled_reason": "disk swap"})
+	ours.Must(t, "os-services/disable-log-reason", map[string]any{"host": "host1@alpha", "binary": "cinder-volume", "disabled_reason": "disk swap"})
 	becomes("disabled 'disk swap' enabled")
-	cinder.must(t, "os-services/freeze", alpha)
+	cinder.Must(t, "os-services/freeze", alpha)
 	is(frozen)
-	cinder.must(t, "os-services/thaw", alpha)
+	cinder.Must(t, "os-services/thaw", alpha)
 	becomes("disabled 'disk swap' enabled")
-	ours.must(t, "os-services/enable", map[string]any{"host": "host1@alpha", "binary": "cinder-volume"})
+	ours.Must(t, "os-services/enable", map[string]any{"host": "host1@alpha", "binary": "cinder-volume"})
 	is(healthy)
 	race(t, d, ours, cinder)
 }
 
 // race freezes and thaws through both at once: one of them wins each time.
-func race(t *testing.T, d *deployment, ours, cinder api) {
+func race(t *testing.T, d *cloud.Cloud, ours, cinder cloud.API) {
 	t.Helper()
 	for _, round := range []struct{ action, end string }{{"freeze", frozen}, {"thaw", healthy}, {"freeze", frozen}, {"thaw", healthy}} {
-		answers := make(chan answer, 2)
-		for _, a := range []api{ours, cinder} {
+		answers := make(chan cloud.Answer, 2)
+		for _, a := range []cloud.API{ours, cinder} {
 			go func() {
-				got, err := a.ask(t.Context(), http.MethodPut, "os-services/"+round.action, newest, map[string]any{"host": "host1@alpha"})
+				got, err := a.Ask(t.Context(), http.MethodPut, "os-services/"+round.action, cloud.Newest, map[string]any{"host": "host1@alpha"})
 				if err != nil {
-					got.body = err.Error()
+					got.Body = err.Error()
 				}
 				answers <- got
 			}()
 		}
 		one, two := <-answers, <-answers
-		if one.status != ok && two.status != ok {
+		if one.Status != ok && two.Status != ok {
 			t.Errorf("nobody has won the %s: %v, %v", round.action, one, two)
 		}
-		eventually(t, "both ended well: "+round.end, func() bool { return d.rows(t)["host1@alpha"] == round.end })
+		cloud.Eventually(t, "both ended well: "+round.end, func() bool { return d.Rows(t)["host1@alpha"] == round.end })
 	}
-}
-
-// faults are services that are killed or paused at each step.
-func faults(t *testing.T, on func(string) walk, ours api, python *peers.Cinder) {
-	t.Helper()
-	const unavailable, late = http.StatusServiceUnavailable, http.StatusGatewayTimeout
-	volume := python.Service(t, "volume")
-	site := map[string]any{"backend_id": "site-b"}
-	on("alpha").run(t, []step{
-		{name: "freeze by a service that is dead", arrange: func(t *testing.T) { t.Helper(); volume.Kill(t) }, action: "freeze", want: want{unavailable, "", healthy}},
-		{name: "failover by a service that is dead", action: "failover@3.26", body: site, want: want{unavailable, "", healthy}, after: func(t *testing.T) {
-			t.Helper()
-			got := ours.put(t, "os-services/get-log", newest, map[string]any{"binary": "", "prefix": "cinder.backup.manager"})
-			if got.status != ok || !strings.Contains(got.body, `"unanswered"`) || !strings.Contains(got.body, "cinder.backup.manager") {
-				t.Errorf("get-log with a dead service: %d %s", got.status, got.body)
-			}
-			volume.Start(t)
-		}},
-		{name: "freeze by it when it is back", action: "freeze", want: want{ok, "", frozen}},
-		{name: "thaw by a service that is dead", arrange: func(t *testing.T) { t.Helper(); volume.Kill(t) }, action: "thaw", want: want{unavailable, "", frozen}, after: func(t *testing.T) {
-			t.Helper()
-			volume.Start(t)
-		}},
-		{name: "thaw by a service that hangs", arrange: func(t *testing.T) { t.Helper(); volume.Pause(t) }, action: "thaw", want: want{late, "", frozen}, after: func(t *testing.T) {
-			t.Helper()
-			resumed(t, volume, python, "thaw done", "freeze done")
-		}},
-		{name: "thaw by it when it goes on", action: "thaw", want: want{ok, "", healthy}},
-		{name: "freeze by a service that hangs", arrange: func(t *testing.T) { t.Helper(); volume.Pause(t) }, action: "freeze", want: want{late, "", healthy}, after: func(t *testing.T) {
-			t.Helper()
-			resumed(t, volume, python, "freeze done", "thaw done")
-		}},
-		{name: "failover by a service that hangs", arrange: func(t *testing.T) { t.Helper(); volume.Pause(t) }, action: "failover@3.26", body: site, want: want{accepted, "", failingOver}, after: func(t *testing.T) {
-			t.Helper()
-			volume.Resume(t)
-		}, ends: onSiteB},
-		{name: "failback", action: "failover@3.26", body: map[string]any{"backend_id": "default"}, want: want{accepted, "", healthy}},
-		{name: "a failover in whose midst the service dies", arrange: func(t *testing.T) {
-			t.Helper()
-			python.Tell(t, "alpha", map[string]any{"failover_delay": 600})
-		}, action: "failover@3.26", body: site, want: want{accepted, "", failingOver}, after: func(t *testing.T) {
-			t.Helper()
-			eventually(t, "it is at it", func() bool { calls := python.Calls(t, "alpha"); return calls[len(calls)-1] == "failover site-b" })
-			volume.Kill(t)
-			python.Tell(t, "alpha", nil)
-			volume.Start(t)
-		}, ends: healthy},
-	})
-	scheduler := python.Service(t, "scheduler")
-	scheduler.Kill(t)
-	rows, err := listed(ours.get(t, "os-services", newest))
-	if err != nil || rows["host1@alpha"] != healthy {
-		t.Errorf("without a scheduler the list shows %q: %v", rows["host1@alpha"], err)
-	}
-	scheduler.Start(t)
-}
-
-// resumed lets a hung service go on, and waits until it has carried out late what
-// it had in hand, and then the opposite that it was sent.
-func resumed(t *testing.T, volume *peers.Engine, python *peers.Cinder, first, then string) {
-	t.Helper()
-	before := len(python.Calls(t, "alpha"))
-	volume.Resume(t)
-	eventually(t, "it has done the one late and then the other", func() bool {
-		calls := python.Calls(t, "alpha")[before:]
-		i := slices.Index(calls, first)
-		return i >= 0 && slices.Contains(calls[i:], then)
-	})
 }

@@ -3,26 +3,28 @@ package interop
 import (
 	"maps"
 	"testing"
+
+	"stoker/test/cloud"
 )
 
 // volumes are those of a host, with a snapshot each: one that is replicated, one
 // that is not, and one that was in error before.
-func (d *deployment) volumes(t *testing.T, host string) {
+func volumes(t *testing.T, d *cloud.Cloud, host string) {
 	t.Helper()
-	d.exec(t, "INSERT INTO volume_types (id, name, deleted) VALUES ('type-"+host+"', 'type-"+host+"', 0)")
+	d.Exec(t, "INSERT INTO volume_types (id, name, deleted) VALUES ('type-"+host+"', 'type-"+host+"', 0)")
 	for id, status := range map[string][2]string{
 		"replicated": {"in-use", "enabled"}, "plain": {"available", "disabled"}, "broken": {"error", "not-capable"},
 	} {
-		d.exec(t, "INSERT INTO volumes (id, host, status, replication_status, volume_type_id, size, deleted) VALUES (?, ?, ?, ?, ?, 1, 0)",
+		d.Exec(t, "INSERT INTO volumes (id, host, status, replication_status, volume_type_id, size, deleted) VALUES (?, ?, ?, ?, ?, 1, 0)",
 			id, host+"#alpha", status[0], status[1], "type-"+host)
-		d.exec(t, "INSERT INTO snapshots (id, volume_id, status, volume_type_id, deleted) VALUES (?, ?, 'available', ?, 0)", "of "+id, id, "type-"+host)
+		d.Exec(t, "INSERT INTO snapshots (id, volume_id, status, volume_type_id, deleted) VALUES (?, ?, 'available', ?, 0)", "of "+id, id, "type-"+host)
 	}
 }
 
 // resources are the volumes and snapshots, in one line each.
-func (d *deployment) resources(t *testing.T) map[string]string {
+func resources(t *testing.T, d *cloud.Cloud) map[string]string {
 	t.Helper()
-	rows, err := d.db.QueryContext(t.Context(), `SELECT id, CONCAT_WS(' ', status, previous_status, replication_status) FROM volumes
+	rows, err := d.DB.QueryContext(t.Context(), `SELECT id, CONCAT_WS(' ', status, previous_status, replication_status) FROM volumes
 		UNION SELECT id, status FROM snapshots`)
 	if err != nil {
 		t.Fatal(err)
@@ -44,9 +46,9 @@ func (d *deployment) resources(t *testing.T) map[string]string {
 
 // volumesFollow has the rows of volumes follow a failover, a refused one not, and
 // come back with the failback.
-func volumesFollow(t *testing.T, d *deployment, a api, host string) {
+func volumesFollow(t *testing.T, d *cloud.Cloud, a cloud.API, host string) {
 	t.Helper()
-	d.volumes(t, host)
+	volumes(t, d, host)
 	home := map[string]string{
 		"replicated": "in-use enabled", "plain": "available disabled", "broken": "error not-capable",
 		"of replicated": "available", "of plain": "available", "of broken": "available",
@@ -59,9 +61,9 @@ func volumesFollow(t *testing.T, d *deployment, a api, host string) {
 		target, line string
 		want         map[string]string
 	}{{"site-b", onSiteB, away}, {"site-c", onSiteC, away}, {"default", healthy, home}} {
-		a.must(t, "os-services/failover_host", map[string]any{"host": host, "backend_id": s.target})
-		eventually(t, host+" has gone to "+s.target, func() bool { return d.rows(t)[host] == s.line })
-		if got := d.resources(t); !maps.Equal(got, s.want) { // when the row says so, they are there
+		a.Must(t, "os-services/failover_host", map[string]any{"host": host, "backend_id": s.target})
+		cloud.Eventually(t, host+" has gone to "+s.target, func() bool { return d.Rows(t)[host] == s.line })
+		if got := resources(t, d); !maps.Equal(got, s.want) { // when the row says so, they are there
 			t.Errorf("at %s: %v, want %v", s.target, got, s.want)
 		}
 	}

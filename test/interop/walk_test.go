@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"stoker/test/cloud"
 )
 
 // want is what comes of a step.
@@ -34,8 +36,8 @@ type step struct {
 
 // walk is steps that follow one another on the same services.
 type walk struct {
-	d       *deployment
-	api     api
+	d       *cloud.Cloud
+	api     cloud.API
 	ours    bool           // the API is Stoker's
 	target  map[string]any // the host or cluster in a body
 	hosts   []string       // the services that are meant
@@ -52,7 +54,7 @@ func (w walk) run(t *testing.T, steps []step) {
 	before := w.start
 	for _, s := range steps {
 		if !t.Run(s.name, func(t *testing.T) { before = w.take(t, s, before) }) {
-			t.Fatalf("%s: stopped at %q", w.api.name, s.name)
+			t.Fatalf("%s: stopped at %q", w.api.Name, s.name)
 		}
 	}
 }
@@ -70,13 +72,13 @@ func (w walk) take(t *testing.T, s step, before string) string {
 	stop := w.watch(t)
 	action, version, _ := strings.Cut(s.action, "@")
 	if version == "" {
-		version = newest
+		version = cloud.Newest
 	}
 	body := maps.Clone(w.target)
 	maps.Copy(body, s.body)
-	got := w.api.put(t, "os-services/"+action, version, body)
-	if got.status != want.status || !strings.Contains(got.body, want.says) {
-		t.Errorf("%s %v: %d %q, want %d with %q", action, body, got.status, got.body, want.status, want.says)
+	got := w.api.Put(t, "os-services/"+action, version, body)
+	if got.Status != want.status || !strings.Contains(got.Body, want.says) {
+		t.Errorf("%s %v: %d %q, want %d with %q", action, body, got.Status, got.Body, want.status, want.says)
 	}
 	w.settled(t, want.row, "after the step")
 	end := want.row
@@ -108,11 +110,11 @@ func (w walk) settled(t *testing.T, line, when string) {
 	defer end.Stop()
 	for {
 		off = map[string]string{}
-		rows := w.d.rows(t)
+		rows := w.d.Rows(t)
 		shown := rows
 		if w.ours {
 			var err error
-			if shown, err = listed(w.api.get(t, "os-services?binary=cinder-volume", "3.48")); err != nil {
+			if shown, err = cloud.Listed(w.api.Get(t, "os-services?binary=cinder-volume", "3.48")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -172,13 +174,13 @@ func (w walk) watch(t *testing.T) (stop func() []string) {
 	var failed error
 	watching.Go(func() {
 		for ctx.Err() == nil {
-			got, err := w.api.ask(ctx, http.MethodGet, "os-services?binary=cinder-volume", "3.48", nil)
+			got, err := w.api.Ask(ctx, http.MethodGet, "os-services?binary=cinder-volume", "3.48", nil)
 			if ctx.Err() != nil {
 				return
 			}
 			var rows map[string]string
 			if err == nil {
-				rows, err = listed(got.body)
+				rows, err = cloud.Listed(got.Body)
 			}
 			if err != nil {
 				failed = err

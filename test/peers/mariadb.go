@@ -49,7 +49,7 @@ func startMariaDB(programs mariadbPrograms) (*Database, error) {
 	}
 	err = run(startWithin, command{
 		name: "mariadb-install-db", path: programs.install, dir: e.dir, as: as,
-		args: []string{"--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"},
+		args: []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + e.dir, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"},
 	})
 	if err != nil {
 		return nil, err

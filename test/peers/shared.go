@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -19,6 +20,10 @@ type Shared struct {
 	mu       sync.Mutex
 	close    []func() error           // guarded by mu
 	programs map[string]*once[string] // guarded by mu; by their flags
+
+	// What Lasting needs when all tests have run, which is when nobody else is left.
+	ended, failed bool
+	late          []error
 }
 
 // once is a peer that is started once, or has failed to.
@@ -32,6 +37,7 @@ type once[T any] struct {
 // returns the exit code.
 func (s *Shared) Run(m interface{ Run() int }) int {
 	code := m.Run()
+	s.failed = code != 0
 	if err := s.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, "end of the peers:", err)
 		code = max(code, 1)
@@ -42,12 +48,13 @@ func (s *Shared) Run(m interface{ Run() int }) int {
 // Close ends the engines. It is for a TestMain that has more to do than Run does.
 func (s *Shared) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	ends := s.close
+	s.close, s.ended = nil, true
+	s.mu.Unlock()
 	var err error
-	for _, c := range s.close {
-		err = errors.Join(err, c())
+	for _, end := range slices.Backward(ends) { // what was started last needs what was before
+		err = errors.Join(err, end())
 	}
-	s.close = nil
 	return err
 }
 

@@ -1,4 +1,4 @@
-package interop
+package cloud
 
 import (
 	"encoding/json"
@@ -38,13 +38,13 @@ func (r row) String() string {
 	return strings.Join(words, " ")
 }
 
-// rows are the volume services by host, and the clusters by name, in a line each.
-func (d *deployment) rows(t *testing.T) map[string]string {
-	t.Helper()
-	rows, err := d.db.QueryContext(t.Context(), "SELECT host, disabled, disabled_reason, replication_status, active_backend_id, frozen FROM services WHERE NOT deleted AND `binary` = 'cinder-volume'"+
+// Rows are the volume services by host, and the clusters by name, in a line each.
+func (c *Cloud) Rows(tb testing.TB) map[string]string {
+	tb.Helper()
+	rows, err := c.DB.QueryContext(tb.Context(), "SELECT host, disabled, disabled_reason, replication_status, active_backend_id, frozen FROM services WHERE NOT deleted AND `binary` = 'cinder-volume'"+
 		" UNION ALL SELECT name, disabled, disabled_reason, replication_status, active_backend_id, frozen FROM clusters WHERE NOT deleted AND `binary` = 'cinder-volume'")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = rows.Close() }()
 	found := map[string]string{}
@@ -52,7 +52,7 @@ func (d *deployment) rows(t *testing.T) map[string]string {
 		var r row
 		var disabled, frozen *bool
 		if err := rows.Scan(&r.Host, &disabled, &r.Reason, &r.Replication, &r.Active, &frozen); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		r.Status = "enabled"
 		if disabled != nil && *disabled {
@@ -62,21 +62,21 @@ func (d *deployment) rows(t *testing.T) map[string]string {
 		found[r.Host] = r.String()
 	}
 	if err := rows.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return found
 }
 
-// exec changes rows behind everybody's back.
-func (d *deployment) exec(t *testing.T, statement string, args ...any) {
-	t.Helper()
-	if _, err := d.db.ExecContext(t.Context(), statement, args...); err != nil {
-		t.Fatal(err)
+// Exec changes rows behind everybody's back.
+func (c *Cloud) Exec(tb testing.TB, statement string, args ...any) {
+	tb.Helper()
+	if _, err := c.DB.ExecContext(tb.Context(), statement, args...); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-// listed are the volume services that a list shows, by host, in a line each.
-func listed(body string) (map[string]string, error) {
+// Listed are the volume services that a list shows, by host, in a line each.
+func Listed(body string) (map[string]string, error) {
 	var l struct {
 		Services []row `json:"services"`
 	}
