@@ -16,6 +16,7 @@ const (
 	OpDisableCluster OperationKind = "disable-cluster"
 	OpSetLog         OperationKind = "set-log"
 	OpGiveBack       OperationKind = "give-back"          // of an administrator's disable that others have ended
+	OpReconcile      OperationKind = "reconcile"          // of our record with a row that others have changed
 	OpCompletion     OperationKind = "failover-completed" // told to a cluster's members once more
 )
 

@@ -10,7 +10,7 @@ import (
 type operationListCmd struct {
 	Host    string `placeholder:"HOST" help:"Only what was done to HOST, its backends included."`
 	Cluster string `placeholder:"NAME" help:"Only what was done to the cluster CLUSTER@BACKEND."`
-	Kind    string `placeholder:"KIND" help:"Only these: enable, disable, freeze, thaw, failover, enable-cluster, disable-cluster, set-log, give-back or failover-completed."`
+	Kind    string `placeholder:"KIND" help:"Only these: enable, disable, freeze, thaw, failover, enable-cluster, disable-cluster, set-log, give-back, reconcile or failover-completed."`
 	State   string `placeholder:"STATE" help:"Only those that are open, watched, done, undone or failed."`
 	User    string `placeholder:"ID" help:"Only what this user has asked for."`
 	Since   string `placeholder:"TIME" help:"Only what was begun then or later: YYYY-MM-DDTHH:MM:SS, UTC."`

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"stoker/internal/cinder"
@@ -36,10 +37,23 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 	}
 	s.reconcile()
 	if dropped := without(causes, s.causes); len(dropped) > 0 {
-		c.o.Log.InfoContext(ctx, "row was changed from elsewhere: causes that contradict it are dropped",
-			"binary", row.Binary, "host", row.Host, "dropped", dropped)
+		return s, c.recordDropped(ctx, tx, row, dropped)
 	}
 	return s, nil
+}
+
+// recordDropped puts on record that a row, which others have changed, contradicts
+// causes. Nobody knows who it was: not whoever has asked for the change at hand.
+func (c *Control) recordDropped(ctx context.Context, tx Tx, row cinder.Service, dropped []string) error {
+	op := c.operation(ctx, tx, c.newID(), cinder.OpReconcile)
+	op.Caller = cinder.Caller{}
+	op.Binary, op.Host = row.Binary, row.Host
+	op.Before.Services = []cinder.ServiceState{row.State()}
+	op.After = op.Before
+	finish(&op, tx, cinder.OpDone, "changed from elsewhere: not disabled any more as "+strings.Join(dropped, ", "))
+	c.o.Log.InfoContext(ctx, "row was changed from elsewhere: causes that contradict it are dropped",
+		"binary", row.Binary, "host", row.Host, "dropped", dropped, "operation", op.ID)
+	return tx.AddOperation(ctx, op)
 }
 
 // save writes row and causes.
@@ -144,7 +158,9 @@ func (s *service) reconcile() {
 	}
 	// A service's words are nobody's reason, even when they are not true any more: a
 	// thaw by another API first ends frozen, and the service its words later.
-	given := r.DisabledReason != nil && *r.DisabledReason != "" && !serviceWords(r.DisabledReason)
+	// Nor is what a service that failed to fail over has found in its row.
+	failed := s.cause(cinder.CauseFailedOver)
+	given := r.DisabledReason != nil && *r.DisabledReason != "" && !serviceWords(r.DisabledReason) && (failed == nil || !equal(failed.Reason, r.DisabledReason))
 	admin := s.cause(cinder.CauseAdmin)
 	switch {
 	case admin != nil && given:

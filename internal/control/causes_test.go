@@ -160,6 +160,9 @@ func TestDisableIsGivenBack(t *testing.T) {
 		{"frozen by them", []string{"reason maint", "their-freeze", "look", "their-thaw"}, "disabled 'maint' enabled"},
 		{"frozen by them, unseen", []string{"reason maint", "their-freeze", "their-thaw"}, "disabled 'maint' enabled"},
 		{"looked at in the middle of their thaw", []string{"reason maint", "their-freeze", "look", "their-thaw-half", "look", "their-thaw"}, "disabled 'maint' enabled"},
+		{"disabled by them over our freeze", []string{"freeze", "their-disable why", "look", "their-thaw"}, "disabled 'why' enabled"},
+		{"disabled, frozen and thawed by them", []string{"their-disable why", "look", "their-freeze", "their-thaw"}, "disabled 'why' enabled"},
+		{"their failover that failed is no disable", []string{"reason maint", "their-enable", "failover explode", "look", "failover default"}, "enabled '' enabled"},
 		{"enabled by them", []string{"reason maint", "their-enable"}, "enabled 'maint' enabled"},
 		{"disabled by nobody, in the middle of their thaw", []string{"their-freeze", "their-thaw-half", "freeze", "thaw", "their-thaw"}, "enabled '' enabled"},
 		{"never disabled", []string{"freeze", "their-thaw"}, "enabled '' enabled"},
@@ -181,6 +184,31 @@ func TestDisableIsGivenBack(t *testing.T) {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// That others have ended what disabled a service is on record, once, as nobody's
+// doing: who it was is not known.
+func TestDroppedCausesAreOnRecord(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	for _, words := range []string{"reason maint", "their-enable"} {
+		if err := s.act(words); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.look(s.Control)
+	s.look(s.Control)
+	ops, err := s.Operations(t.Context(), cinder.OperationQuery{Kind: new("reconcile")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ops) != 1 {
+		t.Fatalf("%d operations of that kind, want 1: %+v", len(ops), ops)
+	}
+	if op := ops[0]; op.Host != alpha || op.State != cinder.OpDone || op.Caller.RequestID != "" ||
+		op.Outcome != "changed from elsewhere: not disabled any more as admin" {
+		t.Errorf("got %+v", op)
 	}
 }
 

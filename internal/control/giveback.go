@@ -18,13 +18,22 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 		row := &services[i]
 		s := service{row: *row, causes: causes[cinder.ServiceName{Binary: row.Binary, Host: row.Host}]}
 		admin, frozen := s.has(cinder.CauseAdmin), s.has(cinder.CauseFrozen)
-		if s.renewed() || admin && (!row.Disabled || row.Frozen != frozen) {
+		if s.renewed() || s.unrecorded() || admin && (!row.Disabled || row.Frozen != frozen) {
 			if err := c.reconcile(ctx, *row); err != nil {
 				return fmt.Errorf("reconcile %s on %s: %w", row.Binary, row.Host, err)
 			}
 		}
 	}
 	return nil
+}
+
+// unrecorded says whether an administrator has disabled a service elsewhere, which
+// the record does not know yet. It has to before somebody else freezes the service
+// and thaws it. A failover that has failed leaves words behind that are older.
+func (s *service) unrecorded() bool {
+	r := &s.row
+	return r.Disabled && !s.has(cinder.CauseAdmin) && !serviceWords(r.DisabledReason) && !isOver(r.ReplicationStatus) &&
+		(len(s.causes) == 0 || r.DisabledReason != nil && *r.DisabledReason != "")
 }
 
 // reconcile makes the record of a service agree with its row, and gives back

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func moves() []string {
 		"freeze", "freeze", "freeze", "thaw", "thaw", "thaw", "disable", "enable", "enable", "failover", "failback", "list",
 		"serve", "serve", "serve", "serve", "serve", "raise", "refuse", "lose",
 		"hang", "go on", "go on", "kill", "restart", "restart", "look", "look", "look", "pass", "pass", "wait",
-		"kill api", "api dies soon", "abort",
+		"kill api", "api dies soon", "abort", "twice", "elsewhere",
 	}
 }
 
@@ -76,15 +77,36 @@ func TestModel(t *testing.T) {
 		}
 	}), 1, 2*gameLength)
 	rapid.Check(t, func(rt *rapid.T) {
-		failovers := rapid.Bool().Draw(rt, "failovers")
-		if err := game(t, failovers, steps.Draw(rt, "steps")); err != nil {
+		k := kind{failovers: rapid.Bool().Draw(rt, "failovers"), shared: rapid.IntRange(0, 3).Draw(rt, "shared") == 0}
+		if err := game(t, k, steps.Draw(rt, "steps")); err != nil {
 			rt.Fatal(err)
 		}
 	})
 }
 
+// kind is what kind of game is played.
+type kind struct {
+	failovers bool // there are any
+	// shared says that another API changes services, too. What it does is told from
+	// what a hung service does late only while nothing is watched: so little goes
+	// wrong otherwise.
+	shared bool
+}
+
+// move is what a step of such a game does.
+func (k kind) move(s step) string {
+	move := moves()[s.Do]
+	if k.shared && slices.Contains([]string{"hang", "kill", "lose", "kill api", "api dies soon", "pass"}, move) {
+		move = "elsewhere"
+	}
+	if !k.failovers && (move == "failover" || move == "failback") || !k.shared && move == "elsewhere" {
+		move = "list"
+	}
+	return move
+}
+
 // game plays one game, and says what went wrong in it.
-func game(t *testing.T, failovers bool, steps []step) error {
+func game(t *testing.T, k kind, steps []step) error {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:///" + filepath.Join(t.TempDir(), "stoker.db")})
 	if err != nil {
@@ -94,7 +116,7 @@ func game(t *testing.T, failovers bool, steps []step) error {
 	if _, err := db.Sync(t.Context()); err != nil {
 		return err
 	}
-	synctest.Test(t, func(t *testing.T) { err = play(t.Context(), db, failovers, steps) })
+	synctest.Test(t, func(t *testing.T) { err = play(t.Context(), db, k, steps) })
 	return err
 }
 
@@ -103,7 +125,7 @@ type player struct {
 	ctx       context.Context
 	w         *world
 	db        *store.DB
-	failovers bool
+	kind      kind
 	rules     rules
 	processes []*process
 	calls     []*call
@@ -144,8 +166,8 @@ type call struct {
 // request is what the journal knows the call by.
 func (c *call) request() string { return fmt.Sprintf("req-%d", c.began) }
 
-func play(ctx context.Context, db *store.DB, failovers bool, steps []step) error {
-	p := &player{ctx: ctx, db: db, failovers: failovers, w: newWorld(db)}
+func play(ctx context.Context, db *store.DB, k kind, steps []step) error {
+	p := &player{ctx: ctx, db: db, kind: k, w: newWorld(db)}
 	defer func() {
 		for _, x := range p.processes {
 			x.m.kill()
@@ -167,7 +189,7 @@ func play(ctx context.Context, db *store.DB, failovers bool, steps []step) error
 	if err := p.revive(); err != nil {
 		return p.wrong(err)
 	}
-	if failovers {
+	if k.failovers {
 		return nil
 	}
 	ops, err := db.Operations(ctx, cinder.OperationQuery{})
@@ -191,10 +213,7 @@ func (p *player) take(i int, s step) error {
 	if err != nil {
 		return err
 	}
-	move := moves()[s.Do]
-	if !p.failovers && (move == "failover" || move == "failback") {
-		move = "list"
-	}
+	move := p.kind.move(s)
 	host := p.w.hosts()[s.Who%3]
 	x := p.processes[(s.Who/3)%len(p.processes)]
 	p.trace = append(p.trace, fmt.Sprintf("%2d %s %s (%s, %d)", i, move, host, x.name, s.How))
@@ -224,8 +243,8 @@ func (p *player) move(i int, move, host string, x *process, how int) error {
 		if len(p.calls) < 4 {
 			p.call(i, move, host, x, how)
 		}
-	case "serve", "raise", "refuse", "lose":
-		how := map[string]string{"serve": "done", "raise": "raise", "refuse": "refuse", "lose": "lost"}[move]
+	case "serve", "raise", "refuse", "lose", "twice":
+		how := map[string]string{"serve": "done", "raise": "raise", "refuse": "refuse", "lose": "lost", "twice": "twice"}[move]
 		_, err := w.serve(host, how)
 		return err
 	case "hang":
@@ -242,6 +261,8 @@ func (p *player) move(i int, move, host string, x *process, how int) error {
 		return w.pass(time.Duration(1+how) * time.Second)
 	case "wait":
 		return w.pass(time.Duration(10+how*10) * time.Second)
+	case "elsewhere":
+		return p.elsewhere(i, host, how)
 	case "kill api":
 		p.replace(x)
 	case "api dies soon":

@@ -77,20 +77,15 @@ func (c *Control) recover(ctx context.Context, calls *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	var services []cinder.Service
-	watched := slices.ContainsFunc(open, func(op cinder.Operation) bool { return op.State == cinder.OpWatched })
-	if watched || len(causes) > 0 {
-		view, err := c.o.Store.View(short, cinder.ServiceQuery{})
-		if err != nil {
-			return err
-		}
-		services = view.Services
+	view, err := c.o.Store.View(short, cinder.ServiceQuery{})
+	if err != nil {
+		return err
 	}
 	var errs []error
 	for _, op := range open {
-		errs = append(errs, c.attend(ctx, short, calls, op, services, now))
+		errs = append(errs, c.attend(ctx, short, calls, op, view.Services, now))
 	}
-	errs = append(errs, c.giveBack(short, services, causes), c.unite(short, open, now), c.prune(short, now))
+	errs = append(errs, c.giveBack(short, view.Services, causes), c.unite(short, open, now), c.prune(short, now))
 	return errors.Join(errs...)
 }
 

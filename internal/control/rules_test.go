@@ -19,6 +19,7 @@ type rules struct {
 	over    map[string]bool   // hosts that a failover disables
 	moved   map[string]bool   // hosts and clusters that were ever failed over
 	spoiled map[string]bool   // those where an undo was given up, on record
+	left    map[string]string // reasons that an enable by another API has left in rows
 
 	history []porcupine.Operation
 	unknown []*call
@@ -27,7 +28,7 @@ type rules struct {
 func newRules() rules {
 	return rules{
 		applied: map[string]bool{}, admin: map[string]string{}, frozen: map[string]bool{}, over: map[string]bool{},
-		moved: map[string]bool{}, spoiled: map[string]bool{},
+		moved: map[string]bool{}, spoiled: map[string]bool{}, left: map[string]string{},
 	}
 }
 
@@ -102,7 +103,7 @@ func (r *rules) hold(list []cinder.Service, ops []cinder.Operation) error {
 			return fmt.Errorf("G4: %s is shown as %s, the administrator's reason is %q", s.Host, says(s), why)
 		case frozen && !admin && reason != "frozen":
 			return fmt.Errorf("G4: %s is shown as %s, and is frozen", s.Host, says(s))
-		case !because && reason != "":
+		case !because && reason != "" && reason != r.left[s.Host]:
 			return fmt.Errorf("G4: %s is shown as %s, which is no reason for anything", s.Host, says(s))
 		}
 	}

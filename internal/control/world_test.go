@@ -241,7 +241,7 @@ func (w *world) serve(host, how string) (bool, error) {
 	}
 }
 
-func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) error {
+func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) (err error) {
 	backend := w.backends[s.queue()]
 	answer := func(err error) {
 		if how != "lost" {
@@ -260,8 +260,13 @@ func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) error 
 		answer(cinder.Errorf(cinder.KindConflict, "the array is rebuilding"))
 		return nil
 	}
+	if how == "twice" { // the broker gave it to this service again
+		defer func() {
+			err = errors.Join(err, w.carryOut(s, &simulatedCommand{kind: cmd.kind, answer: make(chan error, 1)}, "done"))
+		}()
+	}
 	backend.frozen = cmd.kind == "freeze"
-	err := w.write(s, func(r *cinder.Service) {
+	err = w.write(s, func(r *cinder.Service) {
 		r.Disabled, r.DisabledReason, r.ModifiedAt = backend.frozen, new(""), time.Now()
 		if backend.frozen {
 			r.DisabledReason = new("frozen")

@@ -1,0 +1,106 @@
+package control_test
+
+import (
+	"fmt"
+	"slices"
+	"testing/synctest"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"stoker/internal/cinder"
+)
+
+// elsewhere lets another API, a Python one, change a service of which we have
+// nothing in hand, as it was seen to (BEHAVIOUR.md, "Freeze, thaw, failover"). What
+// it wrote counts; but a thaw gives back what an administrator has disabled. One of
+// our processes has to have looked after each of the two (G4).
+func (p *player) elsewhere(i int, host string, how int) error {
+	q := queueOf(host)
+	if err := p.serveAll(i); err != nil {
+		return err
+	}
+	if quiet, err := p.quiet(q); err != nil || !quiet || p.rules.spoiled[q] {
+		return err
+	}
+	s := p.w.services[host]
+	_, admin := p.rules.admin[host]
+	move := []string{"disable", "enable", "freeze", "thaw", "freeze", "thaw"}[how]
+	switch {
+	case move == "disable":
+		reason := fmt.Sprintf("elsewhere %d", i)
+		p.rules.admin[host] = reason
+		if err := p.w.write(s, func(r *cinder.Service) { r.Disabled, r.DisabledReason, r.ModifiedAt = true, &reason, time.Now() }); err != nil {
+			return err
+		}
+	case move == "enable" && admin && !p.rules.frozen[q]:
+		p.rules.left[host] = p.rules.admin[host]
+		delete(p.rules.admin, host)
+		if err := p.w.write(s, func(r *cinder.Service) { r.Disabled, r.ModifiedAt = false, time.Now() }); err != nil {
+			return err
+		}
+	case (move == "freeze" || move == "thaw") && host == alpha && s.state == "alive" && p.rules.frozen[q] == (move == "thaw"):
+		p.rules.frozen[q] = move == "freeze"
+		if err := p.w.write(s, func(r *cinder.Service) { r.Frozen = move == "freeze" }); err != nil {
+			return err
+		}
+		p.w.mu.Lock()
+		err := p.w.carryOut(s, &simulatedCommand{kind: move, answer: make(chan error, 1)}, "done")
+		p.w.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	p.trace = append(p.trace, "   elsewhere: "+move)
+	if host == alpha {
+		p.rules.history = append(p.rules.history, porcupine.Operation{
+			Input: asked{move}, Output: seen{ok: true}, Call: int64(i), Return: int64(i),
+		})
+	}
+	if move == "disable" || move == "thaw" && admin {
+		p.look(p.start())
+	}
+	return nil
+}
+
+// serveAll lets the services carry out what waits for them.
+func (p *player) serveAll(i int) error {
+	for range 3 {
+		for _, host := range p.w.hosts() {
+			if _, err := p.w.serve(host, "done"); err != nil {
+				return err
+			}
+		}
+		synctest.Wait()
+		if err := p.collect(i); err != nil {
+			return err
+		}
+	}
+	ops, err := p.db.Operations(p.ctx, cinder.OperationQuery{})
+	if err != nil {
+		return err
+	}
+	p.rules.learn(ops)
+	return nil
+}
+
+// quiet says whether none of our processes has anything in hand of a queue.
+func (p *player) quiet(queue string) (bool, error) {
+	if slices.ContainsFunc(p.calls, func(c *call) bool { return queueOf(c.host) == queue }) {
+		return false, nil
+	}
+	for _, state := range []cinder.OperationState{cinder.OpOpen, cinder.OpWatched} {
+		ops, err := p.unsettled(state)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(ops, func(op cinder.Operation) bool { return op.Cluster == queue || queueOf(op.Host) == queue }) {
+			return false, nil
+		}
+	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return len(p.w.queues[queue]) == 0, nil
+}
