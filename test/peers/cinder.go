@@ -250,14 +250,18 @@ func (c *Cinder) Service(tb testing.TB, name string) *Engine {
 	return e
 }
 
-// Log returns what one of its processes has logged.
+// Log returns what one of its processes has printed and logged.
 func (c *Cinder) Log(tb testing.TB, name string) string {
 	tb.Helper()
 	text, err := os.ReadFile(c.Service(tb, name).launch.log())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return string(text)
+	logged, err := os.ReadFile(filepath.Join(c.Dir, "stoker-"+name+".log")) // what a Program does not print
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		tb.Fatal(err)
+	}
+	return string(text) + string(logged)
 }
 
 // Tell changes how a backend takes what it is told from now on, nil ends that:
@@ -297,11 +301,12 @@ func (c *Cinder) Calls(tb testing.TB, backend string) []string {
 func (c *Cinder) end(tb testing.TB) {
 	tb.Helper()
 	for name, e := range c.services {
-		if text := c.Log(tb, name); strings.Contains(text, "DATA RACE") {
+		text := c.Log(tb, name)
+		if strings.Contains(text, "DATA RACE") {
 			tb.Errorf("%s:\n%s", e.peer, text)
 		}
 		if tb.Failed() {
-			tb.Logf("%s on %s said:\n%s", e.peer, c.host, e.launch.said())
+			tb.Logf("%s on %s said:\n%s", e.peer, c.host, last([]byte(text)))
 		}
 		if e.proc == nil {
 			continue

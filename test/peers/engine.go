@@ -88,6 +88,25 @@ func (e *Engine) Resume(tb testing.TB) {
 	}
 }
 
+// Resident returns how many bytes of memory it holds.
+func (e *Engine) Resident(tb testing.TB) int64 {
+	tb.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(e.proc.pid) + "/status")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		tb.Fatalf("%s: no VmRSS in its status", e.peer)
+	}
+	kib, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return kib << 10
+}
+
 // Quit ends a Go program with SIGQUIT, and returns the stacks of its goroutines.
 func (e *Engine) Quit(tb testing.TB) string {
 	tb.Helper()

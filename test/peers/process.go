@@ -87,6 +87,11 @@ func (c command) said() string {
 	if err != nil {
 		return err.Error()
 	}
+	return last(text)
+}
+
+// last are the last lines of a log.
+func last(text []byte) string {
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	return string(bytes.Join(lines[max(0, len(lines)-30):], []byte("\n")))
 }

@@ -62,7 +62,7 @@ func (p *Proxy) Cut() { p.set(func() { p.cut = true; p.hangUp() }) }
 // Stall keeps every connection open and passes nothing on.
 func (p *Proxy) Stall() { p.set(func() { p.stalled = true }) }
 
-// Delay passes everything on that much later; zero ends that.
+// Delay passes everything on that much later, each way; zero ends that.
 func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
 
 // Restore ends Cut, Stall and Delay. What was held is passed on.
@@ -143,44 +143,65 @@ func (p *Proxy) leave(conns ...net.Conn) {
 	}
 }
 
-// pass copies one direction, and ends both when it ends.
+// chunk is what was read at a time.
+type chunk struct {
+	text []byte
+	at   time.Time
+}
+
+// pass copies one direction, and ends both when it ends. It goes on reading
+// while what it has read waits, so that all of it is delayed alike.
 func (p *Proxy) pass(from, to net.Conn) {
-	defer func() { _ = from.Close(); _ = to.Close() }()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 && p.open() {
-			if _, werr := to.Write(buf[:n]); werr != nil {
+	chunks := make(chan chunk, 64)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(chunks)
+		for {
+			buf := make([]byte, 32<<10)
+			n, err := from.Read(buf)
+			if n > 0 {
+				chunks <- chunk{buf[:n], time.Now()}
+			}
+			if err != nil {
 				return
 			}
 		}
-		if err != nil {
-			return
+	})
+	for c := range chunks {
+		if !p.open(c.at) {
+			break
+		}
+		if _, err := to.Write(c.text); err != nil {
+			break
 		}
 	}
+	_, _ = from.Close(), to.Close()
+	for range chunks {
+		continue // the reader may be about to hand over one more
+	}
+	reading.Wait()
 }
 
-// open waits until data may pass, and reports whether it still may.
-func (p *Proxy) open() bool {
-	waited := false
+// open waits until data that came at a time may pass, and reports whether it
+// still may.
+func (p *Proxy) open(at time.Time) bool {
 	for {
 		p.mu.Lock()
-		changed, delay, stalled, over := p.changed, p.delay, p.stalled, p.closed || p.cut
+		changed, rest, stalled, over := p.changed, time.Until(at.Add(p.delay)), p.stalled, p.closed || p.cut
 		p.mu.Unlock()
 		if over {
 			return false
 		}
-		if !stalled && (waited || delay == 0) {
+		if !stalled && rest <= 0 {
 			return true
 		}
 		var later <-chan time.Time
 		if !stalled {
-			later = time.After(delay)
+			later = time.After(rest)
 		}
 		select {
 		case <-changed:
 		case <-later:
-			waited = true
 		}
 	}
 }

@@ -113,6 +113,31 @@ func TestProxyDelays(t *testing.T) {
 	}
 }
 
+// What comes while other things wait is delayed like them, and comes behind them.
+func TestProxyDelaysEachWay(t *testing.T) {
+	const delay, text = 200 * time.Millisecond, "abcdefghij"
+	p := NewProxy(t, echo(t))
+	p.Delay(delay)
+	c := dial(t, p.Addr())
+	began := time.Now()
+	if err := c.SetDeadline(began.Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range text {
+		if _, err := c.Write([]byte(text[i : i+1])); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Millisecond) // each is read by itself
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
+		t.Errorf("%q came back, want %q: %v", got, text, err)
+	}
+	if took := time.Since(began); took < 2*delay {
+		t.Errorf("it took %v there and back, want two delays of %v", took, delay)
+	}
+}
+
 func TestProxyEndsWithItsTest(t *testing.T) {
 	var addr string
 	t.Run("proxy", func(t *testing.T) {
