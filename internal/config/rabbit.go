@@ -109,7 +109,7 @@ func rabbitOptions() []option[Config] {
 			func(c *Config) *time.Duration { return &c.Rabbit.RetryInterval }),
 		period(at("rabbit_retry_backoff", "2", "How much longer to wait after each further one.", "DEFAULT.rabbit_retry_backoff"),
 			func(c *Config) *time.Duration { return &c.Rabbit.RetryBackoff }),
-		period(at("rabbit_interval_max", "30", "How long to wait at most; five seconds are the most in any case, so that service returns with the broker."),
+		period(at("rabbit_interval_max", "30", "How long to wait at most; three seconds are the most in any case, so that service returns with the broker."),
 			func(c *Config) *time.Duration { return &c.Rabbit.RetryMax }),
 		period(at("heartbeat_timeout_threshold", "60", "A connection without a sign of life for so long is given up. 0: as the broker has it."),
 			func(c *Config) *time.Duration { return &c.Rabbit.Heartbeat }),

@@ -21,7 +21,7 @@ const (
 	// closeTimeout bounds the farewell to a broker.
 	closeTimeout = 2 * time.Second
 	// longestWait bounds the wait between tries to connect; see Rabbit.IntervalMax.
-	longestWait = 5 * time.Second
+	longestWait = 3 * time.Second
 	// settled is how long a connection must have held for the waits to begin anew.
 	settled = 30 * time.Second
 )

@@ -103,7 +103,7 @@ type Rabbit struct {
 	// RetryInterval, RetryBackoff and IntervalMax are rabbit_retry_interval,
 	// rabbit_retry_backoff and rabbit_interval_max: the wait before the next try
 	// to connect, by how much it grows each time, and where that ends. It ends at
-	// five seconds at the latest: two connections for each process are no burden
+	// three seconds at the latest: two connections for each process are no burden
 	// to a broker that returns, and service should return with it.
 	RetryInterval time.Duration
 	RetryBackoff  time.Duration
