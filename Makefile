@@ -19,7 +19,7 @@ run: ## Run a whole control plane on 127.0.0.1:8776.
 test: ## Run every test, with the race detector.
 	./test/peers/install.sh
 	$(GO) vet ./...
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 30m ./...
 
 cover: ## Test coverage by package.
 	$(GO) test -cover ./internal/...
@@ -46,8 +46,10 @@ bench: ## Go benchmarks, then the load runs that doc/performance.md quotes.
 load: ## Load runs over loopback, beside a bare net/http handler.
 	$(GO) run ./test/bench
 
-torture: ## The model test at length: 100,000 steps.
-	STOKER_MODEL_STEPS=100000 $(GO) test -run '^TestModel$$' -timeout 60m -v ./internal/control
+torture: ## The model test, kills and the soak at length.
+	STOKER_MODEL_STEPS=100000 $(GO) test -race -count=1 -run '^TestModel$$' -timeout 3h -v ./internal/control
+	STOKER_KILLS=200 $(GO) test -race -count=1 -timeout 3h -v ./test/kill
+	STOKER_SOAK=30m $(GO) test -race -count=1 -timeout 1h -v ./test/soak
 
 beside: ## Lists and get-log beside a real Cinder, for half an hour: see test/peers/install.sh.
 	$(GO) test ./test/bench -run '^$$' -bench BesideCinder -benchtime 1x -timeout 1h

@@ -34,6 +34,11 @@ func (r *Report) note(q Request, a Answer) {
 
 // Add takes in what others saw.
 func (r *Report) Add(o Report) {
+	if r.Answers == nil {
+		wrong := r.Wrong
+		*r = newReport()
+		r.Wrong = wrong
+	}
 	r.Wrong = append(r.Wrong, o.Wrong...)
 	for path, byStatus := range o.Answers {
 		if r.Answers[path] == nil {

@@ -71,7 +71,7 @@ func Ask(ctx context.Context, url string, r Request, limit time.Duration) (a Ans
 // Loggers of services, for Administrators.
 const (
 	Go     = "stoker.agent"
-	Python = "cinder"
+	Python = "cinder.manager"
 )
 
 // Administrators are clients who between them ask for everything, of the

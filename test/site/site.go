@@ -1,0 +1,106 @@
+package site
+
+import (
+	"database/sql"
+	"os/exec"
+	"testing"
+
+	"stoker/test/load"
+	"stoker/test/peers"
+)
+
+// Options say what a site is made of.
+type Options struct {
+	Program  string // as peers.Shared.Program returns it
+	Postgres bool   // the database is PostgreSQL; MariaDB
+	Python   bool   // services of a real Cinder are to run on it, on the tables that it makes
+	Usual    bool   // times are as long as by default; all short, so that tests need not wait
+}
+
+// Site is a database, a bus, and what runs on them.
+type Site struct {
+	Database *peers.Database
+	Broker   *peers.Broker
+	DB       *sql.DB // the database, past the proxies
+
+	options    Options
+	sqlalchemy string
+	transport  string
+	ways       []*Way
+}
+
+// Way is how a process reaches the engines.
+type Way struct {
+	ToDB, ToBus *peers.Proxy
+
+	counted bool // what it holds is the program's affair
+}
+
+// Process is a process of the program, or several that have a way together.
+type Process struct {
+	*peers.Cinder
+	Way
+}
+
+// New starts the engines, and makes the tables. Everything ends with the test.
+func New(tb testing.TB, o Options) *Site {
+	tb.Helper()
+	s := &Site{options: o}
+	if o.Postgres {
+		s.Database = peers.StartPostgres(tb)
+	} else {
+		s.Database = peers.StartMariaDB(tb)
+	}
+	s.Broker = peers.StartRabbitMQ(tb)
+	if o.Python {
+		s.sqlalchemy = s.Database.Cinder(tb)
+	} else {
+		s.sqlalchemy = s.Database.New(tb)
+	}
+	s.transport = s.Broker.URL(tb)
+	s.DB = peers.Open(tb, s.sqlalchemy)
+	conf := peers.WriteCinderConf(tb, peers.CinderOptions{Database: s.sqlalchemy, Transport: s.transport}).Conf
+	if out, err := exec.CommandContext(tb.Context(), o.Program, "db", "sync", "--config-file", conf).CombinedOutput(); err != nil {
+		tb.Fatalf("db sync: %v\n%s", err, out)
+	}
+	return s
+}
+
+// API starts an API process, whose journal entries say that it is on that host.
+func (s *Site) API(tb testing.TB, host string) *Process {
+	tb.Helper()
+	return s.start(tb, peers.CinderOptions{Host: host, Services: []string{"api"}, Program: s.options.Program})
+}
+
+// Go starts a fleet of the program's own services.
+func (s *Site) Go(tb testing.TB, host string) *Fleet {
+	tb.Helper()
+	p := s.start(tb, peers.CinderOptions{Host: host, Services: services(), Program: s.options.Program})
+	return &Fleet{Process: p, Host: host, Logger: load.Go, site: s}
+}
+
+// Python starts a fleet of a real Cinder's services.
+func (s *Site) Python(tb testing.TB, host string) *Fleet {
+	tb.Helper()
+	p := s.start(tb, peers.CinderOptions{Host: host, Services: services()})
+	return &Fleet{Process: p, Host: host, Logger: load.Python, Python: true, site: s}
+}
+
+func services() []string { return []string{"scheduler", "backup", "volume"} }
+
+// start starts processes behind proxies of their own.
+func (s *Site) start(tb testing.TB, o peers.CinderOptions) *Process {
+	tb.Helper()
+	p := &Process{Way: Way{peers.NewProxy(tb, s.Database.Addr()), peers.NewProxy(tb, s.Broker.Addr()), o.Program != ""}}
+	o.Database, o.Transport = p.ToDB.In(tb, s.sqlalchemy), p.ToBus.In(tb, s.transport)
+	o.Backends = []string{"alpha", "beta", "gamma", probed}
+	o.More = "[" + probed + "]\nvolume_backend_name = " + probed + "\n"
+	if s.options.Usual {
+		o.ReportInterval, o.DownTime, o.RPCTimeout = 10, 60, 60
+	} else {
+		o.More += "[database]\nconnection_recycle_time = 5\n[stoker]\nfailover_expiry = 5\n"
+	}
+	p.Cinder = peers.StartCinder(tb, o)
+	s.ways = append(s.ways, &p.Way)
+	return p
+}
