@@ -384,6 +384,7 @@ func TestTimes(t *testing.T) {
 		{`"2026-11-23T11:56:57.000000"`, `"2026-11-23T11:56:57.000000"`},
 		{`"2026-11-23T11:56:57"`, `"2026-11-23T11:56:57.000000"`},
 		{`"2026-11-23T11:56:57.25"`, `"2026-11-23T11:56:57.250000"`},
+		{`""`, `""`}, // of a cluster that was never changed
 	} {
 		var parsed client.Time
 		if err := json.Unmarshal([]byte(tt.in), &parsed); err != nil {

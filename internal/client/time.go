@@ -8,11 +8,16 @@ import (
 // layout is the API's form of a time: UTC, without a zone.
 const layout = "2006-01-02T15:04:05.000000"
 
-// Time is a time in the API's form.
+// Time is a time in the API's form. The zero one is one that was never, which
+// the API writes as "".
 type Time struct{ time.Time }
 
 // UnmarshalText reads the API's form, with a fraction or without.
 func (t *Time) UnmarshalText(b []byte) error {
+	if len(b) == 0 {
+		t.Time = time.Time{}
+		return nil
+	}
 	parsed, err := time.Parse("2006-01-02T15:04:05", string(b)) // takes a fraction too
 	if err != nil {
 		return fmt.Errorf("time: %w", err)
@@ -36,4 +41,9 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 }
 
 // String is the API's form.
-func (t Time) String() string { return t.UTC().Format(layout) }
+func (t Time) String() string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(layout)
+}

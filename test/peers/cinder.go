@@ -36,6 +36,7 @@ type CinderOptions struct {
 	Workers   int      // of the API; 1
 	More      string   // text for the end of cinder.conf
 	Program   string   // what runs in Cinder's place, as PROGRAM SERVICE --config-file F; Cinder
+	Env       []string // variables of the environment beside those that every peer has; none
 
 	ReportInterval int // seconds; 2
 	DownTime       int // service_down_time in seconds; 10
@@ -176,7 +177,7 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 func (c *Cinder) service(name string, program []string, o CinderOptions) *Engine {
 	e := &Engine{peer: filepath.Base(program[0]) + " " + name, dir: c.Dir, launch: command{
 		name: "cinder-" + name, path: program[0], dir: c.Dir, args: program[1:],
-		env: []string{"GORACE=halt_on_error=1", "PYTHONPATH=" + c.Dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"},
+		env: append([]string{"GORACE=halt_on_error=1", "PYTHONPATH=" + c.Dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"}, o.Env...),
 	}}
 	if name == "api" {
 		e.ready = func(ctx context.Context) error { return answers(ctx, c.URL+"/") }

@@ -72,10 +72,17 @@ func (e *Engine) Kill(tb testing.TB) {
 	}
 }
 
+// Ended reports whether it has ended, by itself or as it was told.
+func (e *Engine) Ended() bool { return e.proc.exited() }
+
 // Pause freezes it (SIGSTOP): its connections stay open and nothing answers.
 func (e *Engine) Pause(tb testing.TB) {
 	tb.Helper()
-	if err := e.proc.signal(syscall.SIGSTOP); err != nil {
+	err := e.proc.signal(syscall.SIGSTOP)
+	if err == nil { // its threads stop one after the other
+		err = await(endWithin, e.peer+" is paused", e.proc.stopped)
+	}
+	if err != nil {
 		tb.Fatal(err)
 	}
 }

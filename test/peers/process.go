@@ -109,6 +109,19 @@ func (p *process) exited() bool {
 	return p.ended
 }
 
+// stopped reports whether every thread of the program is stopped.
+func (p *process) stopped() bool {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", p.pid))
+	for _, path := range stats {
+		text, lost := os.ReadFile(path)
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if lost != nil || len(fields) == 0 || fields[0] != "T" {
+			return false
+		}
+	}
+	return err == nil && len(stats) > 0
+}
+
 // signal sends a signal to the program and all that it has started.
 func (p *process) signal(s syscall.Signal) error {
 	if p.exited() {

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,8 +9,8 @@ import (
 )
 
 // Need finds a program by its name or a pattern of its path. Where there is
-// none, this is the one place that skips a test, or fails it with
-// STOKER_REQUIRE_PEERS=1.
+// none, the test is skipped, or fails with STOKER_REQUIRE_PEERS=1: this file is
+// the one place that does so.
 func Need(tb testing.TB, peer string, patterns ...string) string {
 	tb.Helper()
 	for _, p := range patterns {
@@ -23,9 +24,15 @@ func Need(tb testing.TB, peer string, patterns ...string) string {
 			return found[len(found)-1] // the newest version
 		}
 	}
-	if os.Getenv("STOKER_REQUIRE_PEERS") == "1" {
-		tb.Fatalf("%s is not installed (no %v), and STOKER_REQUIRE_PEERS is 1: see test/peers/install.sh", peer, patterns)
-	}
-	tb.Skipf("NOT RUN: %s is not installed (no %v): see test/peers/install.sh", peer, patterns)
+	missing(tb, fmt.Sprintf("%s is not installed (no %v)", peer, patterns))
 	return ""
+}
+
+// missing skips a test, or fails it with STOKER_REQUIRE_PEERS=1.
+func missing(tb testing.TB, what string) {
+	tb.Helper()
+	if os.Getenv("STOKER_REQUIRE_PEERS") == "1" {
+		tb.Fatalf("%s, and STOKER_REQUIRE_PEERS is 1: see test/peers/install.sh", what)
+	}
+	tb.Skipf("NOT RUN: %s: see test/peers/install.sh", what)
 }

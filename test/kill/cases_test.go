@@ -1,0 +1,110 @@
+package kill
+
+import (
+	"testing"
+
+	"stoker/internal/failpoint"
+)
+
+// plight is how the service is when a change is asked of it.
+type plight string
+
+const (
+	fine   plight = "fine"
+	gone   plight = "gone"                   // it is dead until the operation has ended
+	hung   plight = "hung"                   // it is paused until the request is answered
+	missed plight = "a member has missed it" // one member of the cluster has not heard of the failover's end
+)
+
+// ending is what has to become of a change.
+type ending string
+
+const (
+	nothing ending = "nothing"                // it was never begun
+	done    ending = "done"                   // it is carried out
+	undone  ending = "undone"                 // the rows are as before
+	overdue ending = "overdue, then put back" // shown as such, and put back when the service is gone
+)
+
+// death is a case: where processes die, one at each point, and what comes of it.
+type death struct {
+	points    []failpoint.Point
+	when      plight
+	kinds     []kind
+	clusters  bool // clusters alone
+	ends      ending
+	takeovers int // by how many processes, one after the other, the operation is taken over from a dead one
+}
+
+// deaths are all cases: each point, with every kind of change that comes to it.
+func deaths() []death {
+	all := []kind{freeze(), thaw(), failover(), failback()}
+	commands, moves := all[:2], all[2:]
+	one := func(p ...failpoint.Point) []failpoint.Point { return p }
+	return []death{
+		// In the request.
+		{points: one(failpoint.Asked), when: fine, kinds: all, ends: nothing},
+		{points: one(failpoint.Marking), when: fine, kinds: all, ends: nothing},
+		{points: one(failpoint.Recorded), when: fine, kinds: commands, ends: undone, takeovers: 1},
+		{points: one(failpoint.Recorded), when: fine, kinds: moves, ends: overdue, takeovers: 1},
+		{points: one(failpoint.Sent), when: fine, kinds: all, ends: done, takeovers: 1},
+		{points: one(failpoint.Answered), when: fine, kinds: commands, ends: done, takeovers: 1},
+		{points: one(failpoint.Settling), when: fine, kinds: all, ends: done, takeovers: 1},
+		{points: one(failpoint.Settled), when: fine, kinds: all, ends: done},
+
+		// In the process that takes over.
+		{points: one(failpoint.Sent, failpoint.TakenOver), when: fine, kinds: all, ends: done, takeovers: 2},
+		{points: one(failpoint.Sent, failpoint.Settling), when: fine, kinds: all, ends: done, takeovers: 2},
+		{points: one(failpoint.Recorded, failpoint.TakenOver), when: fine, kinds: commands, ends: undone, takeovers: 2},
+
+		// Nobody listens, and nobody is left who could carry it out.
+		{points: one(failpoint.Undelivered), when: gone, kinds: moves, ends: undone, takeovers: 1},
+		{points: one(failpoint.Settling), when: gone, kinds: moves, ends: undone, takeovers: 1},
+		{points: one(failpoint.Undelivered, failpoint.PuttingBack), when: gone, kinds: moves, ends: undone, takeovers: 2},
+		{points: one(failpoint.Undelivered, failpoint.PutBack), when: gone, kinds: moves, ends: undone, takeovers: 1},
+
+		// A hung service goes on, and what it carries out late is undone.
+		{points: one(failpoint.UndoRecorded), when: hung, kinds: commands, ends: undone, takeovers: 1},
+		{points: one(failpoint.UndoAnswered), when: hung, kinds: commands, ends: undone, takeovers: 1},
+		{points: one(failpoint.Settling), when: hung, kinds: commands, ends: undone, takeovers: 1},
+		{points: one(failpoint.UndoSettled), when: hung, kinds: commands, ends: undone},
+
+		// A member of a cluster is told what it has missed.
+		{points: one(failpoint.TellingRecorded), when: missed, kinds: moves, clusters: true, ends: done, takeovers: 1},
+		{points: one(failpoint.Telling), when: missed, kinds: moves, clusters: true, ends: done, takeovers: 1},
+		{points: one(failpoint.Told), when: missed, kinds: moves, clusters: true, ends: done, takeovers: 1},
+	}
+}
+
+// A point that no case comes to is not tried.
+func TestEveryPointIsTried(t *testing.T) {
+	tried := map[failpoint.Point]bool{}
+	for _, d := range deaths() {
+		for _, p := range d.points {
+			tried[p] = true
+		}
+	}
+	for _, p := range failpoint.Points() {
+		if !tried[p] {
+			t.Errorf("no case comes to %s", p)
+		}
+		delete(tried, p)
+	}
+	if len(tried) > 0 {
+		t.Errorf("cases speak of %v, which are no points", tried)
+	}
+}
+
+// way is what lists may show of a change that ends so.
+func (e ending) way(k kind) string {
+	switch {
+	case e == done && len(k.during) > 0:
+		return "b?d?a?"
+	case e == done:
+		return "b?a?"
+	case e != nothing && len(k.during) > 0:
+		return "b?d?b?"
+	default:
+		return "b?"
+	}
+}

@@ -1,0 +1,101 @@
+package kill
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"stoker/test/load"
+)
+
+// cut is what is left after a power cut, and what clients had been told by then.
+type cut struct {
+	name string
+	dir  string
+	told map[string]load.Answer
+}
+
+// Whenever the power fails, the database is whole, all that was acknowledged is in
+// it, and the next process ends what was under way.
+func TestPowerCut(t *testing.T) {
+	t.Parallel()
+	p := startStandalone(t, t.TempDir())
+	notes := newNotes()
+	l := load.Start(t.Context(), p.url, load.Options{Clients: load.Administrators("stoker", load.Go), Pause: 5 * time.Millisecond, Dies: true, See: notes.see})
+	var cuts []cut
+	for _, name := range []string{"first", "second", "third"} {
+		pause(t, 2*time.Second)
+		if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		pause(t, 100*time.Millisecond) // threads stop one after the other, and answers arrive
+		with, without := copied(t, p.dir, true), copied(t, p.dir, false)
+		told := notes.all()
+		cuts = append(cuts, cut{name + " moment", with, told}, cut{name + " moment, without the shared memory", without, told})
+		if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(t, time.Second)
+	p.kill()
+	l.End()
+	cuts = append(cuts, cut{"killed", p.dir, notes.all()}, cut{"killed, without the shared memory", copied(t, p.dir, false), notes.all()})
+	if len(notes.told) == 0 {
+		t.Fatal("nothing was acknowledged")
+	}
+	for _, w := range notes.wrong {
+		t.Errorf("a list showed half a change: %s", w)
+	}
+	var trying sync.WaitGroup
+	for _, c := range cuts {
+		trying.Go(func() { t.Run(c.name, func(t *testing.T) { c.try(t) }) })
+	}
+	trying.Wait()
+}
+
+// try starts the program on what is left.
+func (c cut) try(t *testing.T) {
+	t.Helper()
+	p := startStandalone(t, c.dir)
+	began := time.Now()
+	db := openFile(t, c.dir)
+	open := load.Count(t, db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'")
+	load.Within(t, 2*time.Minute, "what was under way is settled", func() bool {
+		return load.Count(t, db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'") == 0
+	})
+	t.Logf("%d operations had been answered, %d were under way: settled after %v", len(c.told), open, time.Since(began).Round(time.Second))
+	load.Whole(t, db)
+	for host, l := range shows(t, p.client(t)) {
+		if !possible(host, l) {
+			t.Errorf("%s is shown as %q", host, l)
+		}
+	}
+	intact(t, db, c.told)
+}
+
+// copied copies a directory, with or without the shared memory of the database.
+func copied(t *testing.T, dir string, shared bool) string {
+	t.Helper()
+	to := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", dir+"/.", to).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !shared {
+		if err := os.Remove(filepath.Join(to, "stoker.db-shm")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// all is what clients were told by now.
+func (n *notes) all() map[string]load.Answer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.told)
+}

@@ -1,0 +1,329 @@
+package kill
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"stoker/internal/client"
+	"stoker/test/load"
+	"stoker/test/peers"
+)
+
+var engines peers.Shared
+
+func TestMain(m *testing.M) { os.Exit(engines.Run(m)) }
+
+// How soon everything happens at a site, in seconds. What an operator waits for
+// is longer by default, and the same otherwise.
+const settings = `[stoker]
+lease_time = 6
+failover_expiry = 3
+failover_deadline = 12
+watch_time = 8
+`
+
+// survivors are the API processes beside the one that is asked.
+const survivors = 2
+
+// site is the program as three APIs and as services on a database of its own: a
+// host, and a cluster of two.
+type site struct {
+	db      *sql.DB
+	points  string // the directory in which points are armed
+	apis    []*peers.Cinder
+	clients []*client.Client // of the APIs
+	host    *target
+	cluster *target
+}
+
+// target is what a change is for.
+type target struct {
+	client.Target
+	hosts    []string // the services that are meant
+	services []*peers.Engine
+	mirror   string // the directory of the backend
+}
+
+func (g *target) String() string {
+	if g.Cluster != "" {
+		return "by cluster"
+	}
+	return "by host"
+}
+
+// newSite starts a host and a cluster of two.
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s, o := emptySite(t)
+	o.Backends = []string{"alpha"}
+	services := func(cluster string, hosts ...string) *target {
+		g := &target{Target: client.Target{Cluster: cluster}, mirror: filepath.Join(t.TempDir(), "mirror")}
+		o := o
+		o.Services, o.More = []string{"volume"}, settings+"[alpha]\nstoker_mirror_root = "+g.mirror+"\n"
+		for _, h := range hosts {
+			o.Host, o.Cluster = h, strings.TrimSuffix(cluster, "@alpha")
+			g.services = append(g.services, start(t, o).Service(t, "volume"))
+			g.hosts = append(g.hosts, h+"@alpha")
+		}
+		return g
+	}
+	s.host = services("", "single")
+	s.host.Host = "single@alpha"
+	s.cluster = services("pair@alpha", "nodea", "nodeb")
+	s.startAPIs(t, o)
+	return s
+}
+
+// emptySite is a database and a bus, and the options of what is started on them.
+func emptySite(t *testing.T) (*site, peers.CinderOptions) {
+	t.Helper()
+	program := engines.Program(t, "-tags=failpoints")
+	s := &site{points: t.TempDir()}
+	o := peers.CinderOptions{
+		Database: engines.MariaDB(t).New(t), Transport: engines.RabbitMQ(t).URL(t), Program: program,
+		ReportInterval: 1, DownTime: 6, RPCTimeout: 4,
+		Env: []string{"STOKER_FAILPOINTS=" + s.points}, More: settings,
+	}
+	s.db = peers.Open(t, o.Database)
+	conf := peers.WriteCinderConf(t, o)
+	if out, err := exec.CommandContext(t.Context(), program, "db", "sync", "--config-file", conf.Conf).CombinedOutput(); err != nil {
+		t.Fatalf("db sync: %v\n%s", err, out)
+	}
+	s.record(t)
+	return s, o
+}
+
+// startAPIs starts the APIs of a site.
+func (s *site) startAPIs(t *testing.T, o peers.CinderOptions) {
+	t.Helper()
+	o.Services = []string{"api"}
+	for i := range 1 + survivors {
+		o.Host = fmt.Sprintf("ctl%d", i+1)
+		a := start(t, o)
+		c, err := client.New(client.Options{Endpoint: a.URL + "/v3", Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.apis, s.clients = append(s.apis, a), append(s.clients, c)
+		t.Cleanup(c.Close)
+	}
+}
+
+// start starts some programs.
+func start(t *testing.T, o peers.CinderOptions) *peers.Cinder {
+	t.Helper()
+	c := peers.StartCinder(t, o)
+	t.Cleanup(func() { logged(t, c) })
+	return c
+}
+
+// logged shows what a program has logged last, when the test has failed.
+func logged(t *testing.T, c *peers.Cinder) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(c.Dir, "stoker-*.log"))
+	if err != nil || !t.Failed() {
+		return
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		lines := strings.Split(string(text), "\n")
+		t.Logf("%s: %v\n%s", f, err, strings.Join(lines[max(0, len(lines)-60):], "\n"))
+	}
+}
+
+// api is the process of one API.
+func (s *site) api(t *testing.T, i int) *peers.Engine {
+	t.Helper()
+	return s.apis[i].Service(t, "api")
+}
+
+// dead are the API processes that have ended.
+func (s *site) dead(t *testing.T) (which []int) {
+	t.Helper()
+	for i := range s.apis {
+		if s.api(t, i).Ended() {
+			which = append(which, i)
+		}
+	}
+	return which
+}
+
+// record makes the database keep how the state and the owner of each operation
+// change, whoever changes them.
+func (s *site) record(t *testing.T) {
+	t.Helper()
+	for _, statement := range []string{
+		`CREATE TABLE history (n BIGINT AUTO_INCREMENT PRIMARY KEY, id VARCHAR(36), was VARCHAR(36), now VARCHAR(36), owner_was VARCHAR(255), owner VARCHAR(255), at DATETIME(6))`,
+		`CREATE TRIGGER history AFTER UPDATE ON stoker_operations FOR EACH ROW INSERT INTO history (id, was, now, owner_was, owner, at)
+			SELECT NEW.id, OLD.state, NEW.state, OLD.owner, NEW.owner, UTC_TIMESTAMP(6) FROM DUAL WHERE OLD.state <> NEW.state OR OLD.owner <> NEW.owner`,
+	} {
+		if _, err := s.db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// change is an entry of that record.
+type change struct {
+	was, now        string // the state
+	ownerWas, owner string
+	at              time.Time
+}
+
+func (s *site) history(t *testing.T, id string) (found []change) {
+	t.Helper()
+	rows, err := s.db.QueryContext(t.Context(), "SELECT was, now, owner_was, owner, at FROM history WHERE id = ? ORDER BY n", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var c change
+		if err := rows.Scan(&c.was, &c.now, &c.ownerWas, &c.owner, &c.at); err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, c)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// operation is an entry of the journal.
+type operation struct {
+	id, kind, state, outcome string
+	started, deadline        time.Time
+	settled                  *time.Time
+}
+
+// operations are those of the kind that are newer than the one of that id.
+func (s *site) operations(t *testing.T, kind, after string) (found []operation) {
+	t.Helper()
+	rows, err := s.db.QueryContext(t.Context(), "SELECT id, kind, state, outcome, started_at, deadline, settled_at FROM stoker_operations WHERE kind = ? AND id > ? ORDER BY id", kind, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var o operation
+		if err := rows.Scan(&o.id, &o.kind, &o.state, &o.outcome, &o.started, &o.deadline, &o.settled); err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, o)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// newest is the id of the newest operation.
+func (s *site) newest(t *testing.T) (id string) {
+	t.Helper()
+	if err := s.db.QueryRowContext(t.Context(), "SELECT COALESCE(MAX(id), '') FROM stoker_operations").Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// rows are the volume services by host, and the cluster by name, in a line each.
+func (s *site) rows(t *testing.T) map[string]string {
+	t.Helper()
+	rows, err := s.db.QueryContext(t.Context(), "SELECT host, disabled, disabled_reason, replication_status, active_backend_id, frozen FROM services WHERE NOT deleted"+
+		" UNION ALL SELECT name, disabled, disabled_reason, replication_status, active_backend_id, frozen FROM clusters WHERE NOT deleted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	found := map[string]string{}
+	for rows.Next() {
+		var name string
+		var disabled, frozen *bool
+		var reason, replication, site *string
+		if err := rows.Scan(&name, &disabled, &reason, &replication, &site, &frozen); err != nil {
+			t.Fatal(err)
+		}
+		status := "enabled"
+		if disabled != nil && *disabled {
+			status = "disabled"
+		}
+		found[name] = line(status, reason, replication, site, frozen)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// line is what there is to say of a row:
+//
+//	disabled 'failed-over' failed-over on site-b frozen
+func line(status string, reason, replication, site *string, frozen *bool) string {
+	words := []string{status}
+	if reason != nil && *reason != "" {
+		words = append(words, "'"+*reason+"'")
+	}
+	if replication != nil {
+		words = append(words, *replication)
+	}
+	if site != nil && *site != "" {
+		words = append(words, "on", *site)
+	}
+	if frozen != nil && *frozen {
+		words = append(words, "frozen")
+	}
+	return strings.Join(words, " ")
+}
+
+// become waits until every row of a target says so, and the cluster's own but for
+// disabled, which is the members'.
+func (s *site) become(t *testing.T, g *target, want, when string) {
+	t.Helper()
+	var rows map[string]string
+	load.Within(t, 30*time.Second, fmt.Sprintf("rows say %q %s", want, when), func() bool {
+		rows = s.rows(t)
+		for _, h := range g.hosts {
+			if rows[h] != want {
+				return false
+			}
+		}
+		return g.Cluster == "" || place(rows[g.Cluster]) == place(want)
+	})
+}
+
+// place is a line without what disables.
+func place(line string) string {
+	for _, end := range []string{" enabled", " failing-over", " failed-over"} {
+		if i := strings.Index(line, end); i >= 0 {
+			return line[i:]
+		}
+	}
+	return line
+}
+
+// frozenSites are the directories of a backend that let nobody make a volume.
+func (g *target) frozenSites(t *testing.T) string {
+	t.Helper()
+	sites, err := os.ReadDir(g.mirror)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, s := range sites {
+		info, err := s.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.IsDir() && info.Mode().Perm()&0o200 == 0 {
+			found = append(found, s.Name())
+		}
+	}
+	return strings.Join(found, " ")
+}
