@@ -1,40 +1,91 @@
 package archtest
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
 
 // Every test that doc/guarantees.md names is there.
 func TestGuaranteesNameTests(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "doc/guarantees.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tests strings.Builder
-	for _, dir := range []string{"internal", "test"} {
-		err = filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			source, err := os.ReadFile(path)
-			tests.Write(source)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	named := regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllSubmatch(text, -1)
+	tests := sources(t, "internal") + sources(t, "test")
+	named := names(guarantees(t))
 	if len(named) < 30 {
 		t.Errorf("only %d tests are named", len(named))
 	}
 	for _, name := range named {
-		if !strings.Contains(tests.String(), "func "+string(name[1])+"(t *testing.T)") {
-			t.Errorf("there is no test %s", name[1])
+		if !strings.Contains(tests, "func "+name+"(t *testing.T)") {
+			t.Errorf("there is no test %s", name)
 		}
 	}
+}
+
+// defects is how many places BEHAVIOUR.md marks.
+const defects = 18
+
+// Each of Cinder's defects has its row in doc/guarantees.md, which names tests in
+// process and, last, tests of test/defects, all of which are named.
+func TestEveryDefectIsTried(t *testing.T) {
+	tests := sources(t, "test/defects")
+	rows := regexp.MustCompile(`(?m)^\| (\d+) \|.*\| ([^|]*) \| ([^|]*) \|$`).FindAllStringSubmatch(guarantees(t), -1)
+	if len(rows) != defects {
+		t.Errorf("%d rows have a number, want %d", len(rows), defects)
+	}
+	tried := map[string]bool{}
+	for i, row := range rows {
+		if row[1] != strconv.Itoa(i+1) || len(names(row[2])) == 0 || len(names(row[3])) == 0 {
+			t.Errorf("row %d is %q: it needs its number, tests in process, and tests over Python services", i+1, row[0])
+		}
+		for _, name := range names(row[3]) {
+			tried[name] = true
+			if !strings.Contains(tests, "func "+name+"(t *testing.T)") {
+				t.Errorf("row %d: there is no test %s in test/defects", i+1, name)
+			}
+		}
+	}
+	for _, test := range regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`).FindAllStringSubmatch(tests, -1) {
+		if !tried[test[1]] {
+			t.Errorf("%s of test/defects is in no row", test[1])
+		}
+	}
+}
+
+func guarantees(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "doc/guarantees.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// names are the tests that a text names.
+func names(text string) []string {
+	var found []string
+	for _, m := range regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1])
+	}
+	return found
+}
+
+// sources are the tests below a directory, as one text.
+func sources(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		all.Write(source)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
 }

@@ -170,3 +170,43 @@ func TestClusterFailoverLookedAtHalfWay(t *testing.T) {
 		t.Errorf("%s at %v, want done before %v", op.State, op.SettledAt, op.Progress.WatchUntil)
 	}
 }
+
+// A member that restarts in the middle puts the cluster's row back: that ends
+// nothing as long as another may be at it.
+func TestAMemberRestartsInTheMiddle(t *testing.T) {
+	for _, goesOn := range []bool{true, false} {
+		s := newSite(t)
+		for _, h := range []string{"nodea@alpha", "nodeb@alpha"} {
+			s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
+		}
+		op := s.started(control.Selector{Cluster: "mycl@alpha"})
+		restarts := func(host string) {
+			s.edit(host, func(r *cinder.Service) { r.ReplicationStatus = cinder.ReplicationEnabled })
+			s.editCluster(func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationEnabled })
+		}
+		restarts("nodeb@alpha")
+		for range 3 {
+			s.look(s.Control)
+			for _, o := range s.open() {
+				s.hurryFailover(o)
+			}
+		}
+		if got := s.operationNow(op.ID); got.State != cinder.OpOpen {
+			t.Errorf("%s, %q, while a member is at it", got.State, got.Outcome)
+		}
+		if got, want := says(s.row("nodeb@alpha")), "enabled - failing-over"; got != want {
+			t.Errorf("a list shows %s, want %s", got, want)
+		}
+		want := cinder.OpUndone
+		if goesOn {
+			s.arrive("site-b", "nodea@alpha", "nodeb@alpha")
+			want = cinder.OpDone
+		} else {
+			restarts("nodea@alpha")
+		}
+		s.settle(s.Control)
+		if got := s.operationNow(op.ID); got.State != want {
+			t.Errorf("%s, %q, want %s", got.State, got.Outcome, want)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 			return nil // half-way rows: look again when that is settled
 		}
 		mine := was
-		if waits = pending(rows, &mine, tx.Now()); waits {
+		if waits = c.pending(tx, rows, &mine); waits {
 			if tx.Now().After(mine.Deadline) && mine.Outcome == "" {
 				mine.Outcome = "overdue: no outcome by the deadline"
 				seen = &mine
@@ -72,18 +72,33 @@ const grace = 5 * time.Second
 // pending says whether the outcome is still to come: a row is failing over. Of a
 // cluster it is the cluster's own row that tells; members that have missed the end
 // are waited for a little, and told later.
-func pending(rows target, op *cinder.Operation, now time.Time) bool {
-	behind := slices.ContainsFunc(rows.members, func(s cinder.Service) bool {
-		return s.ReplicationStatus == cinder.ReplicationFailingOver
-	})
+//
+// A member that restarts in the middle puts the cluster's row back, though another
+// goes on (BEHAVIOUR.md, "Clusters"). So a row that names the site that it named
+// before tells nothing as long as a member lives that may be at it.
+func (c *Control) pending(tx Tx, rows target, op *cinder.Operation) bool {
+	failingOver := func(s cinder.Service) bool { return s.ReplicationStatus == cinder.ReplicationFailingOver }
+	behind := slices.ContainsFunc(rows.members, failingOver)
 	if rows.cluster == nil || rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver || !behind {
 		return behind || rows.cluster != nil && rows.cluster.ReplicationStatus == cinder.ReplicationFailingOver
 	}
+	mayBeAtIt := func(s cinder.Service) bool { return failingOver(s) && s.Up(tx.HostNow(), c.o.DownTime) }
+	if stays(rows.cluster, op) && slices.ContainsFunc(rows.members, mayBeAtIt) {
+		return true
+	}
 	// They are looked at all the while: most need a few milliseconds.
 	if op.Progress.WatchUntil.IsZero() {
-		op.Progress.WatchUntil = now.Add(grace)
+		op.Progress.WatchUntil = tx.Now().Add(grace)
 	}
-	return now.Before(op.Progress.WatchUntil)
+	return tx.Now().Before(op.Progress.WatchUntil)
+}
+
+// stays says whether a cluster's row names the site that it named before a failover,
+// which has not failed either.
+func stays(cl *cinder.Cluster, op *cinder.Operation) bool {
+	return cl.ReplicationStatus != cinder.ReplicationFailoverError && slices.ContainsFunc(op.Before.Clusters, func(st cinder.ClusterState) bool {
+		return st.ID == cl.ID && at(st.ActiveBackendID) == at(cl.ActiveBackendID)
+	})
 }
 
 // verdict reads from the rows how a failover ended.

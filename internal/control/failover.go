@@ -70,6 +70,19 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if err := c.announced(t.members[0], t.name(), site); err != nil {
 			return err
 		}
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		against := []cinder.OperationKind{cinder.OpFailover}
+		if site != nil && *site == cinder.FailbackTarget {
+			// A way back writes what a freeze or thaw writes: neither could be told
+			// from the other. A failover does not wait for anything.
+			against = append(against, cinder.OpFreeze, cinder.OpThaw)
+		}
+		if err := t.busy(open, against...); err != nil {
+			return err
+		}
 		now := tx.HostNow()
 		t, err = t.check(precondition{
 			says: "replication_status in %s must be ['enabled', 'failed-over'] and must be up to failover.",
@@ -82,19 +95,6 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 			},
 		})
 		if err != nil {
-			return err
-		}
-		open, err := tx.OpenOperations(ctx)
-		if err != nil {
-			return err
-		}
-		against := []cinder.OperationKind{cinder.OpFailover}
-		if site != nil && *site == cinder.FailbackTarget {
-			// A way back writes what a freeze or thaw writes: neither could be told
-			// from the other. A failover does not wait for anything.
-			against = append(against, cinder.OpFreeze, cinder.OpThaw)
-		}
-		if err := t.busy(open, against...); err != nil {
 			return err
 		}
 		first = t.members[0]

@@ -56,6 +56,21 @@ func TestAbort(t *testing.T) {
 	wantKind(t, err, cinder.KindNotFound)
 }
 
+// A second failover is not refused for what the first has made of the row: the
+// answer names the first.
+func TestFailoverDuringAFailover(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	op := s.started(control.Selector{Host: alpha})
+	for _, site := range []*string{nil, new("site-c"), new("default")} {
+		_, err := s.Failover(t.Context(), control.Selector{Host: alpha}, site)
+		wantKind(t, err, cinder.KindConflict)
+		if !strings.Contains(cinder.Message(err), op.ID) {
+			t.Errorf("message %q, want one that names %s", cinder.Message(err), op.ID)
+		}
+	}
+}
+
 func TestAbortOfOthers(t *testing.T) {
 	s := newSite(t)
 	s.volume(alpha, "", cinder.ReplicationEnabled)

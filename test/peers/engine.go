@@ -56,6 +56,21 @@ func (e *Engine) Start(tb testing.TB) {
 	}
 }
 
+// StartAll starts several at once, each as Start does.
+func StartAll(tb testing.TB, engines ...*Engine) {
+	tb.Helper()
+	for _, e := range engines {
+		if err := e.launchNow(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for _, e := range engines {
+		if err := e.await(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
 // Stop ends it as an operator does who restarts it.
 func (e *Engine) Stop(tb testing.TB) {
 	tb.Helper()

@@ -4,7 +4,7 @@ Its replication targets are those of replication_device, and 'explode', which ta
 Options of a backend's section, for WHAT in freeze, thaw and failover:
 
   peer_WHAT_error    text: refuse, with these words
-  peer_WHAT_delay    seconds to take for it
+  peer_WHAT_delay    seconds to take for it; fewer, told meanwhile, count at once
   peer_dir           a directory: what this backend was told is appended to BACKEND.calls there, and while BACKEND.json exists
                      there, what it holds ({"freeze_error": "...", "failover_delay": 3, ...}) goes before the options
 """
@@ -67,7 +67,9 @@ class PeerDriver(driver.VolumeDriver):
 
     def _told(self, what, *words):
         self._record(what, *words)
-        time.sleep(float(self._setting(what + '_delay') or 0))
+        began = time.monotonic()
+        while time.monotonic() - began < float(self._setting(what + '_delay') or 0):
+            time.sleep(0.05)
         refusal = self._setting(what + '_error')
         if refusal:
             raise exception.VolumeDriverException(message=refusal)
