@@ -132,7 +132,7 @@ func faultyPostgres(t *testing.T) faultyEngine {
 func (e *faultyEngine) open(t *testing.T, where dsn.Database, d serverDialect) {
 	t.Helper()
 	e.db = &DB{log: slog.New(slog.DiscardHandler), now: time.Now, newUUID: testIDs(), name: where.String()}
-	if err := e.db.serve(t.Context(), d, e.server, e.server, Pool{}); err != nil {
+	if err := e.db.serve(t.Context(), d, e.server, e.server, DefaultPool()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

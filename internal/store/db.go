@@ -72,6 +72,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if o.Pool == (Pool{}) {
+		o.Pool = DefaultPool()
+	}
 	db := &DB{log: log, now: time.Now, newUUID: uuid.NewString}
 	switch where.Engine {
 	case dsn.SQLite:

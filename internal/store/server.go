@@ -33,9 +33,6 @@ const (
 // serve readies a pool of connections to a server, and looks whether what is
 // there can be ours. One more connection, which watch makes, reads the fleet.
 func (db *DB) serve(ctx context.Context, d serverDialect, connector, watch driver.Connector, p Pool) (err error) {
-	if p == (Pool{}) {
-		p = DefaultPool()
-	}
 	pool := sql.OpenDB(connector)
 	defer func() {
 		if err != nil {

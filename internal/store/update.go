@@ -15,6 +15,10 @@ const (
 	// that waits longer for the database is better told so.
 	updateTimeout  = 15 * time.Second
 	updateAttempts = 3
+	// busyAttempts is how often to try what others on a server stood in the way of.
+	// Where processes write through several servers of a Galera cluster, that is every
+	// second attempt.
+	busyAttempts = 10
 	// retryPause is the longest pause before the second attempt; it doubles, up
 	// to maxPause.
 	retryPause = 50 * time.Millisecond
@@ -57,7 +61,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	pause := retryPause
 	for attempt := 1; ; attempt++ {
 		err := db.transact(ctx, c, fn)
-		again := c.doubtful || attempt < updateAttempts && db.passing(err)
+		again := c.doubtful || attempt < db.attempts(err)
 		if again && db.pause(ctx, rand.N(pause)) {
 			pause = min(2*pause, maxPause)
 			continue
@@ -69,16 +73,15 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-// passing says whether what failed may succeed when it is tried again, nothing
-// having been written.
-func (db *DB) passing(err error) bool {
-	switch db.dialect.fault(err) {
-	case faultBusy:
-		return true
-	case faultDuplicate, faultLost: // found when it is looked for; found again
-		return db.server
+// attempts is how often to try what has failed, nothing having been written.
+func (db *DB) attempts(err error) int {
+	switch fault := db.dialect.fault(err); {
+	case fault == faultBusy && db.server:
+		return busyAttempts
+	case fault == faultBusy, db.server && fault == faultDuplicate, db.server && fault == faultLost: // found when it is looked for; found again
+		return updateAttempts
 	default:
-		return false
+		return 1
 	}
 }
 

@@ -1,6 +1,7 @@
 // Package peers starts the real engines and services that tests need, from
-// the packages of the operating system: MariaDB, PostgreSQL, RabbitMQ,
-// Cinder and Keystone; and a proxy to cut the way to them. Tests alone use it.
+// the packages of the operating system: MariaDB (alone and as a Galera cluster),
+// PostgreSQL, RabbitMQ, Cinder and Keystone; and a proxy to cut the way to them.
+// Tests alone use it.
 //
 // A test package has one Shared, whose Run is its TestMain, so that its tests
 // share one instance of each engine:

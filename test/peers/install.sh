@@ -6,6 +6,8 @@ set -euo pipefail
 # program (a pattern of its path) and the package that has it
 peers=(
   "/usr/sbin/mariadbd mariadb-server"
+  "/usr/lib/galera/libgalera_smm.so galera-4"
+  "/usr/bin/rsync rsync"
   "/usr/lib/postgresql/*/bin/postgres postgresql"
   "/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server"
   "/usr/bin/cinder-api cinder-api"

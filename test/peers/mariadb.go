@@ -32,6 +32,18 @@ func StartMariaDB(tb testing.TB) *Database {
 }
 
 func startMariaDB(programs mariadbPrograms) (*Database, error) {
+	d, err := newMariaDB(programs)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.start(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// newMariaDB makes one that is still to be started.
+func newMariaDB(programs mariadbPrograms) (*Database, error) {
 	e, err := newEngine("MariaDB")
 	if err != nil {
 		return nil, err
@@ -63,9 +75,6 @@ func startMariaDB(programs mariadbPrograms) (*Database, error) {
 			// Small and quick. The log is written, not flushed, at each commit: a killed server loses nothing by that.
 			"--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=0", "--max-connections=500",
 		},
-	}
-	if err := d.start(); err != nil {
-		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }

@@ -14,6 +14,7 @@ import (
 // is ready.
 type Shared struct {
 	mariadb  once[*Database]
+	galera   once[*Galera]
 	postgres once[*Database]
 	rabbitmq once[*Broker]
 

@@ -190,24 +190,24 @@ func clusterRows(t *testing.T, create func(testing.TB) Database) {
 	for _, test := range []struct {
 		name  string
 		query cinder.ClusterQuery
-		want  []int64
+		want  []string
 	}{
-		{"all", cinder.ClusterQuery{}, []int64{1, 9, 10}},
-		{"by name", cinder.ClusterQuery{Name: new("c2@b")}, []int64{9, 10}},
-		{"by name and binary", cinder.ClusterQuery{Name: new("c2@b"), Binary: new("cinder-backup")}, []int64{10}},
+		{"all", cinder.ClusterQuery{}, []string{"c1@b cinder-volume", "c2@b cinder-volume", "c2@b cinder-backup"}},
+		{"by name", cinder.ClusterQuery{Name: new("c2@b")}, []string{"c2@b cinder-volume", "c2@b cinder-backup"}},
+		{"by name and binary", cinder.ClusterQuery{Name: new("c2@b"), Binary: new("cinder-backup")}, []string{"c2@b cinder-backup"}},
 		{"in other letters", cinder.ClusterQuery{Name: new("C2@b")}, nil},
-		{"what is computed does not restrict here", cinder.ClusterQuery{Name: new("c1@b"), Up: new(true), Hosts: new(9)}, []int64{1}},
+		{"what is computed does not restrict here", cinder.ClusterQuery{Name: new("c1@b"), Up: new(true), Hosts: new(9)}, []string{"c1@b cinder-volume"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v, err := db.Clusters(t.Context(), test.query)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var ids []int64
+			var names []string
 			for _, c := range v.Clusters {
-				ids = append(ids, c.ID)
+				names = append(names, c.Name+" "+c.Binary)
 			}
-			wantSame(t, "v.Clusters", ids, test.want)
+			wantSame(t, "v.Clusters", names, test.want)
 			wantSame(t, "v.Members", hosts(v.Members), []string{"h1@b", "h2@b"})
 		})
 	}
