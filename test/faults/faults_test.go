@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	os.Exit(built.Run(m))
 }
 
+// atOnce is how soon a change is refused that needs what is known to be away.
+const atOnce = 5 * time.Second
+
 // back is how soon after its engine the service has to be there again.
 const back = 10 * time.Second
 
@@ -92,6 +95,11 @@ func (s *stage) suffer(t *testing.T, f site.Fault, length time.Duration) {
 	pause(t, away)
 	if a, err := load.Ask(t.Context(), s.api.URL, load.Request{}, load.Deadline); f.Lists && (err != nil || a.Status != http.StatusOK) {
 		t.Errorf("a list, which needs none: %d %s %v", a.Status, a.Body, err)
+	}
+	for _, fleet := range s.fleets {
+		if a, err := fleet.Refused(t.Context(), s.api); f.Plain && (err != nil || a.Status != http.StatusServiceUnavailable || a.Took > atOnce) {
+			t.Errorf("a freeze of %s meanwhile: %d %s %v after %v, want 503 within %v", fleet.Host, a.Status, a.Body, err, a.Took, atOnce)
+		}
 	}
 	f.End(t)
 	since := time.Now()

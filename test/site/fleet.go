@@ -58,6 +58,11 @@ func (f *Fleet) all() [][]load.Request {
 	}
 }
 
+// Refused asks for a change that cannot be done at the moment.
+func (f *Fleet) Refused(ctx context.Context, api *Process) (load.Answer, error) {
+	return load.Ask(ctx, api.URL, load.Request{Path: "/freeze", Body: map[string]any{"host": f.Host + "@" + probed}}, load.Deadline)
+}
+
 // serves waits until every request of a kind has been done once, one after the
 // other, and says what could not be done at last.
 func (f *Fleet) serves(ctx context.Context, api *Process, requests []load.Request) error {
