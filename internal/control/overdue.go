@@ -61,8 +61,11 @@ func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 	}
 	for i := range rows.members {
 		if s := &rows.members[i]; s.Up(hostNow, c.o.DownTime) {
-			return cinder.Errorf(cinder.KindConflict,
-				"Service %s on host %s is up and may still carry it out. Restart it: a service that starts ends what it was at.", s.Binary, s.Host)
+			wayOut := "Restart it: a service that starts ends what it was at."
+			if len(rows.members) > 1 { // one that starts leaves it to the others
+				wayOut = "Stop all members of cluster " + s.Cluster + "; once they are down it is put back."
+			}
+			return cinder.Errorf(cinder.KindConflict, "Service %s on host %s is up and may still carry it out. %s", s.Binary, s.Host, wayOut)
 		}
 	}
 	for _, s := range rows.members {

@@ -68,12 +68,12 @@ func (s *site) overdue(t *testing.T, find func() operation, c trial) operation {
 	if err != nil || !shown.Overdue {
 		t.Errorf("the API shows %+v: %v", shown, err)
 	}
-	if _, err := s.clients[1].AbortOperation(t.Context(), o.id); cinder.KindOf(err) != cinder.KindConflict {
-		t.Errorf("abort while the service may still carry it out: %v", err)
-	}
-	g := s.host
+	g, wayOut := s.host, "Restart it"
 	if c.cluster {
-		g = s.cluster
+		g, wayOut = s.cluster, "Stop all members"
+	}
+	if _, err := s.clients[1].AbortOperation(t.Context(), o.id); cinder.KindOf(err) != cinder.KindConflict || !strings.Contains(cinder.Message(err), wayOut) {
+		t.Errorf("abort while the service may still carry it out: %v, want it to say %q", err, wayOut)
 	}
 	for _, e := range g.services {
 		e.Kill(t)
