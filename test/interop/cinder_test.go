@@ -52,7 +52,12 @@ func TestCinderOverStoker(t *testing.T) {
 			}
 		}
 	}))
-	passed(t, t.Run("log levels", func(t *testing.T) { stokerLevels(t, cinder) }))
+	passed(t, t.Run("log levels", func(t *testing.T) {
+		stokerLevels(t, cinder)
+		for _, filter := range filters("goes", "gamma") {
+			setAlike(t, ours, cinder, filter, "stoker.agent")
+		}
+	}))
 	passed(t, t.Run("killed and stopped", func(t *testing.T) { comesBack(t, d, cinder, own) }))
 	others(t, on(cinder, "alpha"), ours, own, "goes", "stoker.agent")
 	passed(t, t.Run("scheduler", func(t *testing.T) {

@@ -134,12 +134,16 @@ func clusterFailingOvers() []step {
 	}
 }
 
-// missed kills a member, fails the cluster over, and starts the member again: it
-// is told what it has missed. The same on the way back.
+// missed kills a member, has the other freeze and thaw for both, fails the cluster
+// over, and starts the member again: it is told what it has missed. The same on
+// the way back.
 func missed(t *testing.T, w walk, member *peers.Engine) {
 	t.Helper()
 	for _, s := range []struct{ target, line string }{{"site-c", onSiteC}, {"default", healthy}} {
 		member.Kill(t)
+		if s.target != "default" {
+			w.run(t, clusterFreezing())
+		}
 		if got := w.api.Put(t, "os-services/failover", cloud.Newest, map[string]any{"cluster": "mycl@alpha", "backend_id": s.target}); got.Status != accepted {
 			t.Fatalf("failover with a member dead: %d %s", got.Status, got.Body)
 		}

@@ -102,16 +102,8 @@ func pythonLevels(t *testing.T, ours, cinder cloud.API) {
 			}
 		}
 	}
-	for _, filter := range []map[string]any{
-		{"binary": ""},
-		{"binary": "*"},
-		{"binary": "cinder-volume", "server": "host1"},
-		{"binary": "", "server": "host1@gamma"},
-		{"binary": "cinder-scheduler"},
-		{"binary": "cinder-backup", "server": "host1"},
-		{"binary": "cinder-api"},
-	} {
-		setAlike(t, ours, cinder, filter)
+	for _, filter := range filters("host1", "gamma") {
+		setAlike(t, ours, cinder, filter, "cinder.manager")
 	}
 	// Every filter names the same services, cinder-api's own levels apart.
 	for _, filter := range []map[string]any{
@@ -128,11 +120,24 @@ func pythonLevels(t *testing.T, ours, cinder cloud.API) {
 	}
 }
 
+// filters are those by which log levels are read and set, one of each kind.
+func filters(host, backend string) []map[string]any {
+	return []map[string]any{
+		{"binary": ""},
+		{"binary": "*"},
+		{"binary": "cinder-volume", "server": host},
+		{"binary": "", "server": host + "@" + backend},
+		{"binary": "cinder-scheduler"},
+		{"binary": "cinder-backup", "server": host},
+		{"binary": "cinder-api"},
+	}
+}
+
 // setAlike sets log levels by the one API and then back by the other: either
 // reaches the services that a get-log with the same filter names, and no others.
-func setAlike(t *testing.T, ours, cinder cloud.API, filter map[string]any) {
+func setAlike(t *testing.T, ours, cinder cloud.API, filter map[string]any, prefix string) {
 	t.Helper()
-	const prefix = "cinder.manager"
+	old := regexp.MustCompile(`"` + regexp.QuoteMeta(prefix) + `":"[A-Z]+"`)
 	all := map[string]any{"binary": "", "prefix": prefix}
 	levels := func(filter map[string]any) []string {
 		return withoutAPI(t, ours.Put(t, "os-services/get-log", cloud.Newest, filter).Body)
@@ -147,7 +152,7 @@ func setAlike(t *testing.T, ours, cinder cloud.API, filter map[string]any) {
 		var want []string
 		for _, line := range levels(all) {
 			if slices.Contains(meant, line) {
-				line = regexp.MustCompile(`"cinder.manager":"[A-Z]+"`).ReplaceAllString(line, `"cinder.manager":"`+s.level+`"`)
+				line = old.ReplaceAllString(line, `"`+prefix+`":"`+s.level+`"`)
 			}
 			want = append(want, line)
 		}
