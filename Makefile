@@ -47,7 +47,7 @@ load: ## Load runs over loopback, beside a bare net/http handler.
 	$(GO) run ./test/bench
 
 torture: ## The model test, kills and the soak at length.
-	STOKER_MODEL_STEPS=100000 $(GO) test -race -count=1 -run '^TestModel$$' -timeout 3h -v ./internal/control
+	STOKER_MODEL_STEPS=100000 $(GO) test -count=1 -run '^TestModel$$' -timeout 3h -v ./internal/control
 	STOKER_KILLS=200 $(GO) test -race -count=1 -timeout 3h -v ./test/kill
 	STOKER_SOAK=30m $(GO) test -race -count=1 -timeout 1h -v ./test/soak
 
