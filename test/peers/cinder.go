@@ -266,7 +266,7 @@ func (c *Cinder) Log(tb testing.TB, name string) string {
 }
 
 // Tell changes how a backend takes what it is told from now on, nil ends that:
-// {"thaw_error": "rebuilding", "failover_delay": 3}. testdata/peerdriver.py testdata/clock.py
+// {"thaw_error": "rebuilding", "failover_delay": 3}. testdata/peerdriver.py
 // lists what there is.
 func (c *Cinder) Tell(tb testing.TB, backend string, how map[string]any) {
 	tb.Helper()
