@@ -71,21 +71,6 @@ func TestFailoverDuringAFailover(t *testing.T) {
 	}
 }
 
-// A member of a cluster that starts does not end what the cluster is at: the
-// answer does not say that it would.
-func TestAbortOfAClusters(t *testing.T) {
-	s := newSite(t)
-	for _, m := range []string{"nodea@alpha", "nodeb@alpha"} {
-		s.volume(m, "mycl@alpha", cinder.ReplicationEnabled)
-	}
-	op := s.started(control.Selector{Cluster: "mycl@alpha"})
-	_, err := s.Abort(t.Context(), op.ID)
-	wantKind(t, err, cinder.KindConflict)
-	if want := "Stop all members of cluster mycl@alpha"; !strings.Contains(cinder.Message(err), want) {
-		t.Errorf("message %q, want one with %q", cinder.Message(err), want)
-	}
-}
-
 func TestAbortOfOthers(t *testing.T) {
 	s := newSite(t)
 	s.volume(alpha, "", cinder.ReplicationEnabled)

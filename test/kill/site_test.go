@@ -2,6 +2,7 @@ package kill
 
 import (
 	"database/sql"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +18,14 @@ import (
 
 var engines peers.Shared
 
-func TestMain(m *testing.M) { os.Exit(engines.Run(m)) }
+func TestMain(m *testing.M) {
+	// They wait more than they work.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(engines.Run(m))
+}
 
 // How soon everything happens at a site, in seconds. What an operator waits for
 // is longer by default, and the same otherwise.
