@@ -219,7 +219,7 @@ func (e *Engine) owned(tb testing.TB) {
 
 // freePort returns a port that nobody listens on, below those that the kernel
 // gives to outgoing connections: one of these might take it while its engine
-// is stopped.
+// is stopped. No other test process is given it as long as this one lives.
 func freePort() (int, error) {
 	end := 32768
 	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
@@ -232,9 +232,25 @@ func freePort() (int, error) {
 		port := 10000 + rand.IntN(end-10000)
 		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
-			return port, l.Close()
+			if err = errors.Join(reserve(port), l.Close()); err == nil {
+				return port, nil
+			}
 		}
 		last = err
 	}
 	return 0, fmt.Errorf("no free port: %w", last)
+}
+
+// reserve keeps a port from other test processes, also while its engine is
+// stopped: a name that one process can have, until it ends. So the socket is
+// never closed.
+func reserve(port int) error {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: "@stoker-peer-port-" + strconv.Itoa(port)}); err != nil {
+		return errors.Join(err, syscall.Close(fd))
+	}
+	return nil
 }

@@ -192,3 +192,21 @@ func TestNothingOutlivesAKilledTestRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A port that an engine has is given to no other, also while the engine is stopped.
+func TestPortsAreGivenOnce(t *testing.T) {
+	given := map[int]bool{}
+	for range 200 {
+		port, err := freePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if given[port] {
+			t.Fatalf("%d was given twice", port)
+		}
+		given[port] = true
+		if reserve(port) == nil {
+			t.Fatalf("%d is given and can be reserved again", port)
+		}
+	}
+}
