@@ -24,7 +24,10 @@ var errClosed = cinder.Errorf(cinder.KindUnavailable, "The service is stopping."
 type coalescer[K comparable, V any] struct {
 	work   func(context.Context, K) (V, error)
 	limit  time.Duration
-	gather time.Duration // how long the first run waits for others who ask the same; 0 is not
+	// gather is how long a run waits for others who ask the same, 0 is not at all.
+	// Not the first alone: those who were answered together ask again together, and
+	// would otherwise take turns with those who asked meanwhile.
+	gather time.Duration
 
 	stop context.Context //nolint:containedctx // ends when the coalescer does, as the runs must
 	end  context.CancelFunc
@@ -87,15 +90,7 @@ func (c *coalescer[K, V]) join(ctx context.Context, key K) (*run[V], error) {
 		l = &lane[V]{next: r}
 		c.lanes[key] = l
 		c.running.Add(1)
-		if c.gather == 0 {
-			l.next = nil
-			go c.drive(key, l, r)
-			return r, nil
-		}
-		go func() {
-			c.wait(c.gather)
-			c.drive(key, l, c.advance(key, l))
-		}()
+		go c.drive(key, l)
 		return r, nil
 	case l.next == nil || l.next.waiting == 0: // who waited for it has gone
 		l.next = newRun[V](ctx)
@@ -131,9 +126,16 @@ func (c *coalescer[K, V]) leave(r *run[V]) {
 }
 
 // drive works on one key until nobody waits for it.
-func (c *coalescer[K, V]) drive(key K, l *lane[V], first *run[V]) {
+func (c *coalescer[K, V]) drive(key K, l *lane[V]) {
 	defer c.running.Done()
-	for r := first; r != nil; r = c.advance(key, l) {
+	for {
+		if c.gather > 0 {
+			c.wait(c.gather)
+		}
+		r := c.advance(key, l)
+		if r == nil {
+			return
+		}
 		c.carryOut(key, r)
 	}
 }

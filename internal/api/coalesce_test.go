@@ -57,7 +57,8 @@ func TestCoalesceSharesRunsThatBeginLater(t *testing.T) {
 	})
 }
 
-// Who asks a moment later shares the first run too, when it waits for others.
+// Who asks a moment later shares the run too, when it waits for others: the first,
+// and the one after it, also with those who were answered by the first.
 func TestCoalesceGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w worker
@@ -65,11 +66,11 @@ func TestCoalesceGathers(t *testing.T) {
 		c.gather = 10 * time.Millisecond
 		start := time.Now()
 		var wg sync.WaitGroup
-		for after, want := range map[time.Duration]int64{0: 1, 5 * time.Millisecond: 1, 50 * time.Millisecond: 2, 60 * time.Millisecond: 2} {
+		for after, want := range map[time.Duration]int64{0: 1, 5 * time.Millisecond: 1, 50 * time.Millisecond: 2, 60 * time.Millisecond: 2, 1015 * time.Millisecond: 2} {
 			wg.Go(func() {
 				<-time.After(after)
 				got, err := c.get(t.Context(), "a")
-				if done := 10*time.Millisecond + time.Duration(want)*time.Second; err != nil || got != want || time.Since(start) != done {
+				if done := time.Duration(want) * 1010 * time.Millisecond; err != nil || got != want || time.Since(start) != done {
 					t.Errorf("asked after %v: got run %d, %v after %v, want run %d after %v", after, got, err, time.Since(start), want, done)
 				}
 			})
