@@ -104,3 +104,32 @@ func (p *player) quiet(queue string) (bool, error) {
 	defer p.w.mu.Unlock()
 	return len(p.w.queues[queue]) == 0, nil
 }
+
+// lookAfterLate has a process look after a failover that was carried out late, its
+// operation having ended: services that restart with the command still in their
+// queue put their rows back, and then carry it out. What it wipes out comes back
+// when somebody looks, as after a thaw by another API.
+func (p *player) lookAfterLate() error {
+	p.w.mu.Lock()
+	carriedOut := p.w.failed
+	p.w.failed = nil
+	p.w.mu.Unlock()
+	if len(carriedOut) == 0 {
+		return nil
+	}
+	open, err := p.unsettled(cinder.OpOpen)
+	if err != nil {
+		return err
+	}
+	for _, queue := range carriedOut {
+		under := func(op cinder.Operation) bool {
+			return op.Kind == cinder.OpFailover && (op.Cluster == queue || queueOf(op.Host) == queue)
+		}
+		if !slices.ContainsFunc(open, under) {
+			p.look(p.start())
+			synctest.Wait()
+			return nil
+		}
+	}
+	return nil
+}

@@ -385,6 +385,9 @@ func (p *player) heartbeats() (string, error) {
 
 // check compares what a list shows with the rules.
 func (p *player) check(i int) error {
+	if err := p.lookAfterLate(); err != nil {
+		return err
+	}
 	ops, err := p.db.Operations(p.ctx, cinder.OperationQuery{})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type world struct {
 	services map[string]*simulated
 	backends map[string]*simulatedBackend // by queue
 	queues   map[string][]*simulatedCommand
+	failed   []string // queues whose failovers were carried out since somebody asked
 }
 
 // simulated is a service process.
@@ -276,6 +277,7 @@ func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) (err e
 
 func (w *world) failover(s *simulated, cmd *simulatedCommand, how string) error {
 	backend := w.backends[s.queue()]
+	w.failed = append(w.failed, s.queue())
 	var o cinder.FailoverOutcome
 	yes, no, none, over := true, false, "", "failed-over"
 	site := cmd.site
