@@ -22,8 +22,8 @@ var errClosed = cinder.Errorf(cinder.KindUnavailable, "The service is stopping."
 //
 // A run goes on as long as anybody waits for it, at most for limit.
 type coalescer[K comparable, V any] struct {
-	work   func(context.Context, K) (V, error)
-	limit  time.Duration
+	work  func(context.Context, K) (V, error)
+	limit time.Duration
 	// gather is how long a run waits for others who ask the same, 0 is not at all.
 	// Not the first alone: those who were answered together ask again together, and
 	// would otherwise take turns with those who asked meanwhile.
