@@ -39,9 +39,12 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 			return tx.SaveOperation(ctx, was, mine)
 		}
 		if rows.cluster != nil {
-			if err := correct(ctx, tx, rows.cluster); err != nil {
-				return err
-			}
+			err = correct(ctx, tx, rows.cluster)
+		} else {
+			err = restoreStatus(ctx, tx, mine, &rows) // of one that has started meanwhile
+		}
+		if err != nil {
+			return err
 		}
 		state, outcome := verdict(mine, rows)
 		if err := c.applyFailover(ctx, tx, &rows); err != nil {

@@ -186,11 +186,20 @@ func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed 
 	return op, failed
 }
 
-// restoreStatus puts failing-over back to what was before, in rows and cluster.
+// forgotten says whether a service that was failed over has started while its row
+// said failing-over, and is still where it was: it then writes enabled, and would
+// have left failed-over as it was.
+func forgotten(status, before cinder.ReplicationStatus, active, from *string) bool {
+	return status == cinder.ReplicationEnabled && before == cinder.ReplicationFailedOver && at(active) == at(from) && at(active) != cinder.FailbackTarget
+}
+
+// restoreStatus puts failing-over back to what was before, in rows and cluster, and
+// what a service made of it that has started meanwhile.
 func restoreStatus(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error {
 	for i, row := range rows.members {
 		for _, st := range op.Before.Services {
-			if st.ID != row.ID || row.ReplicationStatus != cinder.ReplicationFailingOver {
+			if st.ID != row.ID || row.ReplicationStatus != cinder.ReplicationFailingOver &&
+				!forgotten(row.ReplicationStatus, st.ReplicationStatus, row.ActiveBackendID, st.ActiveBackendID) {
 				continue
 			}
 			now := row
@@ -202,9 +211,13 @@ func restoreStatus(ctx context.Context, tx Tx, op cinder.Operation, rows *target
 			failpoint.Settling.Here()
 		}
 	}
-	if cl := rows.cluster; cl != nil && cl.ReplicationStatus == cinder.ReplicationFailingOver {
+	if cl := rows.cluster; cl != nil {
+		st := op.Before.Clusters[0]
+		if cl.ReplicationStatus != cinder.ReplicationFailingOver && !forgotten(cl.ReplicationStatus, st.ReplicationStatus, cl.ActiveBackendID, st.ActiveBackendID) {
+			return nil
+		}
 		now := *cl
-		now.ReplicationStatus = op.Before.Clusters[0].ReplicationStatus
+		now.ReplicationStatus = st.ReplicationStatus
 		if err := tx.SaveCluster(ctx, *cl, now); err != nil {
 			return err
 		}

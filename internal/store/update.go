@@ -18,7 +18,7 @@ const (
 	// busyAttempts is how often to try what others on a server stood in the way of.
 	// Where processes write through several servers of a Galera cluster, that is every
 	// second attempt.
-	busyAttempts = 10
+	busyAttempts = 30
 	// retryPause is the longest pause before the second attempt; it doubles, up
 	// to maxPause.
 	retryPause = 50 * time.Millisecond
