@@ -113,6 +113,12 @@ func wiped(admin *cinder.Cause, row *cinder.Service) bool {
 	return admin.Reason != nil && *admin.Reason != "" && !serviceWords(admin.Reason) && row.DisabledReason != nil && *row.DisabledReason == ""
 }
 
+// given says whether the row has a reason in somebody's words, not a service's.
+func (s *service) given() bool {
+	r := s.row.DisabledReason
+	return r != nil && *r != "" && !serviceWords(r)
+}
+
 // serviceWords says whether a reason is one that services write.
 func serviceWords(reason *string) bool {
 	return reason != nil && (*reason == cinder.ReasonFrozen || *reason == cinder.ReasonFailedOver)
@@ -160,7 +166,7 @@ func (s *service) reconcile() {
 	// thaw by another API first ends frozen, and the service its words later.
 	// Nor is what a service that failed to fail over has found in its row.
 	failed := s.cause(cinder.CauseFailedOver)
-	given := r.DisabledReason != nil && *r.DisabledReason != "" && !serviceWords(r.DisabledReason) && (failed == nil || !equal(failed.Reason, r.DisabledReason))
+	given := s.given() && (failed == nil || !equal(failed.Reason, r.DisabledReason))
 	admin := s.cause(cinder.CauseAdmin)
 	switch {
 	case admin != nil && given:

@@ -32,8 +32,8 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 // and thaws it. A failover that has failed leaves words behind that are older.
 func (s *service) unrecorded() bool {
 	r := &s.row
-	return r.Disabled && !s.has(cinder.CauseAdmin) && !serviceWords(r.DisabledReason) && !isOver(r.ReplicationStatus) &&
-		(len(s.causes) == 0 || r.DisabledReason != nil && *r.DisabledReason != "")
+	return r.Disabled && !s.has(cinder.CauseAdmin) && !isOver(r.ReplicationStatus) &&
+		(s.given() || len(s.causes) == 0 && !serviceWords(r.DisabledReason))
 }
 
 // reconcile makes the record of a service agree with its row, and gives back
