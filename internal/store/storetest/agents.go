@@ -147,8 +147,12 @@ func clusterMembers(t *testing.T, create func(testing.TB) Database) {
 		db := create(t).Open(t)
 		first := register(t, db, clustered("h1@b", "c@b"))
 		c := cluster(t, db)
+		// The two statements of one transaction may fall into two seconds.
+		if made := first.CreatedAt.Sub(c.CreatedAt); made < 0 || made > 5*time.Second {
+			t.Errorf("the cluster was made at %v, want just before its member, at %v", c.CreatedAt, first.CreatedAt)
+		}
 		wantSame(t, "cluster", c, cinder.Cluster{
-			ID: c.ID, Name: "c@b", Binary: cinder.BinaryVolume, ReplicationStatus: cinder.ReplicationEnabled, CreatedAt: first.CreatedAt,
+			ID: c.ID, Name: "c@b", Binary: cinder.BinaryVolume, ReplicationStatus: cinder.ReplicationEnabled, CreatedAt: c.CreatedAt,
 		})
 		second := clustered("h2@b", "c@b")
 		second.ReplicationStatus = cinder.ReplicationDisabled
