@@ -212,13 +212,15 @@ func TestRealKeystone(t *testing.T) {
 			t.Errorf("Keystone was asked %d times, want at most %d", n, tokens)
 		}
 	})
+
+	t.Run("it restarts under load", func(t *testing.T) { restartsUnderLoad(t, k) })
 }
 
 // Under load, Keystone is stopped and started: who is known is let in all the
 // time, and nobody who is not known before it is back.
-func TestRealKeystoneRestartsUnderLoad(t *testing.T) {
+func restartsUnderLoad(t *testing.T, k *peers.Keystone) {
+	t.Helper()
 	long(t)
-	k := peers.StartKeystone(t, peers.KeystoneOptions{})
 	r, asking := newReal(t, k, nil), newReal(t, k, func(o *keystone.Options) { o.CacheTime, o.MaxRetries = 0, 0 })
 	token := k.Token(t, "root-admin", "demo")
 	r.is(t, "before,", token, "")

@@ -7,6 +7,12 @@ import (
 
 func TestKeystone(t *testing.T) {
 	k := StartKeystone(t, KeystoneOptions{})
+	t.Run("whom it lets in", func(t *testing.T) { letsIn(t, k) })
+	t.Run("a Cinder asks it", func(t *testing.T) { cinderAsks(t, k) })
+}
+
+func letsIn(t *testing.T, k *Keystone) {
+	t.Helper()
 	// lets reports whether Keystone takes a token for what it says.
 	lets := func(token string) bool {
 		_, err := k.call(t.Context(), http.MethodGet, "/auth/tokens", map[string]string{"X-Subject-Token": token}, nil, nil)
@@ -49,8 +55,8 @@ func TestKeystone(t *testing.T) {
 }
 
 // What cinder-api makes of its tokens shows that the settings for it are right.
-func TestCinderAsksKeystone(t *testing.T) {
-	k := StartKeystone(t, KeystoneOptions{})
+func cinderAsks(t *testing.T, k *Keystone) {
+	t.Helper()
 	c := StartCinder(t, CinderOptions{
 		Database: engines.MariaDB(t).Cinder(t), Transport: engines.RabbitMQ(t).URL(t),
 		Services: []string{"api"}, Auth: "keystone", More: k.AuthToken(),
