@@ -2,7 +2,7 @@
 // service that registers its row, beats, obeys commands and says what it can do.
 //
 //	Start: register -> settle the row, set the backend up -> serve -> beat -> publish
-//	every report_interval:                 beat; register again when the row is gone
+//	every report_interval:                 beat; register again when the row is gone; put back a failover that does not come
 //	every backend_stats_polling_interval:  publish capabilities
 //	Failover: backend -> rows of volumes, snapshots, groups -> own row, cluster, members
 //	Stop:  stop serving -> wait for every goroutine

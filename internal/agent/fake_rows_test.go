@@ -22,6 +22,7 @@ type rows struct {
 	services []cinder.Service
 	clusters []cinder.Cluster
 	causes   map[string][]cinder.Cause
+	open     []cinder.Operation
 	lastID   int64
 
 	away      error // what every call fails with; nil while the database is there
@@ -150,7 +151,7 @@ func (r *rows) Update(_ context.Context, fn func(control.Tx) error) error {
 	return nil
 }
 
-// tx is a transaction; the journal is none of an agent's business.
+// tx is a transaction; of the journal an agent asks only what is open.
 type tx struct {
 	control.Journal
 	control.Requests
@@ -158,6 +159,8 @@ type tx struct {
 }
 
 func (t tx) Now() time.Time { return now() }
+
+func (t tx) OpenOperations(context.Context) ([]cinder.Operation, error) { return t.rows.open, nil }
 
 func (t tx) HostNow() time.Time { return now() }
 

@@ -272,6 +272,7 @@ func (s *site) again(change ...func(*VolumeOptions)) *site {
 			ReportInterval: 10 * time.Second, DownTime: time.Minute,
 		},
 		Backend: s.array, StatsInterval: time.Minute, ReplicationInterval: 20 * time.Second,
+		FailoverExpiry: time.Minute,
 	}
 	for _, fn := range change {
 		fn(&o)

@@ -19,6 +19,9 @@ type VolumeOptions struct {
 
 	StatsInterval       time.Duration // backend_stats_polling_interval
 	ReplicationInterval time.Duration // between rounds of a backend.Replicator; 0 means never
+	// FailoverExpiry is how long the command of a failover may be under way
+	// ([stoker] failover_expiry); 0 means for ever.
+	FailoverExpiry time.Duration
 
 	// Serve starts to take the service's commands. Nil means that it takes none.
 	Serve func(ctx context.Context, v *Volume) (Server, error)
@@ -32,6 +35,8 @@ type Volume struct {
 	vo VolumeOptions
 
 	turn chan struct{} // holds a token while nobody works on the backend
+
+	failing time.Time // since when heartbeats see a failover that has not come; zero when there is none; of whoever has the turn
 
 	mu      sync.Mutex // guards what follows
 	state   backend.State

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"stoker/internal/cinder"
 	"stoker/internal/control"
@@ -23,6 +25,7 @@ func (v *Volume) Failover(ctx context.Context, target *string) error {
 		return err
 	}
 	defer done()
+	v.failing = time.Time{}
 	log := v.log.With("target", value(target), "request_id", cinder.CallerFrom(ctx).RequestID)
 	if err := v.givenUp(ctx); err != nil {
 		return fmt.Errorf("failover %s: %w", v.row.Host, err)
@@ -220,9 +223,81 @@ func (v *Volume) afterBeat(ctx context.Context) {
 	o := v.owed
 	v.mu.Unlock()
 	if o == nil {
+		if err := v.forsake(ctx); err != nil && ctx.Err() == nil {
+			v.log.Warn("Whether a failover was announced that does not come cannot be seen.", "error", err)
+		}
 		return
 	}
 	if err := v.conclude(ctx, *o, true); err != nil {
 		v.log.Warn("The outcome of a failover is still not known to all.", "error", err)
 	}
+}
+
+// forsake puts back the status of a failover that does not come: its command was
+// never sent, was lost, or expired in the queue while the service hung. The service
+// has nothing of it in hand, the caller having its turn, and carries out none that
+// comes after this: only it can know both. Another member of a cluster may be at
+// one, so the row of a member is left alone.
+func (v *Volume) forsake(ctx context.Context) error {
+	if v.row.Cluster != "" || v.vo.FailoverExpiry <= 0 {
+		return nil
+	}
+	var row cinder.Service
+	err := v.update(ctx, func(ctx context.Context, tx control.Tx) (err error) {
+		row, err = v.own(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if row.ReplicationStatus != cinder.ReplicationFailingOver {
+		v.failing = time.Time{}
+		return nil
+	}
+	if v.failing.IsZero() {
+		v.failing = time.Now()
+	}
+	if time.Since(v.failing) <= v.vo.FailoverExpiry {
+		return nil
+	}
+	return v.putStatusBack(ctx)
+}
+
+// putStatusBack is the end of forsake: unless the journal tells of a failover that
+// began since, the row says what it said before it was marked.
+func (v *Volume) putStatusBack(ctx context.Context) error {
+	var was, now cinder.ReplicationStatus
+	err := v.update(ctx, func(ctx context.Context, tx control.Tx) error {
+		row, err := v.own(ctx, tx)
+		if err != nil {
+			return err
+		}
+		was, now = row.ReplicationStatus, row.ReplicationStatus
+		if was != cinder.ReplicationFailingOver {
+			return nil
+		}
+		status := settled(was, row.ActiveBackendID, true)
+		open, err := tx.OpenOperations(ctx)
+		if err != nil {
+			return err
+		}
+		for _, op := range open {
+			i := slices.IndexFunc(op.Before.Services, func(st cinder.ServiceState) bool { return st.Binary == row.Binary && st.Host == row.Host })
+			if op.Kind != cinder.OpFailover || op.State != cinder.OpOpen || i < 0 {
+				continue
+			}
+			if tx.Now().Sub(op.StartedAt) <= v.vo.FailoverExpiry {
+				return nil
+			}
+			status = op.Before.Services[i].ReplicationStatus
+		}
+		next := row
+		next.ReplicationStatus, now = status, status
+		return tx.SaveService(ctx, row, next)
+	})
+	if err == nil && was != now {
+		v.failing = time.Time{}
+		v.log.Warn("A failover was announced, and its command has not come: the status is put back.", "status", string(now))
+	}
+	return err
 }

@@ -115,6 +115,7 @@ func (a *App) startVolume(ctx context.Context, v Volume) error {
 	s := agent.NewVolume(agent.VolumeOptions{
 		Options: o, Cluster: v.Cluster, Backend: backend,
 		StatsInterval: a.o.Config.PollInterval, ReplicationInterval: a.o.ReplicationInterval,
+		FailoverExpiry: a.o.Config.FailoverExpiry,
 		Serve: func(ctx context.Context, s *agent.Volume) (agent.Server, error) {
 			return served(rpc.ServeVolume(ctx, a.bus, v.Host, v.Cluster, s, o.Loggers.Logger("stoker.rpc")))
 		},

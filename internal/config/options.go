@@ -134,7 +134,7 @@ func ownOptions() []option[Config] {
 		}, func(c *Config) *time.Duration { return &c.LogTimeout }),
 		fraction(option[Config]{
 			group: "stoker", name: "failover_expiry", def: "$rpc_response_timeout", ours: true,
-			help: "A failover that waits in a queue for longer is not carried out any more. At most failover_deadline.",
+			help: "A failover that waits in a queue for longer is not carried out any more, and a service of Stoker's that is not told of it for as long ends it. At most failover_deadline.",
 		}, func(c *Config) *time.Duration { return &c.FailoverExpiry }),
 		fraction(option[Config]{
 			group: "stoker", name: "failover_deadline", def: "3600", ours: true,

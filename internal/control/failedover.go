@@ -124,7 +124,7 @@ func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
 	case moved && (op.Detail == "" && status == cinder.ReplicationFailedOver || at(active) == op.Detail), !moved && at(active) == op.Detail:
 		return cinder.OpDone, "active backend: " + at(active)
 	case !moved:
-		return cinder.OpUndone, fmt.Sprintf("the service stays on %s: it refused the target, or has restarted: see its log", at(active))
+		return cinder.OpUndone, fmt.Sprintf("the service stays on %s: it refused the target, was not told in time, or has restarted: see its log", at(active))
 	default:
 		return cinder.OpUndone, fmt.Sprintf("status is %s on %s: changed from elsewhere", status, at(active))
 	}

@@ -251,6 +251,16 @@ func (c *Cinder) Service(tb testing.TB, name string) *Engine {
 	return e
 }
 
+// Logs returns what its processes have printed and logged, by their names.
+func (c *Cinder) Logs(tb testing.TB) map[string]string {
+	tb.Helper()
+	logs := make(map[string]string, len(c.services))
+	for name := range c.services {
+		logs[name+" on "+c.host] = c.Log(tb, name)
+	}
+	return logs
+}
+
 // Log returns what one of its processes has printed and logged.
 func (c *Cinder) Log(tb testing.TB, name string) string {
 	tb.Helper()

@@ -92,8 +92,8 @@ func restoreDB(w *Way)  { w.ToDB.Restore() }
 
 // Ways does something to the way of every process.
 func (s *Site) Ways(do func(*Way)) {
-	for _, w := range s.ways {
-		do(w)
+	for _, p := range s.processes {
+		do(&p.Way)
 	}
 }
 

@@ -19,9 +19,9 @@ type Quiet struct {
 func (s *Site) now(tb testing.TB, api *Process) Quiet {
 	tb.Helper()
 	q := Quiet{Goroutines: load.Goroutines(tb, api.Metrics)}
-	for _, w := range s.ways {
-		if w.counted {
-			q.Bus, q.DB = append(q.Bus, w.ToBus.Connections()), append(q.DB, w.ToDB.Connections())
+	for _, p := range s.processes {
+		if p.counted {
+			q.Bus, q.DB = append(q.Bus, p.ToBus.Connections()), append(q.DB, p.ToDB.Connections())
 		}
 	}
 	return q
@@ -81,6 +81,7 @@ func (s *Site) Settled(tb testing.TB, api *Process, before Quiet) {
 	defer func() {
 		if tb.Failed() {
 			tb.Logf("before: %+v, now: %+v", before, now)
+			s.tellOfOpen(tb)
 		}
 	}()
 	load.Within(tb, time.Minute, "there are as many connections and goroutines as before", func() bool {

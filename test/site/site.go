@@ -26,7 +26,7 @@ type Site struct {
 	options    Options
 	sqlalchemy string
 	transport  string
-	ways       []*Way
+	processes  []*Process
 }
 
 // Way is how a process reaches the engines.
@@ -101,6 +101,6 @@ func (s *Site) start(tb testing.TB, o peers.CinderOptions) *Process {
 		o.More += "[database]\nconnection_recycle_time = 5\n[stoker]\nfailover_expiry = 5\n"
 	}
 	p.Cinder = peers.StartCinder(tb, o)
-	s.ways = append(s.ways, &p.Way)
+	s.processes = append(s.processes, p)
 	return p
 }
