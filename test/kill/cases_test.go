@@ -31,10 +31,13 @@ type death struct {
 	points    []failpoint.Point
 	when      plight
 	kinds     []kind
-	clusters  bool // clusters alone
+	only      string // "hosts" or "clusters"; both
 	ends      ending
 	takeovers int // by how many processes, one after the other, the operation is taken over from a dead one
 }
+
+// What is changed, for cases that are of one of them alone.
+const hosts, clusters = "hosts", "clusters"
 
 // deaths are all cases: each point, with every kind of change that comes to it.
 func deaths() []death {
@@ -46,7 +49,8 @@ func deaths() []death {
 		{points: one(failpoint.Asked), when: fine, kinds: all, ends: nothing},
 		{points: one(failpoint.Marking), when: fine, kinds: all, ends: nothing},
 		{points: one(failpoint.Recorded), when: fine, kinds: commands, ends: undone, takeovers: 1},
-		{points: one(failpoint.Recorded), when: fine, kinds: moves, ends: overdue, takeovers: 1},
+		{points: one(failpoint.Recorded), when: fine, kinds: moves, only: hosts, ends: undone, takeovers: 1}, // by the service, which is told of nothing
+		{points: one(failpoint.Recorded), when: fine, kinds: moves, only: clusters, ends: overdue, takeovers: 1},
 		{points: one(failpoint.Sent), when: fine, kinds: all, ends: done, takeovers: 1},
 		{points: one(failpoint.Answered), when: fine, kinds: commands, ends: done, takeovers: 1},
 		{points: one(failpoint.Settling), when: fine, kinds: all, ends: done, takeovers: 1},
@@ -70,9 +74,9 @@ func deaths() []death {
 		{points: one(failpoint.UndoSettled), when: hung, kinds: commands, ends: undone},
 
 		// A member of a cluster is told what it has missed.
-		{points: one(failpoint.TellingRecorded), when: missed, kinds: moves, clusters: true, ends: done, takeovers: 1},
-		{points: one(failpoint.Telling), when: missed, kinds: moves, clusters: true, ends: done, takeovers: 1},
-		{points: one(failpoint.Told), when: missed, kinds: moves, clusters: true, ends: done, takeovers: 1},
+		{points: one(failpoint.TellingRecorded), when: missed, kinds: moves, only: clusters, ends: done, takeovers: 1},
+		{points: one(failpoint.Telling), when: missed, kinds: moves, only: clusters, ends: done, takeovers: 1},
+		{points: one(failpoint.Told), when: missed, kinds: moves, only: clusters, ends: done, takeovers: 1},
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *site) ended(t *testing.T, c trial, last string, died []time.Time, slowe
 	}
 	var o operation
 	if c.ends == overdue {
-		o = s.overdue(t, find, c)
+		o = s.overdue(t, find)
 	}
 	limit := max(time.Until(find().deadline), 0) + settledBy
 	load.Within(t, limit, "the operation has ended", func() bool { o = find(); return o.id != "" && s.over(t, c, o) })
@@ -58,9 +58,9 @@ func (s *site) over(t *testing.T, c trial, o operation) bool {
 	return o.state != "open"
 }
 
-// overdue waits until the operation is shown as overdue, and checks that it can
-// be ended: as soon as the service that may have it in hand is gone.
-func (s *site) overdue(t *testing.T, find func() operation, c trial) operation {
+// overdue waits until a cluster's operation is shown as overdue, and checks that it
+// can be ended: as soon as the members that may have it in hand are gone.
+func (s *site) overdue(t *testing.T, find func() operation) operation {
 	t.Helper()
 	var o operation
 	load.Within(t, max(time.Until(find().deadline), 0)+settledBy, "it is shown as overdue", func() bool { o = find(); return strings.HasPrefix(o.outcome, "overdue") })
@@ -68,18 +68,15 @@ func (s *site) overdue(t *testing.T, find func() operation, c trial) operation {
 	if err != nil || !shown.Overdue {
 		t.Errorf("the API shows %+v: %v", shown, err)
 	}
-	g, wayOut := s.host, "Restart it"
-	if c.cluster {
-		g, wayOut = s.cluster, "Stop all members"
-	}
+	const wayOut = "Stop all members"
 	if _, err := s.clients[1].AbortOperation(t.Context(), o.id); cinder.KindOf(err) != cinder.KindConflict || !strings.Contains(cinder.Message(err), wayOut) {
 		t.Errorf("abort while the service may still carry it out: %v, want it to say %q", err, wayOut)
 	}
-	for _, e := range g.services {
+	for _, e := range s.cluster.services {
 		e.Kill(t)
 	}
 	load.Within(t, time.Minute, "it is put back when the service is gone", func() bool { o = find(); return o.state != "open" })
-	for _, e := range g.services {
+	for _, e := range s.cluster.services {
 		e.Start(t)
 	}
 	return o

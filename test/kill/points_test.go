@@ -49,7 +49,7 @@ func (c trial) String() string {
 func trials() (found []trial) {
 	for _, d := range deaths() {
 		for _, cluster := range []bool{false, true} {
-			if d.clusters && !cluster {
+			if d.only == hosts && cluster || d.only == clusters && !cluster {
 				continue
 			}
 			for _, k := range d.kinds {

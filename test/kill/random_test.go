@@ -69,7 +69,6 @@ func TestKilledAtRandom(t *testing.T) {
 		t.Errorf("a list showed half a change: %s", w)
 	}
 	t.Logf("%d lists; answers:\n%s", f.lists, report)
-	f.quiet(t)
 	load.Whole(t, f.db)
 	acknowledged(t, f.db, f.told)
 	f.recovered(t, dead)
@@ -134,26 +133,6 @@ func (f *fleet) kill(t *testing.T, dice *rand.Rand) fell {
 	}
 	f.api(t, i).Start(t)
 	return d
-}
-
-// quiet waits until nothing is under way but failovers that nobody was told of,
-// whose API died just before it sent them. These end when the service is
-// restarted, as the documentation says.
-func (f *fleet) quiet(t *testing.T) {
-	t.Helper()
-	load.Within(t, 2*time.Minute, "every freeze and thaw is settled", func() bool {
-		return load.Count(t, f.db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open' AND kind <> 'failover'") == 0
-	})
-	pause(t, (lease+5)*time.Second) // and what a failover takes
-	open := load.Count(t, f.db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'")
-	t.Logf("%d failovers were never sent", open)
-	if open == 0 {
-		return
-	}
-	for _, e := range f.services {
-		e.Kill(t)
-		e.Start(t)
-	}
 }
 
 // recovered checks that each operation was taken over as often as a process died
