@@ -4,8 +4,6 @@ GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lin
 FUZZTIME      ?= 60s
 # The longest tests come early, so that nothing waits for their ends alone.
 PACKAGES      := ./internal/... ./test/soak ./test/faults ./...
-# The race detector looks at everything but SQLite, which is C made into Go: what runs on it is four times as fast.
-RACE          := GOFLAGS='$(strip $(GOFLAGS) -gcflags=modernc.org/...=-race=false)' $(GO) test -race
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
@@ -23,7 +21,7 @@ run: ## Run a whole control plane on 127.0.0.1:8776.
 test: ## Run every test, with the race detector.
 	./test/peers/install.sh
 	$(GO) vet ./...
-	$(RACE) -timeout 30m $(PACKAGES)
+	$(GO) test -race -timeout 30m $(PACKAGES)
 
 cover: ## Test coverage by package.
 	$(GO) test -cover ./internal/...
@@ -52,8 +50,8 @@ load: ## Load runs over loopback, beside a bare net/http handler.
 
 torture: ## The model test, kills and the soak at length.
 	STOKER_MODEL_STEPS=100000 $(GO) test -count=1 -run '^TestModel$$' -timeout 3h -v ./internal/control
-	STOKER_KILLS=200 $(RACE) -count=1 -timeout 3h -v ./test/kill
-	STOKER_SOAK=30m $(RACE) -count=1 -timeout 1h -v ./test/soak
+	STOKER_KILLS=200 $(GO) test -race -count=1 -timeout 3h -v ./test/kill
+	STOKER_SOAK=30m $(GO) test -race -count=1 -timeout 1h -v ./test/soak
 
 beside: ## Lists and get-log beside a real Cinder, for half an hour: see test/peers/install.sh.
 	$(GO) test ./test/bench -run '^$$' -bench BesideCinder -benchtime 1x -timeout 1h
