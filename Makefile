@@ -20,13 +20,12 @@ run: ## Run a whole control plane on 127.0.0.1:8776.
 
 test: ## Run every test, with the race detector.
 	./test/peers/install.sh
-	$(GO) vet ./...
 	$(GO) test -race -timeout 30m $(PACKAGES)
 
 cover: ## Test coverage by package.
 	$(GO) test -cover ./internal/...
 
-lint: ## Check style and the rules between packages.
+lint: ## Check style and the rules between packages; with vet.
 	$(GOLANGCI_LINT) run ./...
 
 fmt: ## Format as the linter wants it.
