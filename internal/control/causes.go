@@ -125,9 +125,10 @@ func serviceWords(reason *string) bool {
 }
 
 // reconcile makes the record agree with a row that others may have written: the
-// row wins. Two exceptions: a disable by the administrator is given back when a
+// row wins. Three exceptions: a disable by the administrator is given back when a
 // freeze that had covered it was thawed by somebody else, and with it the freeze
-// when the row is new, the one before it having been removed.
+// when the row is new, the one before it having been removed; and a service that
+// starts does not end a failover.
 func (s *service) reconcile() {
 	r := &s.row
 	if !r.Disabled {
@@ -144,6 +145,9 @@ func (s *service) reconcile() {
 			r.Disabled, r.DisabledReason = true, admin.Reason
 			s.drop(cinder.CauseFrozen)
 		}
+	}
+	if s.startedLate() {
+		r.ReplicationStatus = cinder.ReplicationFailedOver
 	}
 	over := isOver(r.ReplicationStatus)
 	reasonIs := func(words string) bool { return r.DisabledReason != nil && *r.DisabledReason == words }
@@ -183,6 +187,15 @@ func (s *service) renewed() bool {
 	return s.row.ModifiedAt.IsZero() && !s.row.Disabled && slices.ContainsFunc(s.causes, func(c cinder.Cause) bool {
 		return c.Kind != cinder.CauseFailedOver && !s.row.CreatedAt.Before(c.Since.Truncate(time.Second))
 	})
+}
+
+// startedLate says whether the service read failing-over when it started, and has
+// written enabled after that failover was undone: it is on record as failed over,
+// and where it was. A cluster tells its members.
+func (s *service) startedLate() bool {
+	r := &s.row
+	return r.Disabled && r.Cluster == "" && s.has(cinder.CauseFailedOver) &&
+		forgotten(r.ReplicationStatus, cinder.ReplicationFailedOver, r.ActiveBackendID, r.ActiveBackendID)
 }
 
 // isOver says whether a failover still disables a service in that state, if it

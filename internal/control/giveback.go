@@ -18,7 +18,7 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 		row := &services[i]
 		s := service{row: *row, causes: causes[cinder.ServiceName{Binary: row.Binary, Host: row.Host}]}
 		admin, frozen := s.has(cinder.CauseAdmin), s.has(cinder.CauseFrozen)
-		if s.renewed() || s.unrecorded() || admin && (!row.Disabled || row.Frozen != frozen) {
+		if s.renewed() || s.unrecorded() || s.startedLate() || admin && (!row.Disabled || row.Frozen != frozen) {
 			if err := c.reconcile(ctx, *row); err != nil {
 				return fmt.Errorf("reconcile %s on %s: %w", row.Binary, row.Host, err)
 			}
@@ -59,10 +59,14 @@ func (c *Control) reconcile(ctx context.Context, seen cinder.Service) error {
 			if err != nil {
 				return err
 			}
-			if s.row.Disabled != row.Disabled {
+			switch {
+			case s.row.Disabled != row.Disabled:
 				return c.restoreDisable(ctx, tx, s)
+			case s.row.ReplicationStatus != row.ReplicationStatus:
+				return c.restoreFailedOver(ctx, tx, s)
+			default:
+				return s.record(ctx, tx)
 			}
-			return s.record(ctx, tx)
 		}
 		return nil
 	})
@@ -84,5 +88,19 @@ func (c *Control) restoreDisable(ctx context.Context, tx Tx, s *service) error {
 	}
 	finish(&op, tx, cinder.OpDone, outcome)
 	c.o.Log.WarnContext(ctx, "a disable that others have ended is given back", "binary", s.row.Binary, "host", s.row.Host, "outcome", outcome, "operation", op.ID)
+	return tx.AddOperation(ctx, op)
+}
+
+func (c *Control) restoreFailedOver(ctx context.Context, tx Tx, s *service) error {
+	if err := s.save(ctx, tx); err != nil {
+		return err
+	}
+	op := c.operation(ctx, tx, c.newID(), cinder.OpReconcile)
+	op.Binary, op.Host = s.row.Binary, s.row.Host
+	op.Before.Services = []cinder.ServiceState{s.was.State()}
+	op.After.Services = []cinder.ServiceState{s.row.State()}
+	finish(&op, tx, cinder.OpDone, "started while a failover was undone: failed over as before")
+	c.o.Log.WarnContext(ctx, "a service that has started wrote that it is not failed over: it is as before",
+		"binary", s.row.Binary, "host", s.row.Host, "active_backend_id", at(s.row.ActiveBackendID), "operation", op.ID)
 	return tx.AddOperation(ctx, op)
 }

@@ -60,3 +60,33 @@ func TestServiceStartsDuringAFailback(t *testing.T) {
 		})
 	}
 }
+
+// A service that has read failing-over when it starts may write enabled after the
+// failover was undone. It is where it was: nobody has enabled it.
+func TestServiceStartsLate(t *testing.T) {
+	for name, looked := range map[string]bool{"recovery sees it": true, "the next failover sees it": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.volume(alpha, "", cinder.ReplicationEnabled)
+			if err := s.act("failover site-b"); err != nil {
+				t.Fatal(err)
+			}
+			s.fleet.say("failover", cinder.Errorf(cinder.KindUndeliverable, "nobody listens"))
+			wantKind(t, s.act("failover default"), cinder.KindUndeliverable)
+			s.edit(alpha, func(r *cinder.Service) { r.ReplicationStatus = cinder.ReplicationEnabled })
+			if looked {
+				s.look(s.Control)
+				if got, want := says(s.row(alpha)), "disabled 'failed-over' failed-over on site-b"; got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+			}
+			s.fleet.say("failover", nil)
+			if err := s.act("failover default"); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := says(s.row(alpha)), "enabled '' enabled"; got != want {
+				t.Errorf("once it goes back: %s, want %s", got, want)
+			}
+		})
+	}
+}

@@ -26,24 +26,61 @@ func Within(tb testing.TB, limit time.Duration, what string, so func() bool) {
 	}
 }
 
+// soon is when recovery has put right what others have made of a row.
+const soon = 10 * time.Second
+
 // Whole waits for a minute at most until every operation is settled, and checks
-// that no row is half changed.
+// that then, or soon after, no row is half changed.
 func Whole(tb testing.TB, db *sql.DB) {
 	tb.Helper()
 	Within(tb, time.Minute, "every operation is settled", func() bool {
 		return Count(tb, db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'") == 0
 	})
-	for what, query := range map[string]string{
+	half := halfChanged(tb, db)
+	for end := time.Now().Add(soon); len(half) > 0 && time.Now().Before(end); half = halfChanged(tb, db) {
+		<-time.After(100 * time.Millisecond)
+	}
+	for _, row := range half {
+		tb.Error(row)
+	}
+}
+
+// halfChanged says which rows say what cannot be.
+func halfChanged(tb testing.TB, db *sql.DB) (found []string) {
+	tb.Helper()
+	for what, condition := range map[string]string{
 		"frozen and not disabled":            "frozen AND NOT disabled",
 		"disabled as frozen and not frozen":  "disabled AND disabled_reason = 'frozen' AND NOT frozen",
 		"failing over for ever":              "replication_status = 'failing-over'",
 		"disabled as failed over and is not": "disabled AND disabled_reason = 'failed-over' AND replication_status <> 'failed-over'",
 		"failed over to nowhere":             "replication_status = 'failed-over' AND COALESCE(active_backend_id, '') = ''",
 	} {
-		if n := Count(tb, db, "SELECT COUNT(*) FROM services WHERE NOT deleted AND "+query); n != 0 {
-			tb.Errorf("%d services are %s", n, what)
+		for _, row := range services(tb, db, condition) {
+			found = append(found, row+" is "+what)
 		}
 	}
+	return found
+}
+
+// services are the rows that a condition holds for, in words.
+func services(tb testing.TB, db *sql.DB, condition string) (found []string) {
+	tb.Helper()
+	rows, err := db.QueryContext(tb.Context(), "SELECT host, replication_status, COALESCE(active_backend_id, '') FROM services WHERE NOT deleted AND "+condition)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var host, status, active string
+		if err := rows.Scan(&host, &status, &active); err != nil {
+			tb.Fatal(err)
+		}
+		found = append(found, fmt.Sprintf("%s (%s on %q)", host, status, active))
+	}
+	if err := rows.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return found
 }
 
 // Count does a query for a number.

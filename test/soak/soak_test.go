@@ -64,7 +64,9 @@ type soak struct {
 func TestSoak(t *testing.T) {
 	n := seed(t)
 	t.Logf("STOKER_SOAK_SEED=%d", n)
-	s := site.New(t, site.Options{Program: built.Program(t), Python: true})
+	// Its memory is looked at, of which the race detector takes the more the longer
+	// a program runs. test/faults looks for races under the same load and faults.
+	s := site.New(t, site.Options{Program: built.Program(t, "-race=false"), Python: true})
 	k := &soak{Site: s, apis: []*site.Process{s.API(t, "api1"), s.API(t, "api2")}, fleets: []*site.Fleet{s.Go(t, "host1"), s.Python(t, "host2")}}
 	warm := k.load(t)
 	pause(t, early)
