@@ -87,6 +87,8 @@ func TestFailoverThatIsAwaited(t *testing.T) {
 			t.Helper()
 			for range 10 {
 				pass(s.vo.FailoverExpiry / 2)
+				s.want("enabled failing-over")
+				s.rows.edit(t, alpha, func(r *cinder.Service) { r.ReplicationStatus = cinder.ReplicationEnabled })
 				s.announce(t, true)
 			}
 		}, want: "enabled failing-over"},
