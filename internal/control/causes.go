@@ -45,14 +45,17 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 // recordDropped puts on record that a row, which others have changed, contradicts
 // causes. Nobody knows who it was: not whoever has asked for the change at hand.
 func (c *Control) recordDropped(ctx context.Context, tx Tx, row cinder.Service, dropped []string) error {
-	op := c.operation(ctx, tx, c.newID(), cinder.OpReconcile)
+	c.o.Log.InfoContext(ctx, "row was changed from elsewhere: causes that contradict it are dropped", "binary", row.Binary, "host", row.Host, "dropped", dropped)
+	return c.onRecord(ctx, tx, cinder.OpReconcile, row, row, "changed from elsewhere: not disabled any more as "+strings.Join(dropped, ", "))
+}
+
+// onRecord adds an operation that nobody has asked for, and that has ended.
+func (c *Control) onRecord(ctx context.Context, tx Tx, kind cinder.OperationKind, was, now cinder.Service, outcome string) error {
+	op := c.operation(ctx, tx, c.newID(), kind)
 	op.Caller = cinder.Caller{}
-	op.Binary, op.Host = row.Binary, row.Host
-	op.Before.Services = []cinder.ServiceState{row.State()}
-	op.After = op.Before
-	finish(&op, tx, cinder.OpDone, "changed from elsewhere: not disabled any more as "+strings.Join(dropped, ", "))
-	c.o.Log.InfoContext(ctx, "row was changed from elsewhere: causes that contradict it are dropped",
-		"binary", row.Binary, "host", row.Host, "dropped", dropped, "operation", op.ID)
+	op.Binary, op.Host = was.Binary, was.Host
+	op.Before.Services, op.After.Services = []cinder.ServiceState{was.State()}, []cinder.ServiceState{now.State()}
+	finish(&op, tx, cinder.OpDone, outcome)
 	return tx.AddOperation(ctx, op)
 }
 

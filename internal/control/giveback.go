@@ -78,29 +78,19 @@ func (c *Control) restoreDisable(ctx context.Context, tx Tx, s *service) error {
 	if err := s.save(ctx, tx); err != nil {
 		return err
 	}
-	op := c.operation(ctx, tx, c.newID(), cinder.OpGiveBack)
-	op.Binary, op.Host = s.row.Binary, s.row.Host
-	op.Before.Services = []cinder.ServiceState{s.was.State()}
-	op.After.Services = []cinder.ServiceState{s.row.State()}
 	outcome := "thawed from elsewhere: the administrator's disable is in force again"
 	if s.was.ModifiedAt.IsZero() {
 		outcome = "removed, and registered anew: disabled again as it was"
 	}
-	finish(&op, tx, cinder.OpDone, outcome)
-	c.o.Log.WarnContext(ctx, "a disable that others have ended is given back", "binary", s.row.Binary, "host", s.row.Host, "outcome", outcome, "operation", op.ID)
-	return tx.AddOperation(ctx, op)
+	c.o.Log.WarnContext(ctx, "a disable that others have ended is given back", "binary", s.row.Binary, "host", s.row.Host, "outcome", outcome)
+	return c.onRecord(ctx, tx, cinder.OpGiveBack, s.was, s.row, outcome)
 }
 
 func (c *Control) restoreFailedOver(ctx context.Context, tx Tx, s *service) error {
 	if err := s.save(ctx, tx); err != nil {
 		return err
 	}
-	op := c.operation(ctx, tx, c.newID(), cinder.OpReconcile)
-	op.Binary, op.Host = s.row.Binary, s.row.Host
-	op.Before.Services = []cinder.ServiceState{s.was.State()}
-	op.After.Services = []cinder.ServiceState{s.row.State()}
-	finish(&op, tx, cinder.OpDone, "started while a failover was undone: failed over as before")
 	c.o.Log.WarnContext(ctx, "a service that has started wrote that it is not failed over: it is as before",
-		"binary", s.row.Binary, "host", s.row.Host, "active_backend_id", at(s.row.ActiveBackendID), "operation", op.ID)
-	return tx.AddOperation(ctx, op)
+		"binary", s.row.Binary, "host", s.row.Host, "active_backend_id", at(s.row.ActiveBackendID))
+	return c.onRecord(ctx, tx, cinder.OpReconcile, s.was, s.row, "started while a failover was undone: failed over as before")
 }
