@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing/synctest"
@@ -132,4 +133,32 @@ func (p *player) lookAfterLate() error {
 		}
 	}
 	return nil
+}
+
+// again has a service carry out a command twice, the second time when the first is
+// settled: what that wipes out comes back when somebody looks.
+func (p *player) again(host string) error {
+	if _, err := p.w.serve(host, "again"); err != nil {
+		return err
+	}
+	synctest.Wait()
+	repeated, err := p.w.repeat()
+	if repeated {
+		p.look(p.start())
+	}
+	return err
+}
+
+// repeat has services carry out again what they were to, once it was settled: the
+// broker has given it to them twice.
+func (w *world) repeat() (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var errs []error
+	again := w.repeats
+	w.repeats = nil
+	for _, f := range again {
+		errs = append(errs, f())
+	}
+	return len(again) > 0, errors.Join(errs...)
 }

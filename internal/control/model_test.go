@@ -39,7 +39,7 @@ func moves() []string {
 		"freeze", "freeze", "freeze", "thaw", "thaw", "thaw", "disable", "enable", "enable", "failover", "failback", "list",
 		"serve", "serve", "serve", "serve", "serve", "raise", "refuse", "lose",
 		"hang", "go on", "go on", "kill", "restart", "restart", "look", "look", "look", "pass", "pass", "wait",
-		"kill api", "api dies soon", "abort", "twice", "elsewhere",
+		"kill api", "api dies soon", "abort", "twice", "again", "elsewhere",
 	}
 }
 
@@ -243,6 +243,8 @@ func (p *player) move(i int, move, host string, x *process, how int) error {
 		if len(p.calls) < 4 {
 			p.call(i, move, host, x, how)
 		}
+	case "again":
+		return p.again(host)
 	case "serve", "raise", "refuse", "lose", "twice":
 		how := map[string]string{"serve": "done", "raise": "raise", "refuse": "refuse", "lose": "lost", "twice": "twice"}[move]
 		_, err := w.serve(host, how)

@@ -22,6 +22,7 @@ type world struct {
 	backends map[string]*simulatedBackend // by queue
 	queues   map[string][]*simulatedCommand
 	failed   []string // queues whose failovers were carried out since somebody asked
+	repeats  []func() error
 }
 
 // simulated is a service process.
@@ -52,6 +53,13 @@ type simulatedCommand struct {
 	outcome cinder.FailoverOutcome // of failover_completed
 	expires time.Time
 	answer  chan error
+}
+
+// copy is the same command, whose answer nobody waits for.
+func (c *simulatedCommand) copy() *simulatedCommand {
+	again := *c
+	again.answer = make(chan error, 1)
+	return &again
 }
 
 func newWorld(db *store.DB) *world {
@@ -235,12 +243,13 @@ func (w *world) serve(host, how string) (bool, error) {
 	case s.state == "hung":
 		s.held = append(s.held, cmd)
 		return true, nil
-	default:
-		return true, w.carryOut(s, cmd, how)
+	case how == "again":
+		w.repeats = append(w.repeats, func() error { return w.carryOut(s, cmd.copy(), "done") })
 	}
+	return true, w.carryOut(s, cmd, how)
 }
 
-func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) (err error) {
+func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) error {
 	backend := w.backends[s.queue()]
 	answer := func(err error) {
 		if how != "lost" {
@@ -259,13 +268,13 @@ func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) (err e
 		answer(cinder.Errorf(cinder.KindConflict, "the array is rebuilding"))
 		return nil
 	}
-	if how == "twice" { // the broker gave it to this service again
-		defer func() {
-			err = errors.Join(err, w.carryOut(s, &simulatedCommand{kind: cmd.kind, answer: make(chan error, 1)}, "done"))
-		}()
+	if how == "twice" { // the broker gave it to this service again, before it has answered
+		if err := w.carryOut(s, cmd.copy(), "done"); err != nil {
+			return err
+		}
 	}
 	backend.frozen = cmd.kind == "freeze"
-	err = w.write(s, func(r *cinder.Service) {
+	err := w.write(s, func(r *cinder.Service) {
 		r.Disabled, r.DisabledReason, r.ModifiedAt = backend.frozen, new(""), time.Now()
 		if backend.frozen {
 			r.DisabledReason = new("frozen")
