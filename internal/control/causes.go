@@ -21,7 +21,9 @@ type service struct {
 // half-way: then the record is taken as it is, and whether the row shows that the
 // command was carried out is noted, as the change may wipe that out. What a hung
 // process has carried out late is no change from elsewhere: the row is taken as it
-// was, and the watched operation knows that there is something to undo.
+// was, and the watched operation knows that there is something to undo. On its way
+// back a service ends more causes than its own: until that is settled, the row is
+// as lists show it.
 func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []cinder.Operation) (*service, error) {
 	causes, err := tx.Causes(ctx, row.Binary, row.Host)
 	if err != nil {
@@ -34,6 +36,11 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 	watched, err := c.noteLate(ctx, tx, &s.row, open)
 	if watched || err != nil {
 		return s, err
+	}
+	if op := touches(open, row.Binary, row.Host, cinder.OpFailover); op != nil && s.hasEnded(op) {
+		restore(&s.row, op.Shown.Services)
+		s.row.ModifiedAt = tx.Now()
+		return s, nil
 	}
 	s.reconcile()
 	if dropped := without(causes, s.causes); len(dropped) > 0 {
@@ -181,6 +188,14 @@ func (s *service) reconcile() {
 	case admin == nil && (given || len(s.causes) == 0):
 		s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: r.DisabledReason})
 	}
+}
+
+// hasEnded says whether a service has written that it is back and enabled, which
+// the failover that sent it there does not say of it yet.
+func (s *service) hasEnded(failover *cinder.Operation) bool {
+	r := &s.row
+	return !r.Disabled && r.DisabledReason != nil && *r.DisabledReason == "" && r.ReplicationStatus == cinder.ReplicationEnabled &&
+		slices.ContainsFunc(failover.Shown.Services, func(st cinder.ServiceState) bool { return st.ID == r.ID && st.Disabled })
 }
 
 // renewed says whether the row was made anew since its service was disabled: it

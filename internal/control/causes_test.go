@@ -44,6 +44,10 @@ func (s *site) act(words string) error {
 		s.edit(alpha, func(r *cinder.Service) { r.Disabled, r.DisabledReason = true, &arg })
 	case "their-freeze":
 		s.edit(alpha, func(r *cinder.Service) { r.Frozen, r.Disabled, r.DisabledReason = true, true, new("frozen") })
+	case "their-failback":
+		s.edit(alpha, func(r *cinder.Service) {
+			r.ReplicationStatus, r.ActiveBackendID, r.Disabled, r.DisabledReason = outcome("default")
+		})
 	case "refuse-thaw":
 		s.fleet.answer["thaw"] = cinder.Errorf(cinder.KindConflict, "the array is rebuilding")
 	default:
@@ -161,6 +165,10 @@ func TestDisableIsGivenBack(t *testing.T) {
 		{"frozen by them, unseen", []string{"reason maint", "their-freeze", "their-thaw"}, "disabled 'maint' enabled"},
 		{"looked at in the middle of their thaw", []string{"reason maint", "their-freeze", "look", "their-thaw-half", "look", "their-thaw"}, "disabled 'maint' enabled"},
 		{"disabled by them over our freeze", []string{"freeze", "their-disable why", "look", "their-thaw"}, "disabled 'why' enabled"},
+		{"given another reason by them over our freeze", []string{"reason maint", "freeze", "their-disable other", "look", "their-thaw"}, "disabled 'other' enabled"},
+		{"given another reason by them over our failover", []string{"reason maint", "failover site-b", "their-disable other", "look", "their-failback"}, "disabled 'other' enabled"},
+		{"disabled by them over our failover", []string{"failover site-b", "their-disable why", "look", "their-failback"}, "disabled 'why' enabled"},
+		{"failed over by us, and back by them", []string{"failover site-b", "look", "their-failback"}, "enabled '' enabled"},
 		{"disabled, frozen and thawed by them", []string{"their-disable why", "look", "their-freeze", "their-thaw"}, "disabled 'why' enabled"},
 		{"their failover that failed is no disable", []string{"reason maint", "their-enable", "failover explode", "look", "failover default"}, "enabled '' enabled"},
 		{"enabled by them", []string{"reason maint", "their-enable"}, "enabled 'maint' enabled"},

@@ -107,16 +107,10 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 		op = c.operation(ctx, tx, id, kind)
 		op.Binary, op.Host, op.Cluster = first.Binary, sel.Host, sel.Cluster
 		op.Deadline = op.StartedAt.Add(c.o.ResponseTimeout)
-		listed := slices.Clone(shown(t.members, open))
 		for i := range t.members {
 			s, err := c.load(ctx, tx, t.members[i], open)
 			if err != nil {
 				return err
-			}
-			if st := listed[i]; touches(open, st.Binary, st.Host, cinder.OpFailover) != nil && st.Disabled && !s.row.Disabled {
-				// On its way back the service has ended more causes than its own. The row
-				// is put right first, so that it tells what becomes of this command.
-				s.row.Disabled, s.row.DisabledReason, s.row.ModifiedAt = true, st.DisabledReason, tx.Now()
 			}
 			t.members[i].Disabled, t.members[i].DisabledReason = s.row.Disabled, s.row.DisabledReason
 			s.row.Frozen = want

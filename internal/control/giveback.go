@@ -27,13 +27,21 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 	return nil
 }
 
-// unrecorded says whether an administrator has disabled a service elsewhere, which
-// the record does not know yet. It has to before somebody else freezes the service
-// and thaws it. A failover that has failed leaves words behind that are older.
+// unrecorded says whether an administrator has disabled a service elsewhere, or has
+// given another reason, which the record does not know yet. It has to before
+// somebody else ends a freeze or a failover that covers it. A failover that has
+// failed, or is under way, leaves words behind that are older.
 func (s *service) unrecorded() bool {
-	r := &s.row
-	return r.Disabled && !s.has(cinder.CauseAdmin) && !isOver(r.ReplicationStatus) &&
-		(s.given() || len(s.causes) == 0 && !serviceWords(r.DisabledReason))
+	r, admin, failed := &s.row, s.cause(cinder.CauseAdmin), s.cause(cinder.CauseFailedOver)
+	over := r.ReplicationStatus == cinder.ReplicationFailedOver && failed != nil && serviceWords(failed.Reason)
+	switch {
+	case !r.Disabled, isOver(r.ReplicationStatus) && !over:
+		return false
+	case admin != nil:
+		return s.given() && !equal(admin.Reason, r.DisabledReason)
+	default:
+		return s.given() || len(s.causes) == 0 && !serviceWords(r.DisabledReason)
+	}
 }
 
 // reconcile makes the record of a service agree with its row, and gives back

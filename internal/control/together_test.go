@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -185,5 +186,64 @@ func TestDisableWhileRecoveryTakesOver(t *testing.T) {
 	open := s.open()[0].Shown.Services[0]
 	if !open.Disabled || open.DisabledReason == nil || *open.DisabledReason != "disk swap" {
 		t.Errorf("the operation shows %+v, want it disabled for a disk swap", open)
+	}
+}
+
+// What comes when a service has written that it is back, before that is settled,
+// finds the causes as they were, and none of them ended from elsewhere.
+func TestChangesRightAfterAFailback(t *testing.T) {
+	errBoom := cinder.Errorf(cinder.KindRemote, "boom")
+	for _, tt := range []struct {
+		name, cluster string
+		before        []string // what was done to the service
+		change        string
+		fails         error
+		want          string
+	}{
+		// Members end every cause on their way back; a service alone leaves frozen.
+		{"thaw of a disabled one", "mycl@alpha", []string{"reason disk swap", "freeze"}, "thaw", nil, "disabled 'disk swap' enabled"},
+		{"thaw", "mycl@alpha", []string{"freeze"}, "thaw", nil, "enabled '' enabled"},
+		{"thaw that fails", "mycl@alpha", []string{"reason disk swap", "freeze"}, "thaw", errBoom, "disabled 'frozen' frozen enabled"},
+		{"disable of a frozen one", "mycl@alpha", []string{"freeze"}, "reason disk swap", nil, "disabled 'disk swap' frozen enabled"},
+		{"freeze", "", nil, "freeze", nil, "disabled 'frozen' frozen enabled"},
+		{"freeze that fails", "", nil, "freeze", errBoom, "enabled '' enabled"},
+		{"freeze of a disabled one that fails", "", []string{"reason disk swap"}, "freeze", errBoom, "disabled 'disk swap' enabled"},
+		{"enable", "", []string{"reason disk swap"}, "enable", nil, "enabled - enabled"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t)
+			s.volume(alpha, tt.cluster, cinder.ReplicationEnabled)
+			for _, words := range tt.before {
+				if err := s.act(words); err != nil {
+					t.Fatalf("%s: %v", words, err)
+				}
+			}
+			s.fleet.answer["failover"] = errLate // carried out below
+			for _, site := range []string{"site-b", "default"} {
+				_, err := s.Failover(t.Context(), control.Selector{Host: alpha}, &site)
+				wantKind(t, err, cinder.KindTimeout)
+				if tt.cluster != "" {
+					s.arrive(site, alpha)
+				} else {
+					s.edit(alpha, func(r *cinder.Service) {
+						r.ReplicationStatus, r.ActiveBackendID, r.Disabled, r.DisabledReason = outcome(site)
+					})
+				}
+				if site != "default" {
+					s.settle(s.Control)
+				}
+			}
+			s.fleet.answer[tt.change] = tt.fails
+			if err := s.act(tt.change); !errors.Is(err, tt.fails) {
+				t.Fatalf("%s: %v", tt.change, err)
+			}
+			s.settle(s.Control)
+			if got := says(s.row(alpha)); got != tt.want {
+				t.Errorf("in the end: %s, want %s", got, tt.want)
+			}
+			if ops, err := s.Operations(t.Context(), cinder.OperationQuery{Kind: new(string(cinder.OpReconcile))}); err != nil || len(ops) > 0 {
+				t.Errorf("taken for changes from elsewhere: %+v %v", ops, err)
+			}
+		})
 	}
 }
