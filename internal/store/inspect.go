@@ -15,10 +15,9 @@ import (
 	"stoker/internal/cinder"
 )
 
-// inspect says, in one line, why the file cannot be our database: before
-// anything is written to it, since to open a file for writing marks it as ours.
-// A file that does not exist yet is fine where one can be made.
-func (d sqliteDialect) inspect(ctx context.Context) (exists bool, err error) {
+// inspect says, in one line, why there cannot be a database in that place. A file
+// that does not exist yet is fine where one can be made.
+func (d sqliteDialect) inspect() (exists bool, err error) {
 	info, err := os.Stat(d.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -34,12 +33,11 @@ func (d sqliteDialect) inspect(ctx context.Context) (exists bool, err error) {
 	case !info.Mode().IsRegular():
 		return false, d.refuse("is not a regular file")
 	}
-	if err := d.look(ctx); err != nil {
-		return false, d.explain(err)
-	}
 	return true, nil
 }
 
+// look says why the file cannot be our database, before anything is written to it:
+// to open a file for writing marks it as ours.
 func (d sqliteDialect) look(ctx context.Context) (err error) {
 	db, err := d.open(1, d.reading())
 	if err != nil {

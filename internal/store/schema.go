@@ -5,11 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -22,9 +20,6 @@ const (
 	// alembicTable is where Cinder keeps its own: whoever has it is Cinder's.
 	alembicTable = "alembic_version"
 )
-
-// syncPatience is how long Sync tries again while others keep it from beginning.
-const syncPatience = 3 * time.Second
 
 // SyncReport says what Sync did.
 type SyncReport struct {
@@ -40,19 +35,12 @@ func (r SyncReport) Empty() bool { return len(r.Created) == 0 && len(r.Applied) 
 // and Cinder has not made the database itself; one that exists is never altered.
 func (db *DB) Sync(ctx context.Context) (SyncReport, error) {
 	var report SyncReport
-	began := time.Now()
-	prepare := func() error {
+	err := db.patiently(ctx, db.dialect, func() error {
 		return db.dialect.prepare(ctx, func(conn *sql.DB) (err error) {
 			report, err = db.sync(ctx, conn)
 			return err
 		})
-	}
-	err := prepare()
-	// Several that open a new SQLite file at once may not wait for each other: to
-	// set its journal's mode fails at once where another connection is about to.
-	for db.dialect.fault(err) == faultBusy && time.Since(began) < syncPatience && db.pause(ctx, rand.N(retryPause)) {
-		err = prepare()
-	}
+	})
 	if err != nil {
 		return SyncReport{}, db.fail(ctx, "prepare database "+db.name, err)
 	}

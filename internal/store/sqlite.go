@@ -44,16 +44,21 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		return fmt.Errorf("database file: %w", err)
 	}
 	d := sqliteDialect{path: path, now: db.now}
-	exists, err := d.inspect(ctx)
+	exists, err := d.inspect()
 	if err != nil {
 		return err
+	}
+	if exists {
+		if err := db.patiently(ctx, d, func() error { return d.look(ctx) }); err != nil {
+			return d.explain(err)
+		}
 	}
 	db.dialect, db.name = d, path
 	if db.writer, err = d.open(1, d.writing()+"&_txlock=immediate"); err != nil {
 		return err
 	}
 	if exists { // one that does not is made when Sync is asked to
-		if err := db.writer.PingContext(ctx); err != nil {
+		if err := db.patiently(ctx, d, func() error { return db.writer.PingContext(ctx) }); err != nil {
 			return errors.Join(d.explain(err), db.writer.Close())
 		}
 	}

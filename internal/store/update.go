@@ -97,6 +97,22 @@ func (db *DB) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// openPatience is how long is tried again to open a database that others are opening.
+const openPatience = 3 * time.Second
+
+// patiently opens a database by fn. Several that open an SQLite file at once may
+// not wait for each other: to set its journal's mode fails at once where another
+// connection is about to, and so does any use of it while the last connection
+// that there was is being closed.
+func (db *DB) patiently(ctx context.Context, d dialect, fn func() error) error {
+	began := time.Now()
+	err := fn()
+	for d.fault(err) == faultBusy && time.Since(began) < openPatience && db.pause(ctx, rand.N(retryPause)) {
+		err = fn()
+	}
+	return err
+}
+
 // transact is one attempt. A panic of fn rolls back on its way up.
 func (db *DB) transact(ctx context.Context, c *commit, fn func(*Tx) error) error {
 	return db.within(ctx, transactionWrite, func(tx *sql.Tx, s *session) error {
