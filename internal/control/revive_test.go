@@ -21,6 +21,7 @@ func (p *player) revive() error {
 		}
 	}
 	const rounds = 400
+	quiet := 0
 	for round := range rounds {
 		open, err := p.unsettled(cinder.OpOpen)
 		if err != nil {
@@ -30,7 +31,9 @@ func (p *player) revive() error {
 		if err != nil {
 			return err
 		}
-		if len(open)+len(watched)+len(p.calls) == 0 && p.w.idle() && round > 10 {
+		if len(open)+len(watched)+len(p.calls) > 0 || !p.w.idle() {
+			quiet = 0
+		} else if quiet++; quiet > 10 { // for members that have missed an end are told of it some time later
 			break
 		}
 		if round == rounds-1 {
