@@ -144,7 +144,7 @@ func BenchmarkGetLogBesideCinder(b *testing.B) {
 			if got := answered(b, cinder, body); got != services {
 				b.Fatalf("cinder-api shows the levels of %d services, want %d", got, services)
 			}
-			for _, clients := range []int{1, 8} {
+			for _, clients := range numbers(b, *besideCrowds) {
 				theirs, ours := inTurns(b, cinder, stoker, ask, clients)
 				fmt.Printf("| %v away | %d | %.2f | %v | %.1f | %v | %v | %.1f |\n", delay, clients, theirs.perSecond, round(theirs.p50), ours.perSecond, round(ours.p50), round(ours.p99), ours.perSecond/theirs.perSecond)
 			}
