@@ -25,6 +25,7 @@ func standalone(ctx context.Context, o StandaloneOptions) error {
 	if err != nil {
 		return err
 	}
+	frugal()
 	return serve(ctx, opts, o.Server, func(a *app.App) { welcome(o.Server, a, opts) })
 }
 
@@ -108,7 +109,6 @@ func onHangup(do func() error, complain io.Writer) (stop func()) {
 
 // serve runs a process until ctx ends or it fails.
 func serve(ctx context.Context, opts app.Options, s Server, ready func(*app.App)) error {
-	frugal()
 	opts.Version = s.Version
 	opts.Log, opts.LogLevel = s.Log, telemetry.LevelOf(s.LogLevel)
 	a, err := app.New(ctx, opts)
@@ -141,9 +141,11 @@ func unlessStopped(ctx context.Context, err error) error {
 	}
 }
 
-// gcPercent is how much garbage may pile up, in percent of what is in use. Lists
-// of large fleets are megabytes that live for a moment: at Go's own 100 they make
-// half of the process's memory, and collecting sooner costs them no throughput.
+// gcPercent is how much garbage may pile up in a process that is a whole cloud,
+// in percent of what is in use. Lists of large fleets are megabytes that live for
+// a moment: at Go's own 100 they make half of its memory, and collecting sooner
+// costs them no throughput. It costs one that talks to a bus a fifth of its calls
+// (doc/performance.md), so the others stay with Go's own.
 const gcPercent = 50
 
 // frugal applies it, unless the operator decided otherwise.
