@@ -144,8 +144,8 @@ func unlessStopped(ctx context.Context, err error) error {
 // gcPercent is how much garbage may pile up in a process that is a whole cloud,
 // in percent of what is in use. Lists of large fleets are megabytes that live for
 // a moment: at Go's own 100 they make half of its memory, and collecting sooner
-// costs them no throughput. It costs one that talks to a bus a fifth of its calls
-// (doc/performance.md), so the others stay with Go's own.
+// costs them no throughput. A process that talks to a bus would answer a
+// seventh less (doc/performance.md), so the others stay with Go's own.
 const gcPercent = 50
 
 // frugal applies it, unless the operator decided otherwise.
