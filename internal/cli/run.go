@@ -20,12 +20,21 @@ func Servers() Deps {
 	return Deps{Standalone: standalone, Daemon: daemon, SyncDB: syncDB, CheckDB: checkDB}
 }
 
+// gcPercent is how much garbage may pile up in a process that is a whole cloud,
+// in percent of what is in use. Lists of large fleets are megabytes that live for
+// a moment: at Go's own 100 they make half of its memory, and collecting sooner
+// costs them no throughput. A process that talks to a bus would answer a
+// seventh less (doc/performance.md), so the others stay with Go's own.
+const gcPercent = 50
+
 func standalone(ctx context.Context, o StandaloneOptions) error {
 	opts, err := app.Standalone(o.Dir, o.Listen, o.Fleet)
 	if err != nil {
 		return err
 	}
-	frugal()
+	if os.Getenv("GOGC") == "" { // or the operator decided otherwise
+		debug.SetGCPercent(gcPercent)
+	}
 	return serve(ctx, opts, o.Server, func(a *app.App) { welcome(o.Server, a, opts) })
 }
 
@@ -138,20 +147,6 @@ func unlessStopped(ctx context.Context, err error) error {
 		return nil
 	default:
 		return err
-	}
-}
-
-// gcPercent is how much garbage may pile up in a process that is a whole cloud,
-// in percent of what is in use. Lists of large fleets are megabytes that live for
-// a moment: at Go's own 100 they make half of its memory, and collecting sooner
-// costs them no throughput. A process that talks to a bus would answer a
-// seventh less (doc/performance.md), so the others stay with Go's own.
-const gcPercent = 50
-
-// frugal applies it, unless the operator decided otherwise.
-func frugal() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 }
 

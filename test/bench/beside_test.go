@@ -146,7 +146,11 @@ func BenchmarkGetLogBesideCinder(b *testing.B) {
 			}
 			for _, clients := range numbers(b, *besideCrowds) {
 				theirs, ours := inTurns(b, cinder, stoker, ask, clients)
-				fmt.Printf("| %v away | %d | %.2f | %v | %.1f | %v | %v | %.1f |\n", delay, clients, theirs.perSecond, round(theirs.p50), ours.perSecond, round(ours.p50), round(ours.p99), ours.perSecond/theirs.perSecond)
+				times := ours.perSecond / theirs.perSecond
+				fmt.Printf("| %v away | %d | %.2f | %v | %.1f | %v | %v | %.1f |\n", delay, clients, theirs.perSecond, round(theirs.p50), ours.perSecond, round(ours.p50), round(ours.p99), times)
+				if clients == 8 && times < 20 {
+					b.Errorf("%v away, %d clients: only %.1f times as many as Cinder's: the floor is 20", delay, clients, times)
+				}
 			}
 		})
 	}
