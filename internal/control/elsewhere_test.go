@@ -15,7 +15,8 @@ import (
 // elsewhere lets another API, a Python one, change a service of which we have
 // nothing in hand, as it was seen to (BEHAVIOUR.md, "Freeze, thaw, failover"). What
 // it wrote counts; but a thaw gives back what an administrator has disabled. One of
-// our processes has to have looked after each of the two (G4).
+// our processes has to have looked after each of them (G4): what a freeze then
+// writes over cannot be told any more.
 func (p *player) elsewhere(i int, host string, how int) error {
 	q := queueOf(host)
 	if err := p.serveAll(i); err != nil {
@@ -60,7 +61,7 @@ func (p *player) elsewhere(i int, host string, how int) error {
 			Input: asked{move}, Output: seen{ok: true}, Call: int64(i), Return: int64(i),
 		})
 	}
-	if move == "disable" || move == "thaw" && admin {
+	if move == "disable" || move == "enable" || move == "thaw" && admin {
 		p.look(p.start())
 	}
 	return nil

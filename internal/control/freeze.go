@@ -268,14 +268,15 @@ func carriedOut(op cinder.Operation, rows target) bool {
 }
 
 // shows says whether a row shows that its service did as it was told: it wrote
-// what nobody else has. A frozen one is disabled with the reason "frozen".
+// what nobody else has. A frozen one is disabled with the reason "frozen"; one that
+// is thawed is enabled, where a failover leaves it disabled.
 func shows(op *cinder.Operation, row *cinder.Service) bool {
 	for _, st := range op.Shown.Services { // follows what was acknowledged meanwhile
 		if st.ID != row.ID || st.Disabled == row.Disabled && equal(st.DisabledReason, row.DisabledReason) {
 			continue
 		}
 		frozen := row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFrozen
-		if frozen == (op.Kind == cinder.OpFreeze) {
+		if op.Kind == cinder.OpFreeze && frozen || op.Kind == cinder.OpThaw && !row.Disabled {
 			return true
 		}
 	}
