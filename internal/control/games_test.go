@@ -15,7 +15,8 @@ func TestGamesThatWereLost(t *testing.T) {
 		who   []int
 	}{
 		{
-			"a thaw is never sent, and a failover is carried out meanwhile: the backend is frozen still", kind{failovers: true},
+			"a thaw is never sent, and a failover is carried out meanwhile: the backend is frozen still",
+			kind{failovers: true},
 			[]string{"freeze", "serve", "api dies soon", "thaw", "failover", "serve", "list"},
 			[]int{nodea, nodea, nodea, nodea, nodea + other, nodea, nodea},
 		},
