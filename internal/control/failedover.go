@@ -166,13 +166,27 @@ func (s *service) failedOver() {
 	case cinder.ReplicationFailoverError:
 		// The service disables itself and leaves the reason as it was.
 		if s.row.Disabled && !s.has(cinder.CauseFailedOver) {
-			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: s.row.DisabledReason})
+			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: s.reasonBelow()})
 		}
 	default:
 		if s.has(cinder.CauseFailedOver) || len(s.causes) > 0 && !s.row.Disabled {
 			s.drop(cinder.CauseFailedOver)
 			s.project()
 		}
+	}
+}
+
+// reasonBelow is the reason that a row would have if its service were not frozen:
+// frozen has written over it, and must not outlive the freeze.
+func (s *service) reasonBelow() *string {
+	admin := s.cause(cinder.CauseAdmin)
+	switch {
+	case !s.has(cinder.CauseFrozen) || s.row.DisabledReason == nil || *s.row.DisabledReason != cinder.ReasonFrozen:
+		return s.row.DisabledReason
+	case admin != nil:
+		return admin.Reason
+	default:
+		return new("")
 	}
 }
 

@@ -7,28 +7,64 @@ import (
 
 // Games that were lost once, as they are played now.
 func TestGamesThatWereLost(t *testing.T) {
-	const nodea, other = 1, 3 // who: a member of the cluster; by the second API process
+	const alone, nodea, other = 0, 1, 3 // who: a service, a member of a cluster; by the second API process
+	type played struct {
+		move     string
+		who, how int
+	}
 	for _, tt := range []struct {
 		name  string
 		kind  kind
-		moves []string
-		who   []int
+		moves []played
 	}{
 		{
 			"a thaw is never sent, and a failover is carried out meanwhile: the backend is frozen still",
 			kind{failovers: true},
-			[]string{"freeze", "serve", "api dies soon", "thaw", "failover", "serve", "list"},
-			[]int{nodea, nodea, nodea, nodea, nodea + other, nodea, nodea},
+			[]played{
+				{"freeze", nodea, 0},
+				{"serve", nodea, 0},
+				{"api dies soon", nodea, 0},
+				{"thaw", nodea, 0},
+				{"failover", nodea + other, 0},
+				{"serve", nodea, 0},
+				{"list", nodea, 0},
+			},
+		},
+		{
+			"what is frozen fails to fail over, and is thawed: frozen is no reason any more",
+			kind{failovers: true},
+			[]played{
+				{"freeze", nodea, 0},
+				{"serve", nodea, 0},
+				{"failover", nodea, 0},
+				{"raise", nodea, 0},
+				{"look", nodea, 0},
+				{"thaw", nodea, 0},
+				{"serve", nodea, 0},
+			},
+		},
+		{
+			"what is failed over and enabled is disabled, frozen and thawed elsewhere: the disable is given back",
+			kind{failovers: true, shared: true},
+			[]played{
+				{"failover", alone, 0},
+				{"serve", alone, 0},
+				{"look", alone, 0},
+				{"enable", alone, 0},
+				{"elsewhere", alone, 0},
+				{"elsewhere", alone, 2},
+				{"elsewhere", alone, 3},
+			},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var steps []step
-			for i, move := range tt.moves {
-				do := slices.Index(moves(), move)
+			for _, m := range tt.moves {
+				do := slices.Index(moves(), m.move)
 				if do < 0 {
-					t.Fatalf("there is no move %q", move)
+					t.Fatalf("there is no move %q", m.move)
 				}
-				steps = append(steps, step{Do: do, Who: tt.who[i]})
+				steps = append(steps, step{Do: do, Who: m.who, How: m.how})
 			}
 			if err := game(t, tt.kind, steps); err != nil {
 				t.Error(err)

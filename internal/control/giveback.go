@@ -33,7 +33,7 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 // failed, or is under way, leaves words behind that are older.
 func (s *service) unrecorded() bool {
 	r, admin, failed := &s.row, s.cause(cinder.CauseAdmin), s.cause(cinder.CauseFailedOver)
-	over := r.ReplicationStatus == cinder.ReplicationFailedOver && failed != nil && serviceWords(failed.Reason)
+	over := r.ReplicationStatus == cinder.ReplicationFailedOver && (failed == nil || serviceWords(failed.Reason))
 	switch {
 	case !r.Disabled, isOver(r.ReplicationStatus) && !over:
 		return false
