@@ -198,6 +198,13 @@ func (s *service) hasEnded(failover *cinder.Operation) bool {
 		slices.ContainsFunc(failover.Shown.Services, func(st cinder.ServiceState) bool { return st.ID == r.ID && st.Disabled })
 }
 
+// isBack says whether a service that a failover disables is on its primary site
+// again, of which it has heard late: nobody has it in hand who would say so.
+func (s *service) isBack() bool {
+	over := s.cause(cinder.CauseFailedOver)
+	return over != nil && serviceWords(over.Reason) && s.row.ReplicationStatus == cinder.ReplicationEnabled && at(s.row.ActiveBackendID) == cinder.FailbackTarget
+}
+
 // renewed says whether the row was made anew since its service was disabled: it
 // is younger than the causes, and nobody has written disabled in it, which sets
 // modified_at.

@@ -222,6 +222,10 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 			s.drop(cinder.CauseFrozen)
 			s.project()
 		}
+		if s.isBack() && touches(others, row.Binary, row.Host, cinder.OpFailover) == nil {
+			s.drop(cinder.CauseFailedOver)
+			s.project()
+		}
 		if s.row.Disabled != row.Disabled || !equal(s.row.DisabledReason, row.DisabledReason) {
 			s.row.ModifiedAt = tx.Now()
 		}

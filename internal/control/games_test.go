@@ -7,7 +7,7 @@ import (
 
 // Games that were lost once, as they are played now.
 func TestGamesThatWereLost(t *testing.T) {
-	const alone, nodea, other = 0, 1, 3 // who: a service, a member of a cluster; by the second API process
+	const alone, nodea, nodeb, other = 0, 1, 2, 3 // who: a service, members of a cluster; by the second API process
 	type played struct {
 		move     string
 		who, how int
@@ -54,6 +54,26 @@ func TestGamesThatWereLost(t *testing.T) {
 				{"elsewhere", alone, 0},
 				{"elsewhere", alone, 2},
 				{"elsewhere", alone, 3},
+			},
+		},
+		{
+			"a member hears of a way back in the midst of a thaw: the failover does not disable it any more",
+			kind{failovers: true},
+			[]played{
+				{"failover", nodea, 0},
+				{"serve", nodea, 0},
+				{"look", nodea, 0},
+				{"freeze", nodea, 0},
+				{"serve", nodea, 0},
+				{"hang", nodeb, 0},
+				{"wait", nodeb, 5},
+				{"wait", nodeb, 5},
+				{"failback", nodea, 0},
+				{"serve", nodea, 0},
+				{"thaw", nodea, 0},
+				{"serve", nodeb, 0},
+				{"go on", nodeb, 0},
+				{"look", nodea, 0},
 			},
 		},
 	} {

@@ -194,7 +194,7 @@ func play(ctx context.Context, db *store.DB, k kind, steps []step) error {
 	for range 1 + len(steps)%3 {
 		p.processes = append(p.processes, p.start())
 	}
-	p.rules = newRules()
+	p.rules = newRules(p.w.erred)
 	for i, s := range steps {
 		if err := p.take(i, s); err != nil {
 			return p.wrong(err)

@@ -3,6 +3,7 @@ package control_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
@@ -16,8 +17,8 @@ type rules struct {
 	applied map[string]bool   // operations that are taken in
 	admin   map[string]string // hosts that an administrator has disabled, and why
 	frozen  map[string]bool   // by host or cluster
-	over    map[string]bool   // hosts that a failover disables
 	moved   map[string]bool   // hosts and clusters that were ever failed over
+	erred   map[string]bool   // those that have ever failed to be, which disables them until they are enabled
 	spoiled map[string]bool   // those where an undo was given up, on record
 	left    map[string]string // reasons that an enable by another API has left in rows
 
@@ -25,10 +26,10 @@ type rules struct {
 	unknown []*call
 }
 
-func newRules() rules {
+func newRules(erred map[string]bool) rules {
 	return rules{
-		applied: map[string]bool{}, admin: map[string]string{}, frozen: map[string]bool{}, over: map[string]bool{},
-		moved: map[string]bool{}, spoiled: map[string]bool{}, left: map[string]string{},
+		applied: map[string]bool{}, admin: map[string]string{}, frozen: map[string]bool{},
+		moved: map[string]bool{}, erred: erred, spoiled: map[string]bool{}, left: map[string]string{},
 	}
 }
 
@@ -96,7 +97,7 @@ func (r *rules) hold(list []cinder.Service, ops []cinder.Operation) error {
 			return fmt.Errorf("G1: %s is shown as %s; disabled by an administrator: %v, frozen: %v", s.Host, says(s), admin, frozen)
 		case reason == "frozen" && s.Disabled && !frozen:
 			return fmt.Errorf("G2: %s is shown as %s, and is not frozen", s.Host, says(s))
-		case r.moved[q]: // what a failover disables is told by the journal alone
+		case r.moved[q] && (r.erred[q] || away(s) || inHand(ops, q)): // what a failover disables is told by the journal alone
 		case s.Disabled && !because:
 			return fmt.Errorf("G2: %s is shown as %s, and nobody has disabled it", s.Host, says(s))
 		case admin && !frozen && reason != why:
@@ -113,6 +114,18 @@ func (r *rules) hold(list []cinder.Service, ops []cinder.Operation) error {
 		}
 	}
 	return nil
+}
+
+// away says whether a service is not where it was before any failover.
+func away(s cinder.Service) bool {
+	return s.ReplicationStatus != cinder.ReplicationEnabled || s.ActiveBackendID != nil && *s.ActiveBackendID != ""
+}
+
+// inHand says whether anything of a host or cluster is under way, or watched.
+func inHand(ops []cinder.Operation, q string) bool {
+	return slices.ContainsFunc(ops, func(op cinder.Operation) bool {
+		return !op.State.Final() && (op.Cluster == q || op.Host != "" && queueOf(op.Host) == q)
+	})
 }
 
 // What follows is for the checker of histories: of one service, alpha.

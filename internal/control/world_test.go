@@ -21,7 +21,8 @@ type world struct {
 	services map[string]*simulated
 	backends map[string]*simulatedBackend // by queue
 	queues   map[string][]*simulatedCommand
-	failed   []string // queues whose failovers were carried out since somebody asked
+	erred    map[string]bool // queues whose failovers have ever failed
+	failed   []string        // queues whose failovers were carried out since somebody asked
 	repeats  []func() error
 }
 
@@ -64,7 +65,7 @@ func (c *simulatedCommand) copy() *simulatedCommand {
 
 func newWorld(db *store.DB) *world {
 	return &world{
-		db: db, services: map[string]*simulated{}, queues: map[string][]*simulatedCommand{},
+		db: db, erred: map[string]bool{}, services: map[string]*simulated{}, queues: map[string][]*simulatedCommand{},
 		backends: map[string]*simulatedBackend{alpha: {}, "mycl@alpha": {}},
 	}
 }
@@ -293,6 +294,7 @@ func (w *world) failover(s *simulated, cmd *simulatedCommand, how string) error 
 	switch {
 	case how == "raise":
 		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailoverError, Disabled: &yes}
+		w.erred[s.queue()] = true
 	case how == "refuse":
 		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled}
 		if backend.site != "" {
