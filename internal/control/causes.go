@@ -123,6 +123,14 @@ func wiped(admin *cinder.Cause, row *cinder.Service) bool {
 	return admin.Reason != nil && *admin.Reason != "" && !serviceWords(admin.Reason) && row.DisabledReason != nil && *row.DisabledReason == ""
 }
 
+// wipedFrozen says whether a member of a cluster has come back from a failover that
+// nobody has in hand any more, and with it enabled itself though it is frozen: an
+// enable by another API would have left the reason.
+func (s *service) wipedFrozen() bool {
+	r := &s.row
+	return !r.Disabled && r.Frozen && s.has(cinder.CauseFrozen) && r.DisabledReason != nil && *r.DisabledReason == ""
+}
+
 // given says whether the row has a reason in somebody's words, not a service's.
 func (s *service) given() bool {
 	r := s.row.DisabledReason
@@ -135,10 +143,10 @@ func serviceWords(reason *string) bool {
 }
 
 // reconcile makes the record agree with a row that others may have written: the
-// row wins. Three exceptions: a disable by the administrator is given back when a
+// row wins. Four exceptions: a disable by the administrator is given back when a
 // freeze that had covered it was thawed by somebody else, and with it the freeze
-// when the row is new, the one before it having been removed; and a service that
-// starts does not end a failover.
+// when the row is new, the one before it having been removed; a way back does not
+// end a freeze; and a service that starts does not end a failover.
 func (s *service) reconcile() {
 	r := &s.row
 	if !r.Disabled {
@@ -147,6 +155,11 @@ func (s *service) reconcile() {
 		case s.renewed():
 			r.Frozen = r.Frozen || s.has(cinder.CauseFrozen)
 			r.Disabled = true
+			s.project()
+		case s.wipedFrozen():
+			if !isOver(r.ReplicationStatus) {
+				s.drop(cinder.CauseFailedOver)
+			}
 			s.project()
 		case admin == nil || !s.has(cinder.CauseFrozen) && !wiped(admin, r) || r.Frozen:
 			s.causes = nil

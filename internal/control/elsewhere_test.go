@@ -62,6 +62,7 @@ func (p *player) elsewhere(i int, host string, how int) error {
 		return nil
 	}
 	p.trace = append(p.trace, "   elsewhere: "+move)
+	p.rules.wrote(q)
 	if host == alpha {
 		p.rules.history = append(p.rules.history, porcupine.Operation{
 			Input: asked{move}, Output: seen{ok: true}, Call: int64(i), Return: int64(i),
@@ -159,6 +160,7 @@ func (p *player) again(host string) error {
 	synctest.Wait()
 	repeated, err := p.w.repeat()
 	if repeated {
+		p.rules.wrote(queueOf(host))
 		p.look(p.start())
 	}
 	return err

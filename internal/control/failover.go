@@ -84,6 +84,7 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 			return err
 		}
 		now := tx.HostNow()
+		all := t // a member that is down may start, and take the command; it hears of the end, too
 		t, err = t.check(precondition{
 			says: "replication_status in %s must be ['enabled', 'failed-over'] and must be up to failover.",
 			cluster: func(cl *cinder.Cluster) bool {
@@ -105,15 +106,18 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if site != nil {
 			op.Detail = *site
 		}
-		op.Before = t.before()
-		op.Shown = target{cluster: t.cluster, members: shown(t.members, open)}.before()
+		op.Before = all.before()
+		op.Shown = target{cluster: t.cluster, members: shown(all.members, open)}.before()
 		for i := range op.Shown.Services {
-			op.Shown.Services[i].ReplicationStatus = cinder.ReplicationFailingOver
+			st := &op.Shown.Services[i]
+			if slices.ContainsFunc(t.members, func(s cinder.Service) bool { return s.ID == st.ID }) {
+				st.ReplicationStatus = cinder.ReplicationFailingOver
+			}
 		}
 		if err := c.writeFailingOver(ctx, tx, t, open); err != nil {
 			return err
 		}
-		if err := endWatches(ctx, tx, t, open, op); err != nil {
+		if err := endWatches(ctx, tx, all, open, op); err != nil {
 			return err
 		}
 		return tx.AddOperation(ctx, op)

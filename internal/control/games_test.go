@@ -76,6 +76,37 @@ func TestGamesThatWereLost(t *testing.T) {
 				{"look", nodea, 0},
 			},
 		},
+		{
+			"a way back is still in the queue when its service restarts: what is frozen stays disabled",
+			kind{failovers: true},
+			[]played{
+				{"freeze", nodea, 0},
+				{"serve", nodea, 0},
+				{"failback", nodea, 0},
+				{"kill", nodea, 0},
+				{"kill", nodeb, 0},
+				{"restart", nodea, 0},
+				{"restart", nodeb, 0},
+				{"look", nodea, 0},
+				{"serve", nodea, 0},
+				{"list", nodea, 0},
+			},
+		},
+		{
+			"a member that was down starts in the midst of a way back: what is frozen stays disabled",
+			kind{failovers: true},
+			[]played{
+				{"freeze", nodea, 0},
+				{"serve", nodea, 0},
+				{"kill", nodeb, 0},
+				{"wait", nodea, 5},
+				{"wait", nodea, 5},
+				{"failback", nodea, 0},
+				{"restart", nodeb, 0},
+				{"serve", nodea, 0},
+				{"list", nodea, 0},
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var steps []step

@@ -17,6 +17,7 @@ type rules struct {
 	applied map[string]bool   // operations that are taken in
 	admin   map[string]string // hosts that an administrator has disabled, and why
 	frozen  map[string]bool   // by host or cluster
+	over    map[string]bool   // hosts that a failover has disabled, and nobody has enabled
 	moved   map[string]bool   // hosts and clusters that were ever failed over
 	erred   map[string]bool   // those that have ever failed to be, which disables them until they are enabled
 	spoiled map[string]bool   // those where an undo was given up, on record
@@ -29,7 +30,7 @@ type rules struct {
 func newRules(erred map[string]bool) rules {
 	return rules{
 		applied: map[string]bool{}, admin: map[string]string{}, frozen: map[string]bool{},
-		moved: map[string]bool{}, erred: erred, spoiled: map[string]bool{}, left: map[string]string{},
+		over: map[string]bool{}, moved: map[string]bool{}, erred: erred, spoiled: map[string]bool{}, left: map[string]string{},
 	}
 }
 
@@ -68,6 +69,7 @@ func (r *rules) learn(ops []cinder.Operation) {
 			r.admin[op.Host] = op.Detail
 		case op.Kind == cinder.OpEnable:
 			delete(r.admin, op.Host)
+			delete(r.over, op.Host)
 		case op.Kind == cinder.OpFreeze:
 			r.frozen[q] = true
 		case op.Kind == cinder.OpThaw:
@@ -83,6 +85,10 @@ func (r *rules) hold(list []cinder.Service, ops []cinder.Operation) error {
 		if r.spoiled[q] {
 			continue
 		}
+		busy := inHand(ops, q)
+		if !busy && r.ended(s) {
+			return fmt.Errorf("G4: %s is shown as %s; it is failed over, and nobody has enabled it", s.Host, says(s))
+		}
 		reason := ""
 		if s.DisabledReason != nil {
 			reason = *s.DisabledReason
@@ -97,7 +103,7 @@ func (r *rules) hold(list []cinder.Service, ops []cinder.Operation) error {
 			return fmt.Errorf("G1: %s is shown as %s; disabled by an administrator: %v, frozen: %v", s.Host, says(s), admin, frozen)
 		case reason == "frozen" && s.Disabled && !frozen:
 			return fmt.Errorf("G2: %s is shown as %s, and is not frozen", s.Host, says(s))
-		case r.moved[q] && (r.erred[q] || away(s) || inHand(ops, q)): // what a failover disables is told by the journal alone
+		case r.moved[q] && (r.erred[q] || away(s) || busy): // what a failover disables is told by the journal alone
 		case s.Disabled && !because:
 			return fmt.Errorf("G2: %s is shown as %s, and nobody has disabled it", s.Host, says(s))
 		case admin && !frozen && reason != why:
@@ -114,6 +120,30 @@ func (r *rules) hold(list []cinder.Service, ops []cinder.Operation) error {
 		}
 	}
 	return nil
+}
+
+// ended says whether a service that a failover has disabled is not any more, though
+// it has not come back.
+func (r *rules) ended(s cinder.Service) bool {
+	switch {
+	case s.ReplicationStatus != cinder.ReplicationFailedOver:
+		delete(r.over, s.Host)
+	case !s.Disabled:
+		return r.over[s.Host]
+	case s.DisabledReason != nil && *s.DisabledReason == cinder.ReasonFailedOver:
+		r.over[s.Host] = true
+	}
+	return false
+}
+
+// wrote says that what disables the services of a queue was written by nobody that
+// the rules know of.
+func (r *rules) wrote(queue string) {
+	for host := range r.over {
+		if queueOf(host) == queue {
+			delete(r.over, host)
+		}
+	}
 }
 
 // away says whether a service is not where it was before any failover.
