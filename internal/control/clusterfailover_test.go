@@ -226,3 +226,28 @@ func TestAbortOfAClusters(t *testing.T) {
 		t.Errorf("message %q, want one with %q", cinder.Message(err), want)
 	}
 }
+
+// A member that was down when a failover began takes its command once it has
+// started: the failover is not over while it lives.
+func TestAMemberStartsInTheMiddle(t *testing.T) {
+	s := newSite(t)
+	var late cinder.Service
+	for _, m := range []string{"nodea@alpha", "nodeb@alpha"} {
+		late = s.volume(m, "mycl@alpha", cinder.ReplicationEnabled)
+	}
+	silent := func(host string) {
+		s.sql(`UPDATE services SET updated_at = '2020-01-01 00:00:00' WHERE host = ?`, host)
+	}
+	silent("nodeb@alpha")
+	op := s.started(control.Selector{Cluster: "mycl@alpha"})
+	if got, want := says(s.row("nodeb@alpha")), "enabled - enabled"; got != want {
+		t.Errorf("who is down: %s, want %s", got, want)
+	}
+	s.beat(late)
+	silent("nodea@alpha")
+	_, err := s.Abort(t.Context(), op.ID)
+	wantKind(t, err, cinder.KindConflict)
+	if want := "nodeb@alpha is up and may still carry it out"; !strings.Contains(cinder.Message(err), want) {
+		t.Errorf("message %q, want one with %q", cinder.Message(err), want)
+	}
+}
