@@ -123,9 +123,9 @@ func wiped(admin *cinder.Cause, row *cinder.Service) bool {
 	return admin.Reason != nil && *admin.Reason != "" && !serviceWords(admin.Reason) && row.DisabledReason != nil && *row.DisabledReason == ""
 }
 
-// wipedFrozen says whether a member of a cluster has come back from a failover that
-// nobody has in hand any more, and with it enabled itself though it is frozen: an
-// enable by another API would have left the reason.
+// wipedFrozen says whether a member of a cluster has heard so late of a way back,
+// which enables it, that the cluster has been frozen since: an enable by another
+// API would have left the reason.
 func (s *service) wipedFrozen() bool {
 	r := &s.row
 	return !r.Disabled && r.Frozen && s.has(cinder.CauseFrozen) && r.DisabledReason != nil && *r.DisabledReason == ""

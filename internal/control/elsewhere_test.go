@@ -28,7 +28,7 @@ func (p *player) elsewhere(i int, host string, how int) error {
 	s := p.w.services[host]
 	_, admin := p.rules.admin[host]
 	move := []string{"disable", "enable", "freeze", "thaw", "freeze", "thaw"}[how]
-	row, err := p.row(host)
+	row, err := p.w.row(s)
 	if err != nil {
 		return err
 	}
@@ -93,14 +93,6 @@ func (p *player) serveAll(i int) error {
 	}
 	p.rules.learn(ops)
 	return nil
-}
-
-func (p *player) row(host string) (cinder.Service, error) {
-	v, err := p.db.View(p.ctx, cinder.ServiceQuery{Host: &host})
-	if err != nil {
-		return cinder.Service{}, err
-	}
-	return v.Services[0], nil
 }
 
 // quiet says whether none of our processes has anything in hand of a queue.

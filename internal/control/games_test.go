@@ -3,7 +3,57 @@ package control_test
 import (
 	"slices"
 	"testing"
+
+	"pgregory.net/rapid"
 )
+
+// step is one move of a game: what is done, by whom, and how.
+type step struct{ Do, Who, How int }
+
+// moves are what steps may do; those that stand here more often come more often.
+func moves() []string {
+	return []string{
+		"list", "freeze", "freeze", "freeze", "thaw", "thaw", "thaw", "disable", "enable", "enable", "failover", "failover", "failback",
+		"serve", "serve", "serve", "serve", "serve", "raise", "raise", "raise", "refuse", "refuse", "lose", "lose",
+		"hang", "go on", "go on", "kill", "restart", "restart", "look", "look", "look", "pass", "pass", "wait",
+		"kill api", "api dies soon", "abort", "twice", "again", "elsewhere",
+	}
+}
+
+// evenly draws one of the first n numbers. rapid's own ranges prefer small ones, and
+// so some moves to others.
+func evenly(t *rapid.T, n int) int {
+	const bits = 10
+	drawn := 0
+	for range bits {
+		drawn *= 2
+		if rapid.Bool().Draw(t, "bit") {
+			drawn++
+		}
+	}
+	return drawn * n >> bits
+}
+
+// kind is what kind of game is played.
+type kind struct {
+	failovers bool // there are any
+	// shared says that another API changes services, too. What it does is told from
+	// what a hung service does late only while nothing is watched: so little goes
+	// wrong otherwise.
+	shared bool
+}
+
+// move is what a step of such a game does.
+func (k kind) move(s step) string {
+	move := moves()[s.Do]
+	if k.shared && slices.Contains([]string{"hang", "kill", "lose", "kill api", "api dies soon", "pass"}, move) {
+		move = "elsewhere"
+	}
+	if !k.failovers && (move == "failover" || move == "failback") || !k.shared && move == "elsewhere" {
+		move = "list"
+	}
+	return move
+}
 
 // Games that were lost once, as they are played now.
 func TestGamesThatWereLost(t *testing.T) {
@@ -77,34 +127,22 @@ func TestGamesThatWereLost(t *testing.T) {
 			},
 		},
 		{
-			"a way back is still in the queue when its service restarts: what is frozen stays disabled",
+			"a member hears of a way back when its cluster has been frozen since: it stays disabled",
 			kind{failovers: true},
 			[]played{
-				{"freeze", nodea, 0},
+				{"failover", nodea, 0},
 				{"serve", nodea, 0},
-				{"failback", nodea, 0},
-				{"kill", nodea, 0},
-				{"kill", nodeb, 0},
-				{"restart", nodea, 0},
-				{"restart", nodeb, 0},
 				{"look", nodea, 0},
+				{"hang", nodeb, 0},
+				{"failback", nodea, 0},
 				{"serve", nodea, 0},
-				{"list", nodea, 0},
-			},
-		},
-		{
-			"a member that was down starts in the midst of a way back: what is frozen stays disabled",
-			kind{failovers: true},
-			[]played{
+				{"look", nodea, 0},
+				{"wait", nodea, 0},
+				{"look", nodea, 0},
 				{"freeze", nodea, 0},
 				{"serve", nodea, 0},
-				{"kill", nodeb, 0},
-				{"wait", nodea, 5},
-				{"wait", nodea, 5},
-				{"failback", nodea, 0},
-				{"restart", nodeb, 0},
-				{"serve", nodea, 0},
-				{"list", nodea, 0},
+				{"go on", nodeb, 0},
+				{"list", nodeb, 0},
 			},
 		},
 	} {

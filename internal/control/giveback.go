@@ -89,7 +89,7 @@ func (c *Control) restoreDisable(ctx context.Context, tx Tx, s *service) error {
 	outcome := "thawed from elsewhere: the administrator's disable is in force again"
 	switch {
 	case s.row.Frozen && s.was.Frozen:
-		outcome = "back from a failover, and enabled by that: it is frozen, and disabled again"
+		outcome = "heard late of a way back, which has enabled it: it is frozen, and disabled again"
 	case s.was.ModifiedAt.IsZero():
 		outcome = "removed, and registered anew: disabled again as it was"
 	}

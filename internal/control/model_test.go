@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,19 +28,6 @@ const (
 	simulatedWatch   = 10 * time.Minute
 	gameLength       = 40 // steps, at least
 )
-
-// step is one move of a game: what is done, by whom, and how.
-type step struct{ Do, Who, How int }
-
-// moves are what steps may do; those that stand here more often come more often.
-func moves() []string {
-	return []string{
-		"list", "freeze", "freeze", "freeze", "thaw", "thaw", "thaw", "disable", "enable", "enable", "failover", "failover", "failback",
-		"serve", "serve", "serve", "serve", "serve", "raise", "raise", "raise", "refuse", "refuse", "lose", "lose",
-		"hang", "go on", "go on", "kill", "restart", "restart", "look", "look", "look", "pass", "pass", "wait",
-		"kill api", "api dies soon", "abort", "twice", "again", "elsewhere",
-	}
-}
 
 // TestModel plays administrators, API processes and services against one another:
 // commands are delayed, lost, refused and carried out late, processes hang, and
@@ -82,41 +68,6 @@ func TestModel(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
-}
-
-// evenly draws one of the first n numbers. rapid's own ranges prefer small ones, and
-// so some moves to others.
-func evenly(t *rapid.T, n int) int {
-	const bits = 10
-	drawn := 0
-	for range bits {
-		drawn *= 2
-		if rapid.Bool().Draw(t, "bit") {
-			drawn++
-		}
-	}
-	return drawn * n >> bits
-}
-
-// kind is what kind of game is played.
-type kind struct {
-	failovers bool // there are any
-	// shared says that another API changes services, too. What it does is told from
-	// what a hung service does late only while nothing is watched: so little goes
-	// wrong otherwise.
-	shared bool
-}
-
-// move is what a step of such a game does.
-func (k kind) move(s step) string {
-	move := moves()[s.Do]
-	if k.shared && slices.Contains([]string{"hang", "kill", "lose", "kill api", "api dies soon", "pass"}, move) {
-		move = "elsewhere"
-	}
-	if !k.failovers && (move == "failover" || move == "failback") || !k.shared && move == "elsewhere" {
-		move = "list"
-	}
-	return move
 }
 
 // game plays one game, and says what went wrong in it.

@@ -3,7 +3,6 @@ package control_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -190,6 +189,14 @@ func (w *world) Targets(cinder.Service) []string              { return []string{
 func (w *world) Pools(context.Context) ([]cinder.Pool, error) { return nil, nil }
 func (w *world) hosts() []string                              { return []string{alpha, "nodea@alpha", "nodeb@alpha"} }
 
+func (w *world) row(s *simulated) (cinder.Service, error) {
+	v, err := w.db.View(context.Background(), cinder.ServiceQuery{Host: &s.host})
+	if err != nil {
+		return cinder.Service{}, err
+	}
+	return v.Services[0], nil
+}
+
 func (w *world) write(s *simulated, f func(*cinder.Service)) error {
 	return w.db.Update(context.Background(), func(tx *store.Tx) error {
 		rows, err := tx.Services(context.Background(), cinder.ServiceQuery{Host: &s.host})
@@ -259,6 +266,7 @@ func (w *world) carryOut(s *simulated, cmd *simulatedCommand, how string) error 
 	}
 	switch {
 	case cmd.kind == "completed":
+		w.failed = append(w.failed, s.queue()) // it hears late
 		return w.follow(s, cmd.outcome)
 	case cmd.kind == "failover":
 		return w.failover(s, cmd, how)
@@ -289,7 +297,7 @@ func (w *world) failover(s *simulated, cmd *simulatedCommand, how string) error 
 	backend := w.backends[s.queue()]
 	w.failed = append(w.failed, s.queue())
 	var o cinder.FailoverOutcome
-	yes, no, none, over := true, false, "", "failed-over"
+	yes, no, none, over, frozen := true, false, "", "failed-over", "frozen"
 	site := cmd.site
 	switch {
 	case how == "raise":
@@ -302,19 +310,20 @@ func (w *world) failover(s *simulated, cmd *simulatedCommand, how string) error 
 		}
 	case site == "default":
 		backend.site, s.site = "", ""
+		row, err := w.row(s)
+		if err != nil {
+			return err
+		}
 		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled, ActiveBackendID: &none, Disabled: &no, DisabledReason: &none}
+		if row.Frozen { // a way back of a frozen service leaves it disabled for that
+			o.Disabled, o.DisabledReason = &yes, &frozen
+		}
 	default:
 		backend.site, s.site = site, site
 		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailedOver, ActiveBackendID: &site, Disabled: &yes, DisabledReason: &over}
 	}
 	if s.cluster == "" {
-		return w.write(s, func(r *cinder.Service) {
-			frozen := r.Frozen && o.Disabled != nil && !*o.Disabled
-			arrive(r, o)
-			if frozen { // a way back of a frozen service leaves it disabled for that
-				r.Disabled, r.DisabledReason = true, new("frozen")
-			}
-		})
+		return w.write(s, func(r *cinder.Service) { arrive(r, o) })
 	}
 	err := w.writeCluster(s.cluster, func(c *cinder.Cluster) {
 		c.ReplicationStatus = o.ReplicationStatus
@@ -333,95 +342,4 @@ func (w *world) failover(s *simulated, cmd *simulatedCommand, how string) error 
 		return err
 	}
 	return errors.Join(err, w.completed(s.cluster, o))
-}
-
-// hang stops a process as SIGSTOP does; what it holds it holds.
-func (w *world) hang(host string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if s := w.services[host]; s.state == "alive" {
-		s.state = "hung"
-	}
-}
-
-// goOn ends that: what is held is carried out, however late it is.
-func (w *world) goOn(host string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.services[host]
-	if s.state != "hung" {
-		return nil
-	}
-	s.state = "alive"
-	held := s.held
-	s.held = nil
-	var errs []error
-	for _, cmd := range held {
-		errs = append(errs, w.carryOut(s, cmd, "done"))
-	}
-	return errors.Join(errs...)
-}
-
-func (w *world) kill(host string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.services[host].state, w.services[host].held = "dead", nil
-}
-
-// restart starts a dead process: it takes any failover for over but one that has
-// succeeded, and writes that into the row of its cluster, too.
-func (w *world) restart(host string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.services[host]
-	if s.state != "dead" {
-		return nil
-	}
-	s.state = "alive"
-	reset := false
-	err := w.write(s, func(r *cinder.Service) {
-		s.site = ""
-		if r.ActiveBackendID != nil {
-			s.site = *r.ActiveBackendID
-		}
-		if reset = r.ReplicationStatus != cinder.ReplicationFailedOver; reset {
-			r.ReplicationStatus = cinder.ReplicationEnabled
-		}
-	})
-	if s.cluster != "" && reset {
-		err = errors.Join(err, w.writeCluster(s.cluster, func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationEnabled }))
-	}
-	_, beat := w.db.Beat(context.Background(), s.row)
-	return errors.Join(err, beat)
-}
-
-// pass lets time pass, with the heartbeats of those who live.
-func (w *world) pass(d time.Duration) error {
-	var errs []error
-	for d > 0 {
-		nap := min(d, 10*time.Second)
-		d -= nap
-		time.Sleep(nap) //nolint:forbidigo // Time in the bubble is ours.
-		w.mu.Lock()
-		for _, host := range w.hosts() {
-			if s := w.services[host]; s.state == "alive" {
-				_, err := w.db.Beat(context.Background(), s.row)
-				errs = append(errs, err)
-			}
-		}
-		w.mu.Unlock()
-	}
-	return errors.Join(errs...)
-}
-
-// idle says whether no queue holds anything that can still be carried out.
-func (w *world) idle() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, q := range w.queues {
-		if slices.ContainsFunc(q, func(c *simulatedCommand) bool { return time.Now().Before(c.expires) }) {
-			return false
-		}
-	}
-	return true
 }
