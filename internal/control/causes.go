@@ -157,7 +157,7 @@ func (s *service) reconcile() {
 			r.Disabled = true
 			s.project()
 		case s.wipedFrozen():
-			if !isOver(r.ReplicationStatus) {
+			if !s.away() {
 				s.drop(cinder.CauseFailedOver)
 			}
 			s.project()
@@ -172,7 +172,7 @@ func (s *service) reconcile() {
 	if s.startedLate() {
 		r.ReplicationStatus = cinder.ReplicationFailedOver
 	}
-	over := isOver(r.ReplicationStatus)
+	over := s.away()
 	reasonIs := func(words string) bool { return r.DisabledReason != nil && *r.DisabledReason == words }
 	switch {
 	case !r.Frozen:
@@ -215,7 +215,13 @@ func (s *service) hasEnded(failover *cinder.Operation) bool {
 // again, of which it has heard late: nobody has it in hand who would say so.
 func (s *service) isBack() bool {
 	over := s.cause(cinder.CauseFailedOver)
-	return over != nil && serviceWords(over.Reason) && s.row.ReplicationStatus == cinder.ReplicationEnabled && at(s.row.ActiveBackendID) == cinder.FailbackTarget
+	return over != nil && serviceWords(over.Reason) && !s.away()
+}
+
+// away says whether a failover still disables a service, if it ever did. A member of
+// a cluster that starts in the midst of one writes enabled, but leaves the site.
+func (s *service) away() bool {
+	return isOver(s.row.ReplicationStatus) || at(s.row.ActiveBackendID) != cinder.FailbackTarget
 }
 
 // renewed says whether the row was made anew since its service was disabled: it
@@ -236,8 +242,7 @@ func (s *service) startedLate() bool {
 		forgotten(r.ReplicationStatus, cinder.ReplicationFailedOver, r.ActiveBackendID, r.ActiveBackendID)
 }
 
-// isOver says whether a failover still disables a service in that state, if it
-// ever did.
+// isOver says whether a service in that state is away, or may be.
 func isOver(st cinder.ReplicationStatus) bool {
 	return st == cinder.ReplicationFailedOver || st == cinder.ReplicationFailingOver || st == cinder.ReplicationFailoverError
 }

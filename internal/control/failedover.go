@@ -169,6 +169,9 @@ func (s *service) failedOver() {
 			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: s.reasonBelow()})
 		}
 	default:
+		if s.away() { // it has started in the midst, or has yet to hear of the end
+			return
+		}
 		if s.has(cinder.CauseFailedOver) || len(s.causes) > 0 && !s.row.Disabled {
 			s.drop(cinder.CauseFailedOver)
 			s.project()

@@ -145,6 +145,24 @@ func TestGamesThatWereLost(t *testing.T) {
 				{"list", nodeb, 0},
 			},
 		},
+		{
+			"a member starts in the midst of a failover to a third site, and is thawed: it is failed over still",
+			kind{failovers: true},
+			[]played{
+				{"failover", nodea, 0},
+				{"serve", nodea, 0},
+				{"look", nodea, 0},
+				{"freeze", nodea, 0},
+				{"serve", nodea, 0},
+				{"failover", nodea, 1},
+				{"kill", nodea, 0},
+				{"restart", nodea, 0},
+				{"thaw", nodeb, 0},
+				{"refuse", nodeb, 0},
+				{"serve", nodeb, 0},
+				{"list", nodea, 0},
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var steps []step
