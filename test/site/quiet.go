@@ -1,6 +1,7 @@
 package site
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 type Quiet struct {
 	Bus        []int // connections, of each way: the most that were seen
 	DB         []int
-	Goroutines int // of the API: the least that were seen, between all that comes and goes
+	Goroutines int // of the API: the median, as they come and go
+	looks      int // that this is the median of
 }
 
 // now looks.
@@ -32,14 +34,21 @@ func (s *Site) now(tb testing.TB, api *Process) Quiet {
 func (s *Site) Quiet(tb testing.TB, api *Process) Quiet {
 	tb.Helper()
 	seen := s.now(tb, api)
+	goroutines := []int{seen.Goroutines}
 	for end := time.Now().Add(quietFor); time.Now().Before(end); tick(tb.Context()) {
 		now := s.now(tb, api)
-		seen.Goroutines = min(seen.Goroutines, now.Goroutines)
+		goroutines = append(goroutines, now.Goroutines)
 		for i := range seen.Bus {
 			seen.Bus[i], seen.DB[i] = max(seen.Bus[i], now.Bus[i]), max(seen.DB[i], now.DB[i])
 		}
 	}
+	seen.Goroutines, seen.looks = median(goroutines), len(goroutines)
 	return seen
+}
+
+func median(of []int) int {
+	of = slices.Sorted(slices.Values(of))
+	return of[len(of)/2]
 }
 
 const quietFor = 8 * time.Second
@@ -72,25 +81,28 @@ const patience = 10 * time.Second
 
 // Settled checks what has to be so when nobody asks for anything any more:
 // every operation has ended, no row is half changed, and connections and
-// goroutines are no more than before. Of connections to the bus each process
-// has as many as before.
+// goroutines are no more than before, these by the median of as many looks in a
+// row. Of connections to the bus each process has as many as before.
 func (s *Site) Settled(tb testing.TB, api *Process, before Quiet) {
 	tb.Helper()
 	load.Whole(tb, s.DB)
 	var now Quiet
+	var goroutines []int // that were seen last
 	defer func() {
 		if tb.Failed() {
-			tb.Logf("before: %+v, now: %+v", before, now)
+			tb.Logf("before: %+v, now: %+v, goroutines: %v", before, now, goroutines)
 			s.tellOfOpen(tb)
 		}
 	}()
 	load.Within(tb, time.Minute, "there are as many connections and goroutines as before", func() bool {
 		now = s.now(tb, api)
+		goroutines = append(goroutines, now.Goroutines)
+		goroutines = goroutines[max(0, len(goroutines)-before.looks):]
 		for i := range before.Bus {
 			if now.Bus[i] != before.Bus[i] || now.DB[i] > before.DB[i] {
 				return false
 			}
 		}
-		return now.Goroutines <= before.Goroutines
+		return len(goroutines) == before.looks && median(goroutines) <= before.Goroutines
 	})
 }
