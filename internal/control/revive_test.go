@@ -31,9 +31,14 @@ func (p *player) revive() error {
 		if err != nil {
 			return err
 		}
-		if len(open)+len(watched)+len(p.calls) > 0 || !p.w.idle() {
+		pause := 5 * time.Second
+		if len(open)+len(p.calls) == 0 && p.w.idle() {
+			pause *= 4 // nobody has anything to do but to wait
+			quiet++
+		} else {
 			quiet = 0
-		} else if quiet++; quiet > 10 { // for members that have missed an end are told of it some time later
+		}
+		if quiet > 3 && len(watched) == 0 { // for members that have missed an end are told of it some time later
 			break
 		}
 		if round == rounds-1 {
@@ -54,7 +59,7 @@ func (p *player) revive() error {
 			}
 		}
 		synctest.Wait()
-		if err := p.w.pass(5 * time.Second); err != nil {
+		if err := p.w.pass(pause); err != nil {
 			return err
 		}
 		synctest.Wait()
