@@ -71,6 +71,21 @@ func TestFailoverDuringAFailover(t *testing.T) {
 	}
 }
 
+// What a way back writes could not be told from what a freeze or thaw writes: they
+// wait for it, and the answer names it.
+func TestFreezeDuringAFailback(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.fleet.say("failover", errLate)
+	op, err := s.Failover(t.Context(), control.Selector{Host: alpha}, new("default"))
+	wantKind(t, err, cinder.KindTimeout)
+	err = s.act("freeze")
+	wantKind(t, err, cinder.KindConflict)
+	if !strings.Contains(cinder.Message(err), op.ID) {
+		t.Errorf("message %q, want one that names %s", cinder.Message(err), op.ID)
+	}
+}
+
 func TestAbortOfOthers(t *testing.T) {
 	s := newSite(t)
 	s.volume(alpha, "", cinder.ReplicationEnabled)
