@@ -4,6 +4,8 @@ GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lin
 FUZZTIME      ?= 60s
 # The longest tests come early, so that nothing waits for their ends alone.
 PACKAGES      := ./internal/... ./test/soak ./test/faults ./...
+# How many packages are tested at once: they wait for engines more than they work.
+AT_ONCE       ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
@@ -20,7 +22,7 @@ run: ## Run a whole control plane on 127.0.0.1:8776.
 
 test: ## Run every test, with the race detector.
 	./test/peers/install.sh
-	$(GO) test -race -timeout 30m $(PACKAGES)
+	$(GO) test -race -p $(AT_ONCE) -timeout 30m $(PACKAGES)
 
 cover: ## Test coverage by package.
 	$(GO) test -cover ./internal/...

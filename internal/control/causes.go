@@ -31,6 +31,7 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 	}
 	s := &service{was: row, row: row, causes: causes}
 	if op := touches(open, row.Binary, row.Host, cinder.OpFreeze, cinder.OpThaw); op != nil {
+		unmark(op, &s.row)
 		return s, noteCarriedOut(ctx, tx, op, row)
 	}
 	watched, err := c.noteLate(ctx, tx, &s.row, open)
@@ -123,10 +124,24 @@ func wiped(admin *cinder.Cause, row *cinder.Service) bool {
 	return admin.Reason != nil && *admin.Reason != "" && !serviceWords(admin.Reason) && row.DisabledReason != nil && *row.DisabledReason == ""
 }
 
-// wipedFrozen says whether a member of a cluster has heard so late of a way back,
-// which enables it, that the cluster has been frozen since: an enable by another
-// API would have left the reason.
+// wipedFrozen says whether a service has come back from a failover so late, which
+// enables it, that it has been frozen since. An enable by another API would have left
+// the reason, and a thaw, however late, the site.
 func (s *service) wipedFrozen() bool {
+	back := s.has(cinder.CauseFailedOver) && !s.away()
+	return back && s.enabledFrozen()
+}
+
+// wipedByThaw says whether a thaw that was carried out later than it was watched has
+// enabled a service that something else disables as well.
+func (s *service) wipedByThaw() bool {
+	other := s.has(cinder.CauseAdmin) || s.has(cinder.CauseFailedOver) && s.away()
+	return other && s.enabledFrozen() && !s.wipedFrozen()
+}
+
+// enabledFrozen says whether a service that is on record as frozen has enabled
+// itself, and is said to be frozen still.
+func (s *service) enabledFrozen() bool {
 	r := &s.row
 	return !r.Disabled && r.Frozen && s.has(cinder.CauseFrozen) && r.DisabledReason != nil && *r.DisabledReason == ""
 }
@@ -143,10 +158,11 @@ func serviceWords(reason *string) bool {
 }
 
 // reconcile makes the record agree with a row that others may have written: the
-// row wins. Four exceptions: a disable by the administrator is given back when a
+// row wins. Exceptions: a disable by the administrator is given back when a
 // freeze that had covered it was thawed by somebody else, and with it the freeze
 // when the row is new, the one before it having been removed; a way back does not
-// end a freeze; and a service that starts does not end a failover.
+// end a freeze, nor a thaw anything else; and a service that starts does not end a
+// failover.
 func (s *service) reconcile() {
 	r := &s.row
 	if !r.Disabled {
@@ -157,10 +173,11 @@ func (s *service) reconcile() {
 			r.Disabled = true
 			s.project()
 		case s.wipedFrozen():
-			if !s.away() {
-				s.drop(cinder.CauseFailedOver)
-			}
+			s.drop(cinder.CauseFailedOver)
 			s.project()
+		case s.wipedByThaw():
+			s.drop(cinder.CauseFrozen)
+			s.project() // frozen is a cause again as long as the row says so
 		case admin == nil || !s.has(cinder.CauseFrozen) && !wiped(admin, r) || r.Frozen:
 			s.causes = nil
 			return

@@ -50,7 +50,7 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 		if err := c.applyFailover(ctx, tx, &rows); err != nil {
 			return err
 		}
-		if err := suspect(ctx, tx, rows, open); err != nil {
+		if err := suspect(ctx, tx, rows, open, cinder.OpFreeze, cinder.OpThaw); err != nil {
 			return err
 		}
 		mine.After = rows.before()

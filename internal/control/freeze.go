@@ -114,6 +114,9 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 			}
 			t.members[i].Disabled, t.members[i].DisabledReason = s.row.Disabled, s.row.DisabledReason
 			s.row.Frozen = want
+			if isWatched(opposite(kind), &s.row, open) {
+				s.row.DisabledReason = mark(kind, s.row.Disabled, s.row.DisabledReason)
+			}
 			if err := s.save(ctx, tx); err != nil {
 				return err
 			}
@@ -171,9 +174,12 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 		case early:
 			return errNotYet
 		case unsure:
-			state = cinder.OpWatched
-			mine.Progress.WatchUntil = tx.Now().Add(c.o.Watch)
 			mine.Progress.Late = suspects(mine, hidden(mine, rows))
+			state = c.watched(tx, &mine)
+		case !done && carriedOut(mine, rows):
+			// Half-way; or an earlier command, which was given up, has come late.
+			mine.Progress.Late = suspects(mine, showing(mine, rows))
+			state = c.watched(tx, &mine)
 		}
 		if done {
 			state = cinder.OpDone
@@ -197,6 +203,12 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 	return op, told, nil
 }
 
+// watched is the state of a freeze or thaw that may yet have to be undone.
+func (c *Control) watched(tx Tx, op *cinder.Operation) cinder.OperationState {
+	op.Progress.WatchUntil = tx.Now().Add(c.o.Watch)
+	return cinder.OpWatched
+}
+
 // applyFrozen writes how a freeze or thaw ended into rows and causes.
 func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, rows target, done bool) error {
 	frozen := (op.Kind == cinder.OpFreeze) == done
@@ -205,6 +217,14 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 		return err
 	}
 	others = slices.DeleteFunc(others, func(o cinder.Operation) bool { return o.ID == op.ID })
+	if done {
+		if err := unnoteLate(ctx, tx, rows, others); err != nil {
+			return err
+		}
+		if err := suspect(ctx, tx, marred(op.Kind, rows), others, opposite(op.Kind)); err != nil {
+			return err
+		}
+	}
 	for i, row := range rows.members {
 		s := &service{was: row, row: row}
 		var err error
@@ -238,11 +258,6 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 		rows.members[i] = s.row
 		failpoint.Settling.Here()
 	}
-	if done {
-		if err := unnoteLate(ctx, tx, rows, others); err != nil {
-			return err
-		}
-	}
 	if rows.cluster != nil {
 		now := *rows.cluster
 		now.Frozen = frozen
@@ -268,7 +283,12 @@ func restore(row *cinder.Service, states []cinder.ServiceState) {
 // carriedOut says whether any row shows that the service did as it was told, or
 // has shown it before it was changed otherwise.
 func carriedOut(op cinder.Operation, rows target) bool {
-	return len(op.Progress.Late) > 0 || slices.ContainsFunc(rows.members, func(row cinder.Service) bool { return shows(&op, &row) })
+	return len(op.Progress.Late) > 0 || len(showing(op, rows).members) > 0
+}
+
+// showing are the members whose rows show it.
+func showing(op cinder.Operation, rows target) target {
+	return target{members: slices.DeleteFunc(slices.Clone(rows.members), func(row cinder.Service) bool { return !shows(&op, &row) })}
 }
 
 // shows says whether a row shows that its service did as it was told: it wrote

@@ -18,7 +18,7 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 		row := &services[i]
 		s := service{row: *row, causes: causes[cinder.ServiceName{Binary: row.Binary, Host: row.Host}]}
 		admin, frozen := s.has(cinder.CauseAdmin), s.has(cinder.CauseFrozen)
-		if s.renewed() || s.unrecorded() || s.startedLate() || s.wipedFrozen() || admin && (!row.Disabled || row.Frozen != frozen) {
+		if s.renewed() || s.unrecorded() || s.startedLate() || s.enabledFrozen() || admin && (!row.Disabled || row.Frozen != frozen) {
 			if err := c.reconcile(ctx, *row); err != nil {
 				return fmt.Errorf("reconcile %s on %s: %w", row.Binary, row.Host, err)
 			}
@@ -88,10 +88,12 @@ func (c *Control) restoreDisable(ctx context.Context, tx Tx, s *service) error {
 	}
 	outcome := "thawed from elsewhere: the administrator's disable is in force again"
 	switch {
-	case s.row.Frozen && s.was.Frozen:
-		outcome = "heard late of a way back, which has enabled it: it is frozen, and disabled again"
 	case s.was.ModifiedAt.IsZero():
 		outcome = "removed, and registered anew: disabled again as it was"
+	case s.was.Frozen && equal(s.row.DisabledReason, new(cinder.ReasonFrozen)):
+		outcome = "came back late from a failover, which has enabled it: it is frozen, and disabled again"
+	case s.was.Frozen:
+		outcome = "thawed very late: what else disables it is in force again"
 	}
 	c.o.Log.WarnContext(ctx, "a disable that others have ended is given back", "binary", s.row.Binary, "host", s.row.Host, "outcome", outcome)
 	return c.onRecord(ctx, tx, cinder.OpGiveBack, s.was, s.row, outcome)

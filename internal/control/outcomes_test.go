@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "no answer, but done", command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
 		{name: "no answer to a freeze of a disabled one", start: []string{"reason maint"}, command: "freeze", answer: errLate, want: "disabled 'maint' enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
 		{name: "nor that, but done", start: []string{"reason maint"}, command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
-		{name: "thaw raises half-way", start: []string{"reason maint", "freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindRemote, "boom"), late: true, want: "disabled 'frozen' frozen enabled", kind: cinder.KindRemote, state: cinder.OpUndone},
+		{name: "thaw raises half-way", start: []string{"reason maint", "freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindRemote, "boom"), late: true, want: "disabled 'frozen' frozen enabled", kind: cinder.KindRemote, state: cinder.OpWatched},
 		{name: "thaw undeliverable", start: []string{"freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'frozen' frozen enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
 		{name: "no answer to a thaw", start: []string{"freeze"}, command: "thaw", answer: errLate, want: "disabled 'frozen' frozen enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
 		{name: "no answer to a thaw, but done", start: []string{"reason maint", "freeze"}, command: "thaw", answer: errLate, late: true, want: "disabled 'maint' enabled", state: cinder.OpDone},
@@ -276,6 +277,30 @@ func TestAnotherProcessSettlesAFreeze(t *testing.T) {
 		if got := says(s.row(alpha)); got != want {
 			t.Errorf("carried out %v: %s, want %s", late, got, want)
 		}
+	}
+}
+
+// A failover over a freeze wipes out what the freeze has written. When nobody then
+// knows of the freeze whether it was carried out, it is undone in any case.
+func TestAFreezeThatAFailoverHides(t *testing.T) {
+	s := newSite(t)
+	s.volume(alpha, "", cinder.ReplicationEnabled)
+	s.fleet.hold, s.fleet.entered = make(chan struct{}), make(chan struct{})
+	s.fleet.answer["freeze"] = errLate
+	hold := s.fleet.hold
+	done := make(chan error, 1)
+	go func() { done <- s.act("freeze") }()
+	<-s.fleet.entered
+	s.fleet.hold, s.fleet.entered = nil, nil
+	s.edit(alpha, func(r *cinder.Service) { // by a process that nothing is known of
+		r.Disabled, r.DisabledReason, r.ReplicationStatus, r.ActiveBackendID = true, new("failed-over"), cinder.ReplicationFailedOver, new("site-b")
+	})
+	close(hold)
+	wantKind(t, <-done, cinder.KindTimeout)
+	s.fleet.said()
+	s.runUntil(s.Control, func() bool { return len(s.open())+len(s.watched()) == 0 })
+	if sent := s.fleet.said(); !slices.Equal(sent, []string{"thaw host1@alpha"}) {
+		t.Errorf("sent %q, want a thaw", sent)
 	}
 }
 

@@ -374,37 +374,3 @@ func TestPruning(t *testing.T) {
 		return err == nil && len(ops) == 1 && ops[0].ID == open.ID
 	})
 }
-
-// A service that was removed and has registered again is disabled again, as it was,
-// also when it is a Python one (BEHAVIOUR.md, "Registration and heartbeats").
-func TestRemovedAndRegisteredAgain(t *testing.T) {
-	tests := []struct {
-		do   []string
-		want string
-	}{
-		{[]string{"reason maint"}, "disabled 'maint' enabled"},
-		{[]string{"reason maint", "freeze"}, "disabled 'frozen' frozen enabled"},
-		{[]string{"freeze"}, "disabled 'frozen' frozen enabled"},
-		{[]string{"reason maint", "enable"}, "enabled - enabled"},
-		{[]string{"freeze", "thaw"}, "enabled - enabled"},
-	}
-	for _, tt := range tests {
-		t.Run(strings.Join(tt.do, ", "), func(t *testing.T) {
-			s := newSite(t)
-			old := s.volume(alpha, "", cinder.ReplicationEnabled)
-			for _, words := range tt.do {
-				if err := s.act(words); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s.remove(old.ID)
-			if row := s.volume(alpha, "", cinder.ReplicationEnabled); row.ID == old.ID {
-				t.Fatal("the row is the old one")
-			}
-			s.look(s.Control)
-			if got := says(s.row(alpha)); got != tt.want {
-				t.Errorf("%s, want %s", got, tt.want)
-			}
-		})
-	}
-}

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"slices"
 	"testing/synctest"
 	"time"
 
@@ -63,8 +64,12 @@ func (p *player) revive() error {
 			return err
 		}
 		synctest.Wait()
+		living := slices.Clone(p.processes)
 		if err := p.collect(1000 + round); err != nil {
 			return err
+		}
+		if !slices.Equal(living, p.processes) {
+			quiet = 0 // one that is new has yet to look
 		}
 		if err := p.check(1000 + round); err != nil {
 			return err

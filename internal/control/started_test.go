@@ -37,6 +37,8 @@ func TestServiceStartsDuringAFailback(t *testing.T) {
 			s.settle(s.Control)
 			if got, err := s.Operation(t.Context(), op.ID); err != nil || got.State != cinder.OpUndone {
 				t.Errorf("the operation is %s (%v), want undone", got.State, err)
+			} else if after := got.After.Services[0].ReplicationStatus; after != cinder.ReplicationFailedOver {
+				t.Errorf("it has ended with the service %s, want failed-over: that is put right with it, not later", after)
 			}
 		},
 	} {

@@ -34,109 +34,6 @@ func backoff(attempts int) time.Duration {
 	return pause/2 + rand.N(pause/2)
 }
 
-// late says whether a row shows that a hung process has carried out a freeze or
-// thaw that was given up: what disables the service contradicts frozen, in words
-// that nobody but a service writes. shown is how the row should be. An enable by
-// another API leaves the reason as it is (BEHAVIOUR.md, "Freeze, thaw, failover").
-//
-// A thaw that is to undo a freeze, and that nobody has answered, may come late as
-// well. It contradicts no column, but enables what something else disables.
-func late(op *cinder.Operation, row *cinder.Service, shown cinder.ServiceState) bool {
-	if row.DisabledReason == nil || row.Disabled == shown.Disabled && equal(row.DisabledReason, shown.DisabledReason) {
-		return false
-	}
-	thawed := !row.Disabled && *row.DisabledReason == ""
-	if row.Frozen {
-		return thawed
-	}
-	return row.Disabled && *row.DisabledReason == cinder.ReasonFrozen || thawed && shown.Disabled && op.Progress.Attempts > 0
-}
-
-// watches returns what a watched freeze or thaw shows of the service, if it is one
-// and has the service among its rows.
-func watches(op *cinder.Operation, row *cinder.Service) (cinder.ServiceState, bool) {
-	if op.State == cinder.OpWatched && (op.Kind == cinder.OpFreeze || op.Kind == cinder.OpThaw) {
-		for _, st := range op.Shown.Services {
-			if st.Binary == row.Binary && st.Host == row.Host {
-				return st, true
-			}
-		}
-	}
-	return cinder.ServiceState{}, false
-}
-
-// lateOn says whether a watched operation waits to put the row right.
-func lateOn(open []cinder.Operation, row cinder.Service) bool {
-	return slices.ContainsFunc(open, func(op cinder.Operation) bool {
-		st, ok := watches(&op, &row)
-		return ok && late(&op, &row, st)
-	})
-}
-
-// noteLate takes back, in a row that is about to be changed, what a hung process
-// has written late, and notes in the watched operation that there is something to
-// undo: after the change the row does not show it any more.
-func (c *Control) noteLate(ctx context.Context, tx Tx, row *cinder.Service, open []cinder.Operation) (bool, error) {
-	for i := range open {
-		st, ok := watches(&open[i], row)
-		if !ok || !late(&open[i], row, st) {
-			continue
-		}
-		was := open[i]
-		if !slices.Contains(was.Progress.Late, row.Host) {
-			open[i].Progress.Late = append(slices.Clip(was.Progress.Late), row.Host)
-		}
-		row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
-		return true, tx.SaveOperation(ctx, was, open[i])
-	}
-	return false, nil
-}
-
-// suspect makes recovery undo what it watches on services that a failover has
-// moved: the service writes the same columns then, and what they said of a freeze
-// or thaw carried out before is lost. To undo what was never done does no harm.
-func suspect(ctx context.Context, tx Tx, rows target, open []cinder.Operation) error {
-	for _, op := range open {
-		if op.State != cinder.OpWatched || op.Kind != cinder.OpFreeze && op.Kind != cinder.OpThaw {
-			continue
-		}
-		was := op
-		op.Progress.Late = suspects(was, rows)
-		if len(op.Progress.Late) == len(was.Progress.Late) {
-			continue
-		}
-		if err := tx.SaveOperation(ctx, was, op); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// suspects are the hosts of the operation that are among the rows, and those that
-// it has noted already.
-func suspects(op cinder.Operation, rows target) []string {
-	hosts := slices.Clone(op.Progress.Late)
-	for _, s := range rows.members {
-		if op.Touches(s.Binary, s.Host) && !slices.Contains(hosts, s.Host) {
-			hosts = append(hosts, s.Host)
-		}
-	}
-	return hosts
-}
-
-// hidden are the members that a failover has moved since the operation began.
-func hidden(op cinder.Operation, rows target) target {
-	var t target
-	for _, s := range rows.members {
-		if slices.ContainsFunc(op.Before.Services, func(st cinder.ServiceState) bool {
-			return st.ID == s.ID && (st.ReplicationStatus != s.ReplicationStatus || at(st.ActiveBackendID) != at(s.ActiveBackendID))
-		}) && s.ReplicationStatus != cinder.ReplicationFailingOver {
-			t.members = append(t.members, s)
-		}
-	}
-	return t
-}
-
 // lookWatched looks at a watched operation, and undoes what was carried out late.
 func (c *Control) lookWatched(ctx context.Context, op cinder.Operation) error {
 	if op.Kind == cinder.OpFailover {
@@ -285,18 +182,19 @@ func putRight(ctx context.Context, tx Tx, op cinder.Operation, rows target, open
 // unnoteLate forgets what watched operations had noted of services that have
 // carried out a command since: that one counts.
 func unnoteLate(ctx context.Context, tx Tx, rows target, open []cinder.Operation) error {
-	for _, op := range open {
-		if op.State != cinder.OpWatched || len(op.Progress.Late) == 0 {
+	for i := range open {
+		was := open[i]
+		if was.State != cinder.OpWatched || len(was.Progress.Late) == 0 {
 			continue
 		}
-		was := op
-		op.Progress.Late = slices.DeleteFunc(slices.Clone(was.Progress.Late), func(host string) bool {
+		late := slices.DeleteFunc(slices.Clone(was.Progress.Late), func(host string) bool {
 			return slices.ContainsFunc(rows.members, func(s cinder.Service) bool { return s.Host == host })
 		})
-		if len(op.Progress.Late) == len(was.Progress.Late) {
+		if len(late) == len(was.Progress.Late) {
 			continue
 		}
-		if err := tx.SaveOperation(ctx, was, op); err != nil {
+		open[i].Progress.Late = late
+		if err := tx.SaveOperation(ctx, was, open[i]); err != nil {
 			return err
 		}
 	}

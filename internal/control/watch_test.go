@@ -353,20 +353,6 @@ func TestAnotherProcessGoesOnUndoing(t *testing.T) {
 	}
 }
 
-// A watch ends by itself, and then what the row says is what others have made of it.
-func TestAWatchEnds(t *testing.T) {
-	s := newSite(t)
-	s.volume(alpha, "", cinder.ReplicationEnabled)
-	s.hung()
-	wantKind(t, s.act("freeze"), cinder.KindTimeout)
-	id := s.watched()[0].ID
-	s.change(id, func(op *cinder.Operation) { op.Progress.WatchUntil = time.Now().Add(-time.Minute) })
-	s.runUntil(s.Control, func() bool { return s.operationNow(id).State == cinder.OpUndone })
-	if got, want := s.operationNow(id).Outcome, "no answer; nor was it carried out later"; got != want {
-		t.Errorf("outcome %q, want %q", got, want)
-	}
-}
-
 // Exactly one of several processes undoes.
 func TestOneUndoes(t *testing.T) {
 	s := newSite(t)
