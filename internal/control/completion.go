@@ -33,17 +33,27 @@ func at(id *string) string {
 }
 
 // truth is how a failover of the cluster has ended, going by its row: a member
-// that restarts may have set the status to enabled, but it leaves the site.
+// that restarts may have set the status to enabled, but it leaves the site. One that
+// has failed leaves the backend where it was.
 func truth(cl *cinder.Cluster) cinder.FailoverOutcome {
+	o := cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled, ActiveBackendID: new("")}
 	if site := at(cl.ActiveBackendID); site != cinder.FailbackTarget {
-		return cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailedOver, ActiveBackendID: &site}
+		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailedOver, ActiveBackendID: &site}
 	}
-	return cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled, ActiveBackendID: new("")}
+	if cl.ReplicationStatus == cinder.ReplicationFailoverError {
+		o.ReplicationStatus = cinder.ReplicationFailoverError
+	}
+	return o
 }
 
 // settledCluster says whether the cluster's row says where its backend is.
 func settledCluster(cl *cinder.Cluster) bool {
-	return cl.ReplicationStatus == cinder.ReplicationFailedOver || cl.ReplicationStatus == cinder.ReplicationEnabled
+	switch cl.ReplicationStatus {
+	case cinder.ReplicationFailedOver, cinder.ReplicationEnabled, cinder.ReplicationFailoverError:
+		return true
+	default:
+		return false
+	}
 }
 
 // disagrees says whether a member takes the backend to be somewhere else, or to be
@@ -228,8 +238,12 @@ func follow(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error
 		if over || row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFailedOver {
 			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: new(cinder.ReasonFailedOver)})
 		}
-		if over && !row.Disabled {
+		switch {
+		case row.Disabled:
+		case over:
 			s.row.Disabled, s.row.DisabledReason, s.row.ModifiedAt = true, new(cinder.ReasonFailedOver), tx.Now()
+		case row.ReplicationStatus == cinder.ReplicationFailoverError:
+			s.row.Disabled, s.row.ModifiedAt = true, tx.Now()
 		}
 		if err := s.save(ctx, tx); err != nil {
 			return err

@@ -199,6 +199,28 @@ func TestMembersAreToldAgain(t *testing.T) {
 	}
 }
 
+// A member that takes the backend to be elsewhere is told also when the next failover
+// of the cluster has failed.
+func TestMembersAreToldOfAFailure(t *testing.T) {
+	s := newSite(t)
+	for _, h := range []string{"nodea@alpha", "nodeb@alpha"} {
+		s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
+	}
+	s.arrive("site-b", "nodea@alpha") // nodeb has restarted in the midst of it
+	s.edit("nodea@alpha", func(r *cinder.Service) { r.ReplicationStatus = cinder.ReplicationFailoverError })
+	s.editCluster(func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationFailoverError })
+	s.fleet.said()
+	s.passed(func() bool {
+		return slices.Contains(s.fleet.saidSoFar(), "failover_completed mycl@alpha") && len(s.open()) == 0
+	})
+	if got, want := says(s.row("nodeb@alpha")), "disabled - failover-error on site-b"; got != want {
+		t.Errorf("nodeb: %s, want %s", got, want)
+	}
+	if got, want := s.clusterSays(), "disabled 'failed-over' failover-error on site-b"; got != want {
+		t.Errorf("cluster: %s, want %s", got, want)
+	}
+}
+
 // Members that do not listen are not told for ever.
 func TestTellingIsGivenUp(t *testing.T) {
 	s := newSite(t)
