@@ -187,7 +187,7 @@ func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) err
 			if err := follow(ctx, tx, was, &rows); err != nil {
 				return err
 			}
-			if err := c.applyFailover(ctx, tx, &rows); err != nil {
+			if err := c.applyFailover(ctx, tx, &rows, open); err != nil {
 				return err
 			}
 			mine.After = rows.before()

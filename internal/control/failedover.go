@@ -47,10 +47,10 @@ func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (wait
 			return err
 		}
 		state, outcome := verdict(mine, rows)
-		if err := c.applyFailover(ctx, tx, &rows); err != nil {
+		if err := c.applyFailover(ctx, tx, &rows, open); err != nil {
 			return err
 		}
-		if err := suspect(ctx, tx, rows, open, cinder.OpFreeze, cinder.OpThaw); err != nil {
+		if err := suspect(ctx, tx, rows, open); err != nil {
 			return err
 		}
 		mine.After = rows.before()
@@ -131,8 +131,9 @@ func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
 }
 
 // applyFailover records the causes that follow from where the rows have come to:
-// failed over disables, going back ends that cause and no other (G4).
-func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target) error {
+// failed over disables, going back ends that cause and no other (G4). What is open or
+// watched is to show it.
+func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target, open []cinder.Operation) error {
 	for i, row := range rows.members {
 		s := &service{was: row, row: row}
 		var err error
@@ -144,6 +145,9 @@ func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target) error 
 			s.row.ModifiedAt = tx.Now()
 		}
 		if err := s.save(ctx, tx); err != nil {
+			return err
+		}
+		if err := tell(ctx, tx, open, s.row.State()); err != nil {
 			return err
 		}
 		rows.members[i] = s.row

@@ -221,7 +221,7 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 		if err := unnoteLate(ctx, tx, rows, others); err != nil {
 			return err
 		}
-		if err := suspect(ctx, tx, marred(op.Kind, rows), others, opposite(op.Kind)); err != nil {
+		if err := suspectOf(ctx, tx, opposite(op.Kind), marred(op.Kind, rows), others); err != nil {
 			return err
 		}
 	}
@@ -296,7 +296,7 @@ func showing(op cinder.Operation, rows target) target {
 // is thawed is enabled, where a failover leaves it disabled.
 func shows(op *cinder.Operation, row *cinder.Service) bool {
 	for _, st := range op.Shown.Services { // follows what was acknowledged meanwhile
-		if st.ID != row.ID || st.Disabled == row.Disabled && equal(st.DisabledReason, row.DisabledReason) {
+		if st.ID != row.ID || st.Disabled == row.Disabled && equal(st.DisabledReason, row.DisabledReason) || cameBack(op, row) {
 			continue
 		}
 		frozen := row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFrozen

@@ -213,6 +213,49 @@ func TestGamesThatWereLost(t *testing.T) {
 				{"list", nodea, 0},
 			},
 		},
+		{
+			"a service forgets a failback, is frozen, and then goes back: it has not frozen its backend",
+			kind{failovers: true},
+			[]played{
+				{"failback", alone, 0},
+				{"kill", alone, 0},
+				{"restart", alone, 0},
+				{"freeze", alone, 0},
+				{"serve", alone, 0},
+				{"wait", alone, 2},
+				{"list", alone, 0},
+			},
+		},
+		{
+			"the same, and somebody has looked before the freeze",
+			kind{failovers: true},
+			[]played{
+				{"failback", alone, 0},
+				{"kill", alone, 0},
+				{"restart", alone, 0},
+				{"look", alone, 0},
+				{"freeze", alone, 0},
+				{"serve", alone, 0},
+				{"wait", alone, 2},
+				{"list", alone, 0},
+			},
+		},
+		{
+			"a freeze that is to be undone outlives a way back: the service is enabled",
+			kind{failovers: true},
+			[]played{
+				{"failover", alone, 0},
+				{"serve", alone, 0},
+				{"freeze", alone, 0},
+				{"wait", alone, 2},
+				{"look", alone, 0},
+				{"look", alone, 0},
+				{"wait", alone, 2},
+				{"failback", alone, 0},
+				{"serve", alone, 0},
+				{"list", alone, 0},
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var steps []step

@@ -67,13 +67,21 @@ func (c *Control) noteLate(ctx context.Context, tx Tx, row *cinder.Service, open
 	return false, nil
 }
 
-// suspect makes recovery undo what it watches, of the kinds, on services that a
-// failover has moved: the service writes the same columns then, and what they said of
-// a freeze or thaw carried out before is lost. To undo what was never done does no harm.
-func suspect(ctx context.Context, tx Tx, rows target, open []cinder.Operation, kinds ...cinder.OperationKind) error {
+// suspect makes recovery undo what it watches on services that a failover has
+// moved: the service writes the same columns then, and what they said of a freeze
+// or thaw carried out before is lost. To undo what was never done does no harm.
+func suspect(ctx context.Context, tx Tx, rows target, open []cinder.Operation) error {
+	if err := suspectOf(ctx, tx, cinder.OpFreeze, rows, open); err != nil {
+		return err
+	}
+	return suspectOf(ctx, tx, cinder.OpThaw, rows, open)
+}
+
+// suspectOf does so with what is of one kind.
+func suspectOf(ctx context.Context, tx Tx, kind cinder.OperationKind, rows target, open []cinder.Operation) error {
 	for i := range open {
 		was := open[i]
-		if was.State != cinder.OpWatched || !slices.Contains(kinds, was.Kind) {
+		if was.State != cinder.OpWatched || was.Kind != kind {
 			continue
 		}
 		late := suspects(was, rows)
@@ -158,11 +166,30 @@ func suspects(op cinder.Operation, rows target) []string {
 func hidden(op cinder.Operation, rows target) target {
 	var t target
 	for _, s := range rows.members {
-		if slices.ContainsFunc(op.Before.Services, func(st cinder.ServiceState) bool {
-			return st.ID == s.ID && (st.ReplicationStatus != s.ReplicationStatus || at(st.ActiveBackendID) != at(s.ActiveBackendID))
-		}) && s.ReplicationStatus != cinder.ReplicationFailingOver {
+		if movedSince(&op, &s) && s.ReplicationStatus != cinder.ReplicationFailingOver {
 			t.members = append(t.members, s)
 		}
 	}
 	return t
+}
+
+// cameBack says whether a way back has written a row since the operation began: it
+// writes what a freeze writes of one that is frozen, and else what a thaw does. One of
+// a service that was never failed over still makes the site empty, which was NULL.
+func cameBack(op *cinder.Operation, row *cinder.Service) bool {
+	return movedSince(op, row) && row.ReplicationStatus == cinder.ReplicationEnabled && at(row.ActiveBackendID) == cinder.FailbackTarget
+}
+
+// movedSince says whether a failover has written a row since the operation began.
+func movedSince(op *cinder.Operation, row *cinder.Service) bool {
+	return slices.ContainsFunc(op.Before.Services, func(st cinder.ServiceState) bool {
+		return st.ID == row.ID && (st.ReplicationStatus != row.ReplicationStatus || !equal(st.ActiveBackendID, row.ActiveBackendID))
+	})
+}
+
+// arrived says whether a failback has moved a row.
+func arrived(failback *cinder.Operation, row *cinder.Service) bool {
+	return row.ReplicationStatus != cinder.ReplicationFailingOver && slices.ContainsFunc(failback.Before.Services, func(st cinder.ServiceState) bool {
+		return st.ID == row.ID && !equal(st.ActiveBackendID, row.ActiveBackendID)
+	})
 }

@@ -199,7 +199,7 @@ func (c *Control) lookAfterFailover(ctx context.Context, op cinder.Operation) er
 			return tx.SaveOperation(ctx, was, mine)
 		}
 		state, outcome := verdict(mine, rows)
-		if err := c.applyFailover(ctx, tx, &rows); err != nil {
+		if err := c.applyFailover(ctx, tx, &rows, open); err != nil {
 			return err
 		}
 		if err := suspect(ctx, tx, rows, open); err != nil {

@@ -114,12 +114,13 @@ func (t target) busy(open []cinder.Operation, kinds ...cinder.OperationKind) err
 	return nil
 }
 
-// onItsWayBack fails with KindConflict while a failback of ours is carried out: what
-// it writes could not be told from what a freeze or thaw writes.
+// onItsWayBack fails with KindConflict while a failback of ours is carried out, or may
+// be by a service that has started and forgotten it: what it writes could not be told
+// from what a freeze or thaw writes.
 func (t target) onItsWayBack(open []cinder.Operation) error {
 	for _, s := range t.members {
 		op := touches(open, s.Binary, s.Host, cinder.OpFailover)
-		if op != nil && op.Detail == cinder.FailbackTarget && s.ReplicationStatus == cinder.ReplicationFailingOver {
+		if op != nil && op.Detail == cinder.FailbackTarget && !arrived(op, &s) {
 			return cinder.Errorf(cinder.KindConflict, "A failback of %s is under way: operation %s.", s.Host, op.ID)
 		}
 	}
