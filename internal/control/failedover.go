@@ -131,8 +131,8 @@ func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
 }
 
 // applyFailover records the causes that follow from where the rows have come to:
-// failed over disables, going back ends that cause and no other (G4). What is open or
-// watched is to show it.
+// failed over disables, going back ends that cause and no other (G4). What is watched
+// is to show that, as it looks like a thaw.
 func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target, open []cinder.Operation) error {
 	for i, row := range rows.members {
 		s := &service{was: row, row: row}
@@ -140,6 +140,7 @@ func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target, open [
 		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
 			return err
 		}
+		over := s.has(cinder.CauseFailedOver)
 		s.failedOver()
 		if s.row.Disabled != row.Disabled || !equal(s.row.DisabledReason, row.DisabledReason) {
 			s.row.ModifiedAt = tx.Now()
@@ -147,8 +148,10 @@ func (c *Control) applyFailover(ctx context.Context, tx Tx, rows *target, open [
 		if err := s.save(ctx, tx); err != nil {
 			return err
 		}
-		if err := tell(ctx, tx, open, s.row.State()); err != nil {
-			return err
+		if over && !s.has(cinder.CauseFailedOver) {
+			if err := tell(ctx, tx, open, s.row.State()); err != nil {
+				return err
+			}
 		}
 		rows.members[i] = s.row
 		failpoint.Settling.Here()
