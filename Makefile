@@ -20,9 +20,9 @@ build: ## Build bin/stoker.
 run: ## Run a whole control plane on 127.0.0.1:8776.
 	$(GO) run ./cmd/stoker standalone
 
-test: ## Run every test, with the race detector.
+test: ## Run every test, with the race detector; none from the cache.
 	./test/peers/install.sh
-	$(GO) test -race -p $(AT_ONCE) -timeout 30m $(PACKAGES)
+	$(GO) test -race -count=1 -p $(AT_ONCE) -timeout 30m $(PACKAGES)
 
 cover: ## Test coverage by package.
 	$(GO) test -cover ./internal/...
