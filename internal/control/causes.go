@@ -186,9 +186,6 @@ func (s *service) reconcile() {
 			s.drop(cinder.CauseFrozen)
 		}
 	}
-	if s.startedLate() {
-		r.ReplicationStatus = cinder.ReplicationFailedOver
-	}
 	over := s.away()
 	reasonIs := func(words string) bool { return r.DisabledReason != nil && *r.DisabledReason == words }
 	switch {
@@ -205,6 +202,9 @@ func (s *service) reconcile() {
 	case len(s.causes) == 0 && r.ReplicationStatus == cinder.ReplicationFailoverError:
 		// What a service does to itself when its backend fails; the reason is older.
 		s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: r.DisabledReason})
+	}
+	if s.startedLate() {
+		r.ReplicationStatus = cinder.ReplicationFailedOver
 	}
 	// A service's words are nobody's reason, even when they are not true any more: a
 	// thaw by another API first ends frozen, and the service its words later.

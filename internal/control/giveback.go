@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"stoker/internal/cinder"
 )
@@ -17,14 +18,34 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 		// Only rows that contradict the record are worth a transaction.
 		row := &services[i]
 		s := service{row: *row, causes: causes[cinder.ServiceName{Binary: row.Binary, Host: row.Host}]}
-		admin, frozen := s.has(cinder.CauseAdmin), s.has(cinder.CauseFrozen)
-		if s.renewed() || s.unrecorded() || s.startedLate() || s.enabledFrozen() || admin && (!row.Disabled || row.Frozen != frozen) {
+		if s.contradicted() {
 			if err := c.reconcile(ctx, *row); err != nil {
 				return fmt.Errorf("reconcile %s on %s: %w", row.Binary, row.Host, err)
 			}
 		}
 	}
 	return nil
+}
+
+// contradicted reports whether row and record disagree in a way that cannot wait for the next change of the
+// service, and that reconcile ends. What only looks like it is left alone, or recovery would never come to rest.
+func (s *service) contradicted() bool {
+	admin, frozen := s.has(cinder.CauseAdmin), s.has(cinder.CauseFrozen)
+	if !s.renewed() && !s.unrecorded() && !s.startedLate() && !s.enabledFrozen() && !(admin && (!s.row.Disabled || s.row.Frozen != frozen)) {
+		return false
+	}
+	after := &service{was: s.was, row: s.row, causes: slices.Clone(s.causes)}
+	after.reconcile()
+	was, now := &s.row, &after.row
+	return was.Disabled != now.Disabled || !equal(was.DisabledReason, now.DisabledReason) || was.Frozen != now.Frozen ||
+		was.ReplicationStatus != now.ReplicationStatus || !sameCauses(s.causes, after.causes)
+}
+
+// sameCauses reports whether two records name the same causes with the same reasons.
+func sameCauses(a, b []cinder.Cause) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(x cinder.Cause) bool {
+		return !slices.ContainsFunc(b, func(y cinder.Cause) bool { return x.Kind == y.Kind && equal(x.Reason, y.Reason) })
+	})
 }
 
 // unrecorded says whether an administrator has disabled a service elsewhere, or has
