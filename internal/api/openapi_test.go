@@ -141,6 +141,9 @@ func responses(r *route) object {
 	if (r.body || r.method == http.MethodPost) && !strings.HasSuffix(r.pattern, "get-log") {
 		headers[headerOperation] = object{"$ref": "#/components/headers/Operation"}
 	}
+	if r.then == ruleFailover {
+		headers[headerWarning] = object{"$ref": "#/components/headers/Warning"}
+	}
 	ok := object{"description": http.StatusText(r.ok), "headers": headers}
 	switch r.shows {
 	case "":

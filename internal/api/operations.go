@@ -54,6 +54,7 @@ type operationView struct {
 	Kind    string     `json:"kind"`
 	State   string     `json:"state"`
 	Outcome string     `json:"outcome"`
+	Warning *string    `json:"warning"`
 	Overdue bool       `json:"overdue"`
 	Stuck   bool       `json:"stuck"`
 	Binary  string     `json:"binary"`
@@ -109,7 +110,7 @@ func nonEmpty(s string) *string {
 
 func viewOperation(op *cinder.Operation, now time.Time) operationView {
 	v := operationView{
-		ID: op.ID, Kind: string(op.Kind), State: string(op.State), Outcome: op.Outcome,
+		ID: op.ID, Kind: string(op.Kind), State: string(op.State), Outcome: op.Outcome, Warning: nonEmpty(op.Progress.Warning),
 		Overdue: op.Overdue(now), Stuck: op.Stuck(),
 		Binary: op.Binary, Host: nonEmpty(op.Host), Cluster: nonEmpty(op.Cluster), Detail: op.Detail,
 		Caller: callerView{

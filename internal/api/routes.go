@@ -86,6 +86,7 @@ func routes() []route {
 	table = append(table, clusterRoutes()...)
 	table = append(table, operationRoutes()...)
 	table = append(table, eventRoutes()...)
+	table = append(table, destinationRoutes()...)
 	return append(table, emptyRoutes()...)
 }
 

@@ -20,6 +20,7 @@ import (
 const (
 	headerRequestID = "X-Openstack-Request-Id"
 	headerOperation = "X-Stoker-Operation" // of every answer to a change: the journal's id of it
+	headerWarning   = "X-Stoker-Warning"   // of an answer to a change that may not do what was meant
 )
 
 // listTimeout bounds a read of the services that several requests may share.

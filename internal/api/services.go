@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"stoker/internal/api/microversion"
 	"stoker/internal/cinder"
@@ -184,7 +185,13 @@ func (s *Server) command(rq *request, clusters bool, status int, do func(context
 	if err != nil {
 		return nil, err
 	}
-	return &answer{status: status}, nil
+	a := &answer{status: status}
+	if w := op.Progress.Warning; w != "" {
+		// Names in it may be of any script, headers are ASCII.
+		quoted := strconv.QuoteToASCII(w)
+		a.header = http.Header{headerWarning: {quoted[1 : len(quoted)-1]}}
+	}
+	return a, nil
 }
 
 func (s *Server) unknownAction(*request) (*answer, error) {

@@ -105,9 +105,11 @@ func (s Stats) Capabilities() map[string]any {
 		"storage_protocol":    s.Protocol,
 		"replication_enabled": s.Replicated(),
 		"replication_targets": targets,
-		"filter_function":     nil,
-		"goodness_function":   nil,
-		"pools":               pools,
+		// There are no others: a failover elsewhere can be refused before it is sent.
+		cinder.CapabilityTargetsComplete: true,
+		"filter_function":                nil,
+		"goodness_function":              nil,
+		"pools":                          pools,
 	}
 }
 

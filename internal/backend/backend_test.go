@@ -25,7 +25,7 @@ func TestCapabilities(t *testing.T) {
 			},
 			map[string]any{
 				"volume_backend_name": "alpha", "vendor_name": "test", "driver_version": "1.0", "storage_protocol": "file",
-				"replication_enabled": true, "replication_targets": []any{"site-b", "site-c"},
+				"replication_enabled": true, "replication_targets": []any{"site-b", "site-c"}, "stoker:replication_targets_complete": true,
 				"filter_function": nil, "goodness_function": nil,
 				"pools": []any{map[string]any{
 					"pool_name": "alpha", "total_capacity_gb": 100.0, "free_capacity_gb": 50.0, "allocated_capacity_gb": 1.5,
@@ -38,7 +38,7 @@ func TestCapabilities(t *testing.T) {
 			backend.Stats{Name: "beta", Pools: []backend.Pool{{Name: "beta"}}},
 			map[string]any{
 				"volume_backend_name": "beta", "vendor_name": "", "driver_version": "", "storage_protocol": "",
-				"replication_enabled": false, "replication_targets": []any{},
+				"replication_enabled": false, "replication_targets": []any{}, "stoker:replication_targets_complete": true,
 				"filter_function": nil, "goodness_function": nil,
 				"pools": []any{map[string]any{
 					"pool_name": "beta", "total_capacity_gb": 0.0, "free_capacity_gb": 0.0, "allocated_capacity_gb": 0.0,

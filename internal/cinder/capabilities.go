@@ -21,6 +21,18 @@ func (c *Capabilities) QueueHost() string {
 	return c.Host
 }
 
+// CapabilityTargetsComplete is the capability, true or false, by which a volume service says that
+// its replication_targets are all that it can be failed over to. It is ours: no Cinder sends it.
+const CapabilityTargetsComplete = "stoker:replication_targets_complete"
+
+// FailoverTargets are the sites that a volume service says it can fail over to.
+type FailoverTargets struct {
+	Names []string // in the order in which it announced them
+	// Complete says that it takes no other name. A driver may announce other names
+	// than it accepts: the serial numbers of arrays, say, where it takes backend_ids.
+	Complete bool
+}
+
 // FailoverOutcome is what one member of a cluster tells the others when it has
 // failed the backend over (failover_completed). Nil fields do not change.
 type FailoverOutcome struct {

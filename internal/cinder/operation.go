@@ -66,6 +66,9 @@ type Operation struct {
 
 // Progress is what the processes that settle an operation tell one another.
 type Progress struct {
+	// Warning is what the caller was told beside the answer; "" for nothing.
+	Warning string `json:"warning,omitempty"`
+
 	// Attempts counts failures of the step that is due, Fault is the last one,
 	// and NextLook the time before which nobody tries again.
 	Attempts int       `json:"attempts,omitempty"`

@@ -26,6 +26,7 @@ const (
 type Process struct {
 	Args    []string // without the program's name
 	Env     []string // NAME=value
+	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string // for --version; see Version

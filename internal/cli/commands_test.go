@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -74,9 +75,24 @@ func TestCommands(t *testing.T) {
 		},
 		{
 			"service-failover", words("service failover stor1@alpha --backend-id site-b"),
-			map[string]string{"PUT /v3/os-services/failover_host": "202"},
-			`PUT /v3/os-services/failover_host {"backend_id":"site-b","host":"stor1@alpha"}`,
+			map[string]string{"PUT /v3/os-services/failover_host": "202", "GET " + targetsOfAlpha: destinations("site-b", true)},
+			"GET " + targetsOfAlpha + "\n" + `PUT /v3/os-services/failover_host {"backend_id":"site-b","host":"stor1@alpha"}`,
 		},
+		{
+			"service-failover-of-a-cinder", words("service failover stor1@alpha --backend-id site-b"),
+			map[string]string{"PUT /v3/os-services/failover_host": "202", "GET " + targetsOfAlpha: fault(404, "itemNotFound", "The resource could not be found.")},
+			"GET " + targetsOfAlpha + "\n" + `PUT /v3/os-services/failover_host {"backend_id":"site-b","host":"stor1@alpha"}`,
+		},
+		{
+			"service-failover-unannounced", words("service failover stor1@alpha --backend-id backend-7"),
+			map[string]string{"GET " + targetsOfAlpha: destinations("000197800123", false)}, "GET " + targetsOfAlpha,
+		},
+		{
+			"service-failover-yes", words("service failover stor1@alpha --backend-id backend-7 --yes"),
+			map[string]string{"PUT /v3/os-services/failover_host": "202"}, `PUT /v3/os-services/failover_host {"backend_id":"backend-7","host":"stor1@alpha"}`,
+		},
+		{"service-targets", words("service targets"), map[string]string{"GET /stoker/v1/failover-targets": destinations("site-b", true)}, "GET /stoker/v1/failover-targets"},
+		{"service-targets-json", words("service targets stor1@alpha -o json"), map[string]string{"GET " + targetsOfAlpha: destinations("site-b", false)}, "GET " + targetsOfAlpha},
 		{
 			"service-failover-cluster", words("service failover --cluster c@alpha -o json"),
 			map[string]string{"PUT /v3/os-services/failover": "202"},
@@ -163,8 +179,44 @@ func TestCommands(t *testing.T) {
 			api := &fake{t: t, answers: tt.answers}
 			got := run(t, api, cli.Deps{}, tt.args...)
 			golden(t, tt.name, "$ stoker "+strings.Join(tt.args, " ")+"\n"+got.String())
-			if !slices.Equal(api.asked, []string{tt.asked}) {
+			if !slices.Equal(api.asked, strings.Split(tt.asked, "\n")) {
 				t.Errorf("asked %q, want %q", api.asked, tt.asked)
+			}
+		})
+	}
+}
+
+const targetsOfAlpha = "/stoker/v1/failover-targets?host=stor1%40alpha"
+
+// destinations is where stor1@alpha can be failed over to.
+func destinations(site string, complete bool) string {
+	return fmt.Sprintf(`{"failover_targets": [{"host": "stor1@alpha", "cluster": null, "replication_status": "enabled", "active_backend_id": null, "targets": [%q], "complete": %v}]}`, site, complete)
+}
+
+// A site that was not announced is sent to only when somebody says so.
+func TestFailoverAsks(t *testing.T) {
+	tests := []struct {
+		name, typed string
+		sent        bool
+	}{
+		{"yes", "yes\n", true},
+		{"y without a line's end", "y", true},
+		{"no", "n\n", false},
+		{"the site's name", "backend-7\n", false},
+		{"nobody is there", "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			api := &fake{t: t, answers: map[string]string{
+				"PUT /v3/os-services/failover_host": "202", "GET " + targetsOfAlpha: destinations("000197800123", false),
+			}}
+			var out, errs strings.Builder
+			status := cli.Run(t.Context(), cli.Process{
+				Args:  words("service failover stor1@alpha --backend-id backend-7"),
+				Stdin: strings.NewReader(tt.typed), Stdout: &out, Stderr: &errs, Transport: api,
+			}, cli.Deps{})
+			if sent := len(api.asked) == 2; sent != tt.sent || (status == 0) != tt.sent {
+				t.Errorf("asked %q, exit status %d, %s; want it sent: %v", api.asked, status, errs.String(), tt.sent)
 			}
 		})
 	}
@@ -174,7 +226,7 @@ func words(s string) []string { return strings.Fields(s) }
 
 func TestEveryCommandFailsWithTheServersWords(t *testing.T) {
 	for _, line := range []string{
-		"service list", "service enable h", "service disable h", "service freeze h", "service thaw h", "service failover h",
+		"service list", "service enable h", "service disable h", "service freeze h", "service thaw h", "service failover h", "service failover h --backend-id x", "service targets",
 		"log get", "log set info", "cluster list", "cluster show c", "cluster enable c", "cluster disable c",
 		"operation list", "operation show x", "operation abort x",
 	} {

@@ -35,6 +35,9 @@ func (m *moving) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodPut {
 		return always("202").RoundTrip(r)
 	}
+	if strings.HasPrefix(r.URL.Path, "/stoker/") { // a Cinder tells no targets
+		return always(fault(404, "itemNotFound", "The resource could not be found.")).RoundTrip(r)
+	}
 	if r.URL.Path != "/" {
 		m.n++
 	}

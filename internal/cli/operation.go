@@ -18,6 +18,7 @@ func operationRecord(op client.Operation) format.Record {
 		{Name: "kind", Value: op.Kind},
 		{Name: "state", Value: stateCell(op)},
 		{Name: "outcome", Value: op.Outcome},
+		{Name: "warning", Value: op.Warning},
 		{Name: "binary", Value: op.Binary},
 		{Name: "host", Value: op.Host},
 		{Name: "cluster", Value: op.Cluster},

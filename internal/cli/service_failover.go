@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,12 +19,15 @@ type serviceFailoverCmd struct {
 	BackendID string        `placeholder:"ID" help:"The site to move to, or default for back home. Without it the backend chooses."`
 	Wait      bool          `help:"Wait for the outcome. Exit status 1 when it is not what was asked for."`
 	Timeout   time.Duration `placeholder:"TIME" default:"5m" help:"With --wait: how long (default: 5m). The failover goes on after that."`
+	Yes       bool          `help:"Do not ask before a failover to a site that the service did not announce."`
 	clientFlags
 }
 
 // Help is shown by --help.
 func (serviceFailoverCmd) Help() string {
 	return `Gives the order and ends; the service list shows what comes of it: failing-over, then failed-over, or failover-error. The service is disabled while it is failed over.
+
+Some drivers announce other names than they take. A site that the service did not announce is sent to it after a question, and its driver decides; stoker service targets shows what was announced.
 
 Examples:
 
@@ -42,6 +46,9 @@ func (c *serviceFailoverCmd) Run(ctx context.Context, p Process) error {
 		return usageError{"--timeout must be more than 0"}
 	}
 	return c.call(ctx, p, func(api *client.Client) error {
+		if err := c.confirm(ctx, p, api, t); err != nil {
+			return err
+		}
 		change, err := api.Failover(ctx, t, c.BackendID)
 		if err != nil {
 			return err
@@ -51,11 +58,36 @@ func (c *serviceFailoverCmd) Run(ctx context.Context, p Process) error {
 			r = append(r, format.Field{Name: "backend_id", Value: c.BackendID})
 		}
 		r = withOperation(r, change)
+		if change.Warning != "" {
+			r = append(r, format.Field{Name: "warning", Value: change.Warning})
+		}
 		if !c.Wait {
 			return c.print(p, r, r.Table())
 		}
 		return c.await(ctx, p, api, r)
 	})
+}
+
+// confirm asks before a failover to a site that the service did not announce.
+func (c *serviceFailoverCmd) confirm(ctx context.Context, p Process, api *client.Client, t client.Target) error {
+	if c.Yes || c.BackendID == "" || c.BackendID == cinder.FailbackTarget {
+		return nil
+	}
+	all, err := api.Destinations(ctx, t)
+	if cinder.KindOf(err) == cinder.KindNotFound { // a Cinder does not tell
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		if len(d.Targets) == 0 || d.Complete || slices.Contains(d.Targets, c.BackendID) {
+			continue // it announced none, the server refuses it, or all is well
+		}
+		return ask(p, fmt.Sprintf("%v announced the replication targets %s, and not %s: its driver decides. Fail over to %s?",
+			c.target, strings.Join(d.Targets, ", "), c.BackendID, c.BackendID))
+	}
+	return nil
 }
 
 // await waits for the outcome and prints it after r, which a person gets to see

@@ -114,6 +114,7 @@ func projectID(s string) bool {
 type Change struct {
 	Operation string // id in stoker's journal; "" from a Cinder
 	RequestID string
+	Warning   string // why it may not do what was meant; "" for no such reason
 }
 
 // get reads path into out, at the agreed microversion.

@@ -16,6 +16,7 @@ type Operation struct {
 	Kind    string          `json:"kind"`
 	State   string          `json:"state"` // open, watched, done, undone or failed
 	Outcome string          `json:"outcome"`
+	Warning *string         `json:"warning"`
 	Overdue bool            `json:"overdue"`
 	Stuck   bool            `json:"stuck"`
 	Binary  string          `json:"binary"`

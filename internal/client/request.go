@@ -40,7 +40,10 @@ func (c *Client) do(ctx context.Context, method string, u *url.URL, v version, b
 	case len(answer) > maxBody:
 		return nil, Change{}, cinder.Errorf(cinder.KindRemote, "%s answers with more than %d MiB", c.root.Host, maxBody>>20)
 	}
-	change := Change{Operation: resp.Header.Get("X-Stoker-Operation"), RequestID: resp.Header.Get("X-Openstack-Request-Id")}
+	change := Change{
+		Operation: resp.Header.Get("X-Stoker-Operation"), RequestID: resp.Header.Get("X-Openstack-Request-Id"),
+		Warning: resp.Header.Get("X-Stoker-Warning"),
+	}
 	if fine := resp.StatusCode/100 == 2 || v == (version{}) && resp.StatusCode == http.StatusMultipleChoices; !fine {
 		return nil, change, fault(resp.StatusCode, answer)
 	}

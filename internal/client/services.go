@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 
 	"stoker/internal/cinder"
@@ -104,6 +105,26 @@ func (c *Client) Failover(ctx context.Context, t Target, backend string) (Change
 		return c.change(ctx, "os-services/failover", body)
 	}
 	return c.change(ctx, "os-services/failover_host", body) // there in every version
+}
+
+// Destinations is where a volume service can be failed over to.
+type Destinations struct {
+	Host              string   `json:"host"`
+	Cluster           *string  `json:"cluster"`
+	ReplicationStatus string   `json:"replication_status"`
+	ActiveBackendID   *string  `json:"active_backend_id"`
+	Targets           []string `json:"targets"`  // the sites that it announced
+	Complete          bool     `json:"complete"` // whether it takes no other
+}
+
+// Destinations lists where the volume services of a host or cluster can be failed over to; of all
+// services when t is zero. Cinder does not tell: KindNotFound.
+func (c *Client) Destinations(ctx context.Context, t Target) ([]Destinations, error) {
+	var answer struct {
+		Services []Destinations `json:"failover_targets"`
+	}
+	err := c.own(ctx, http.MethodGet, "failover-targets", query("host", t.Host, "cluster", t.Cluster), &answer)
+	return answer.Services, err
 }
 
 // target is t in a body.

@@ -13,10 +13,11 @@ import (
 
 // Failover sends a host, or a whole cluster, to another site: nil lets the
 // backend choose, "default" goes back. It returns once the command is delivered;
-// the operation ends when the rows show the outcome. Fails, the rows being as
-// before, with KindInvalid when the target is none that was announced or the
-// precondition does not hold, KindConflict when a failover is under way, and as
-// Fleet.Failover does.
+// the operation ends when the rows show the outcome. A site that the service did
+// not announce is sent all the same, unless it said that it announced them all:
+// the driver decides, and the operation carries a warning. Fails, the rows being as
+// before, with KindInvalid when the site cannot be meant or the precondition does
+// not hold, KindConflict when a failover is under way, and as Fleet.Failover does.
 func (c *Control) Failover(ctx context.Context, sel Selector, site *string) (cinder.Operation, error) {
 	began := time.Now()
 	failpoint.Asked.Here()
@@ -67,7 +68,8 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 			return err
 		}
 		oldest := cinder.OldestRPC(t.members) // any member may take the command
-		if err := c.announced(t.members[0], t.name(), site); err != nil {
+		warning, err := c.judgeSite(t.members[0], t.name(), site)
+		if err != nil {
 			return err
 		}
 		open, err := tx.OpenOperations(ctx)
@@ -106,6 +108,7 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if site != nil {
 			op.Detail = *site
 		}
+		op.Progress.Warning = warning
 		op.Before = all.before()
 		op.Shown = target{cluster: t.cluster, members: shown(all.members, open)}.before()
 		for i := range op.Shown.Services {
@@ -148,18 +151,47 @@ func (c *Control) writeFailingOver(ctx context.Context, tx Tx, t target, open []
 	return tx.SaveCluster(ctx, *t.cluster, now)
 }
 
-// announced refuses a site that the service did not announce, when it has
-// announced any.
-func (c *Control) announced(s cinder.Service, name string, site *string) error {
+// judgeSite returns the warning that a failover to the site deserves, "" for none. It refuses a site
+// only when the service said that there are no others: drivers announce other names than they
+// accept, and a site refused here by mistake would be refused in a disaster.
+func (c *Control) judgeSite(s cinder.Service, name string, site *string) (warning string, err error) {
 	if site == nil || *site == cinder.FailbackTarget {
-		return nil
+		return "", nil
 	}
 	targets := c.o.Fleet.Targets(s)
-	if len(targets) == 0 || slices.Contains(targets, *site) {
-		return nil
+	announced := strings.Join(targets.Names, ", ")
+	switch {
+	case slices.Contains(targets.Names, *site):
+		return "", nil
+	case targets.Complete && len(targets.Names) > 0:
+		return "", cinder.Errorf(cinder.KindInvalid, "Invalid input received: %s is no replication target of %s: it has %s, and default to go back.",
+			*site, name, announced)
+	case len(targets.Names) > 0:
+		return fmt.Sprintf("%s announced the replication targets %s, and not %s: its driver decides.", name, announced, *site), nil
+	default:
+		return "", nil
 	}
-	return cinder.Errorf(cinder.KindInvalid, "Invalid input received: %s is no replication target of %s: it has %s, and default to go back.",
-		*site, name, strings.Join(targets, ", "))
+}
+
+// Destinations is where a volume service can be failed over to.
+type Destinations struct {
+	Service cinder.Service // as lists show it
+	Targets cinder.FailoverTargets
+}
+
+// Destinations lists the volume services that q selects, by id, with the sites that each announced.
+// Fails with KindUnavailable.
+func (c *Control) Destinations(ctx context.Context, q cinder.ServiceQuery) ([]Destinations, error) {
+	q.Binary = new(cinder.BinaryVolume)
+	list, err := c.Services(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Destinations, len(list.Services))
+	for i, s := range list.Services {
+		all[i] = Destinations{Service: s, Targets: c.o.Fleet.Targets(s)}
+	}
+	return all, nil
 }
 
 // undoFailover restores the rows when the command was never delivered.

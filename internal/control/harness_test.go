@@ -250,7 +250,7 @@ type fleet struct {
 	mu      sync.Mutex
 	answer  map[string]error // by command; nil carries it out
 	late    bool             // carried out, but the answer is lost
-	targets []string
+	targets cinder.FailoverTargets
 	pools   []cinder.Pool
 	poolErr error
 	sent    []string
@@ -363,7 +363,7 @@ func (f *fleet) Listening(_ context.Context, s cinder.Service) (bool, error) {
 	return !f.gone[s.QueueHost()], nil
 }
 
-func (f *fleet) Targets(cinder.Service) []string { return f.targets }
+func (f *fleet) Targets(cinder.Service) cinder.FailoverTargets { return f.targets }
 
 func (f *fleet) Pools(ctx context.Context) ([]cinder.Pool, error) {
 	if errors.Is(f.poolErr, errLate) {

@@ -81,13 +81,53 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// Drivers announce other names than they accept: what they did not announce is theirs to
+// refuse, and the journal has the warning and what came of it.
+func TestFailoverToASiteThatWasNotAnnounced(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		status  cinder.ReplicationStatus // that the service comes to
+		active  *string
+		state   cinder.OperationState
+		outcome string
+	}{
+		{"the driver takes it", cinder.ReplicationFailedOver, new("backend-7"), cinder.OpDone, "active backend: backend-7"},
+		{"the driver does not know it", cinder.ReplicationEnabled, nil, cinder.OpUndone, "the service stays on default: it refused the target"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t)
+			s.volume(alpha, "", cinder.ReplicationEnabled)
+			s.fleet.targets = cinder.FailoverTargets{Names: []string{"000197800123"}}
+			op, err := s.Failover(t.Context(), control.Selector{Host: alpha}, new("backend-7"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "host1@alpha announced the replication targets 000197800123, and not backend-7: its driver decides."
+			if op.Progress.Warning != want {
+				t.Errorf("warning %q, want %q", op.Progress.Warning, want)
+			}
+			s.edit(alpha, func(r *cinder.Service) { r.ReplicationStatus, r.ActiveBackendID = tt.status, tt.active })
+			if err := s.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			op, err = s.Operation(t.Context(), op.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if op.State != tt.state || !strings.HasPrefix(op.Outcome, tt.outcome) || op.Progress.Warning != want {
+				t.Errorf("the journal has %s, %q, %q; want %s, %q, and the warning", op.State, op.Outcome, op.Progress.Warning, tt.state, tt.outcome)
+			}
+		})
+	}
+}
+
 func TestPreconditions(t *testing.T) {
 	s := newSite(t)
 	s.volume(alpha, "", cinder.ReplicationEnabled)
 	s.volume("host1@beta", "", cinder.ReplicationDisabled)
 	s.volume("node1@lvm", "mycl@lvm", cinder.ReplicationEnabled)
 	s.volume("node2@lvm", "mycl@lvm", cinder.ReplicationEnabled)
-	s.fleet.targets = []string{"site-b", "site-c"}
+	s.fleet.targets = cinder.FailoverTargets{Names: []string{"site-b", "site-c"}, Complete: true}
 	down := s.volume("dead@x", "", cinder.ReplicationEnabled)
 	s.edit(down.Host, func(*cinder.Service) {})
 	tests := []struct {

@@ -124,9 +124,9 @@ type Fleet interface {
 	// Listening says whether anybody consumes the queue of the service or, when it
 	// is clustered, of its cluster.
 	Listening(ctx context.Context, s cinder.Service) (bool, error)
-	// Targets are the sites the service announced that it can fail over to; nil
-	// when it announced none.
-	Targets(s cinder.Service) []string
+	// Targets are the sites that the service announced; the zero value when it
+	// announced none.
+	Targets(s cinder.Service) cinder.FailoverTargets
 	// Pools are what a scheduler knows of the backends.
 	Pools(ctx context.Context) ([]cinder.Pool, error)
 }

@@ -185,7 +185,9 @@ func (w *world) Listening(_ context.Context, s cinder.Service) (bool, error) {
 	return w.consumer(s.QueueHost()), nil
 }
 
-func (w *world) Targets(cinder.Service) []string              { return []string{"site-b", "site-c"} }
+func (w *world) Targets(cinder.Service) cinder.FailoverTargets {
+	return cinder.FailoverTargets{Names: []string{"site-b", "site-c"}, Complete: true}
+}
 func (w *world) Pools(context.Context) ([]cinder.Pool, error) { return nil, nil }
 func (w *world) hosts() []string                              { return []string{alpha, "nodea@alpha", "nodeb@alpha"} }
 

@@ -19,7 +19,7 @@ type announcements struct {
 
 // announcement is the latest of one host or cluster.
 type announcement struct {
-	targets []string
+	targets cinder.FailoverTargets
 	at      time.Time
 }
 
@@ -47,12 +47,14 @@ func (c *Client) Follow(ctx context.Context, t oslo.Transport) (*oslo.Server, er
 	return s, nil
 }
 
-// Targets are the sites the service announced that it can fail over to; nil when
-// it announced none, or Follow was not called.
-func (c *Client) Targets(s cinder.Service) []string {
+// Targets are the sites that the service announced; the zero value when it
+// announced none, or Follow was not called.
+func (c *Client) Targets(s cinder.Service) cinder.FailoverTargets {
 	c.known.mu.Lock()
 	defer c.known.mu.Unlock()
-	return slices.Clone(c.known.latest[s.QueueHost()].targets)
+	t := c.known.latest[s.QueueHost()].targets
+	t.Names = slices.Clone(t.Names)
+	return t
 }
 
 // add takes in capabilities, unless newer ones are known.
@@ -65,12 +67,13 @@ func (a *announcements) add(c cinder.Capabilities) {
 	if known, ok := a.latest[c.QueueHost()]; ok && c.Time.Before(known.at) {
 		return
 	}
-	a.latest[c.QueueHost()] = announcement{targets: targets(c.Values["replication_targets"]), at: c.Time}
+	a.latest[c.QueueHost()] = announcement{targets: targets(c.Values), at: c.Time}
 }
 
 // targets reads replication_targets: names, or objects that have them as backend_id.
-func targets(v any) []string {
-	list, _ := v.([]any)
+func targets(capabilities map[string]any) cinder.FailoverTargets {
+	list, _ := capabilities["replication_targets"].([]any)
+	complete, _ := capabilities[cinder.CapabilityTargetsComplete].(bool)
 	var names []string
 	for _, item := range list {
 		if object, ok := item.(map[string]any); ok {
@@ -80,5 +83,5 @@ func targets(v any) []string {
 			names = append(names, name)
 		}
 	}
-	return names
+	return cinder.FailoverTargets{Names: names, Complete: complete}
 }

@@ -24,29 +24,33 @@ func TestTargets(t *testing.T) {
 	cluster.Host, cluster.Cluster = "nodea@alpha", "mycl@alpha"
 	backup := host(0, []string{"site-e"})
 	backup.Service = "backup"
+	complete := host(0, []string{"site-b"})
+	complete.Values[cinder.CapabilityTargetsComplete] = true
+	named := func(sites ...string) cinder.FailoverTargets { return cinder.FailoverTargets{Names: sites} }
 	for _, tc := range []struct {
 		name string
 		told []cinder.Capabilities
 		of   cinder.Service
-		want []string
+		want cinder.FailoverTargets
 	}{
-		{"nobody told anything", nil, alpha(), nil},
-		{"names", []cinder.Capabilities{host(0, []string{"site-b", "site-c"})}, alpha(), []string{"site-b", "site-c"}},
+		{"nobody told anything", nil, alpha(), cinder.FailoverTargets{}},
+		{"names", []cinder.Capabilities{host(0, []string{"site-b", "site-c"})}, alpha(), named("site-b", "site-c")},
 		{
 			"objects",
 			[]cinder.Capabilities{host(0, []any{map[string]any{"backend_id": "site-b", "san_ip": "x"}, map[string]any{}, 7})},
 			alpha(),
-			[]string{"site-b"},
+			named("site-b"),
 		},
-		{"none", []cinder.Capabilities{host(0, []string{})}, alpha(), nil},
-		{"no word of targets", []cinder.Capabilities{{Service: "volume", Host: "host1@alpha", Values: map[string]any{}}}, alpha(), nil},
-		{"no list", []cinder.Capabilities{host(0, "site-b")}, alpha(), nil},
-		{"the newest counts", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, []string{"site-c"})}, alpha(), []string{"site-c"}},
-		{"an older one does not", []cinder.Capabilities{host(0, []string{"site-c"}), host(time.Minute, []string{"site-b"})}, alpha(), []string{"site-c"}},
-		{"there are no more", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, nil)}, alpha(), nil},
-		{"another service", []cinder.Capabilities{host(0, []string{"site-b"})}, member("host1@alpha"), nil},
-		{"a cluster's", []cinder.Capabilities{cluster}, member("nodeb@alpha"), []string{"site-d"}},
-		{"a backup service of the same name", []cinder.Capabilities{backup}, alpha(), nil},
+		{"none", []cinder.Capabilities{host(0, []string{})}, alpha(), cinder.FailoverTargets{}},
+		{"no word of targets", []cinder.Capabilities{{Service: "volume", Host: "host1@alpha", Values: map[string]any{}}}, alpha(), cinder.FailoverTargets{}},
+		{"all there are", []cinder.Capabilities{complete}, alpha(), cinder.FailoverTargets{Names: []string{"site-b"}, Complete: true}},
+		{"no list", []cinder.Capabilities{host(0, "site-b")}, alpha(), cinder.FailoverTargets{}},
+		{"the newest counts", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, []string{"site-c"})}, alpha(), named("site-c")},
+		{"an older one does not", []cinder.Capabilities{host(0, []string{"site-c"}), host(time.Minute, []string{"site-b"})}, alpha(), named("site-c")},
+		{"there are no more", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, nil)}, alpha(), cinder.FailoverTargets{}},
+		{"another service", []cinder.Capabilities{host(0, []string{"site-b"})}, member("host1@alpha"), cinder.FailoverTargets{}},
+		{"a cluster's", []cinder.Capabilities{cluster}, member("nodeb@alpha"), named("site-d")},
+		{"a backup service of the same name", []cinder.Capabilities{backup}, alpha(), cinder.FailoverTargets{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -13,6 +13,7 @@ type Operation struct {
 	Kind    string   `json:"kind"`
 	State   string   `json:"state"`
 	Outcome string   `json:"outcome"`
+	Warning string   `json:"warning"`
 	Overdue bool     `json:"overdue"`
 	Host    string   `json:"host"`
 	Cluster string   `json:"cluster"`
