@@ -21,6 +21,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"stoker/internal/api"
+	"stoker/internal/api/contract"
 	"stoker/internal/app"
 	"stoker/internal/cinder"
 	"stoker/internal/control"
@@ -113,10 +114,23 @@ func newRig(tb testing.TB, p parts) *rig {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server := httptest.NewServer(r.api)
+	server := httptest.NewServer(checked(tb, r.api))
 	tb.Cleanup(func() { server.Close(); r.api.Close() })
 	r.address = server.Listener.Addr().String()
 	return r
+}
+
+// theContract is compiled once for all tests.
+var theContract = sync.OnceValues(contract.New)
+
+// checked is the API, whose every answer must be what openapi.yaml says.
+func checked(tb testing.TB, h http.Handler) http.Handler {
+	tb.Helper()
+	c, err := theContract()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c.Handler(h, func(err error) { tb.Error(err) })
 }
 
 // loggers are the loggers of the process: one, whose level can be set.

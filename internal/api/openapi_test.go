@@ -52,6 +52,9 @@ func document(tb testing.TB, table []route) []byte {
 				method = "get"
 			}
 			item[method] = operation(tb, r, method, path)
+			if r.method == "" {
+				item["x-any-method"] = true
+			}
 		}
 	}
 	doc := object{
@@ -88,7 +91,7 @@ func documentedPath(pattern string) (path string, servers []any) {
 	if rest, ok := strings.CutPrefix(pattern, root+"/"); ok && rest != "{$}" {
 		return "/" + rest, nil
 	}
-	return strings.TrimSuffix(pattern, "{$}"), []any{object{"url": "/"}}
+	return strings.ReplaceAll(strings.TrimSuffix(pattern, "{$}"), "...", ""), []any{object{"url": "/"}}
 }
 
 var placeholder = regexp.MustCompile(`\{(\w+)\}`)
@@ -137,28 +140,83 @@ func operation(tb testing.TB, r *route, method, path string) object {
 }
 
 func responses(r *route) object {
-	headers := object{"X-Openstack-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
-	if (r.body || r.method == http.MethodPost) && !strings.HasSuffix(r.pattern, "get-log") {
-		headers[headerOperation] = object{"$ref": "#/components/headers/Operation"}
+	headers := object{headerRequestID: ref("headers", "RequestId")}
+	if r.change() {
+		headers[headerOperation] = ref("headers", "Operation")
+	}
+	if r.ok == http.StatusFound {
+		headers["Location"] = ref("headers", "Location")
 	}
 	if r.then == ruleFailover {
-		headers[headerWarning] = object{"$ref": "#/components/headers/Warning"}
+		headers[headerWarning] = ref("headers", "Warning")
 	}
 	ok := object{"description": http.StatusText(r.ok), "headers": headers}
-	switch r.shows {
-	case "":
-	case "text":
-		ok["content"] = object{"text/plain": object{"schema": object{"type": "string"}}}
-	case "events":
-		ok["content"] = object{mediaEvents: object{"schema": object{"type": "string"}}}
-	case "yaml":
-		ok["content"] = object{"application/yaml": object{"schema": object{"type": "string"}}}
-	default:
-		ok["content"] = object{mediaJSON: object{"schema": object{"$ref": "#/components/schemas/" + r.shows}}}
+	if content := shown(r); content != nil {
+		ok["content"] = content
 	}
 	all := object{strconv.Itoa(r.ok): ok}
+	for _, status := range faults(r) {
+		name := "Fault"
+		switch status {
+		case http.StatusUnauthorized:
+			name = "Unauthenticated"
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+			name = "TryLater"
+		}
+		all[strconv.Itoa(status)] = ref("responses", name)
+	}
+	switch {
+	case strings.HasPrefix(r.pattern, healthPath):
+		all["204"] = ref("responses", "Alive")
+		all["503"] = ref("responses", "HealthOfParts")
+	case r.pattern == root || r.pattern == root+"/{$}":
+		all["204"] = ref("responses", "Greeting")
+	}
+	return all
+}
+
+func ref(kind, name string) object { return object{"$ref": "#/components/" + kind + "/" + name} }
+
+// shown is what a route answers when all goes well; nil is no body.
+func shown(r *route) object {
+	plain := object{"schema": object{"type": "string"}}
+	switch r.shows {
+	case "":
+		return nil
+	case "text":
+		return object{"text/plain": plain, mediaJSON: object{"schema": ref("schemas", "Health")}}
+	case "events":
+		return object{mediaEvents: object{
+			"schema":   object{"type": "string", "description": "Events have the names in x-events; their data is JSON, and looks as is said there."},
+			"x-events": object{"ready": ref("schemas", "EventReady"), "service": ref("schemas", "EventService"), "operation": ref("schemas", "OperationFields"), "end": ref("schemas", "EventEnd")},
+		}}
+	case "yaml":
+		return object{"application/yaml": plain}
+	}
+	body := object{"schema": ref("schemas", r.shows)}
+	return object{mediaJSON: body, mediaVendor: body}
+}
+
+// faults are the statuses other than that of success that a route answers with.
+func faults(r *route) []int {
+	all := []int{http.StatusRequestEntityTooLarge, http.StatusInternalServerError}
+	if r.access != open {
+		all = append(all, http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable)
+	}
 	if !r.bare {
-		all["default"] = object{"$ref": "#/components/responses/Fault"}
+		all = append(all, http.StatusBadRequest, http.StatusUnsupportedMediaType)
+	}
+	if !r.bare && !r.own {
+		all = append(all, http.StatusNotAcceptable)
+	}
+	if r.policy != "" {
+		all = append(all, http.StatusForbidden)
+	}
+	if r.change() || r.since > microversion.Min || strings.Contains(r.pattern, "{") && r.access != open || slices.Contains(r.filters, "marker") {
+		all = append(all, http.StatusNotFound)
+	}
+	if r.change() {
+		all = append(all, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusBadGateway, http.StatusGatewayTimeout)
 	}
 	return all
 }

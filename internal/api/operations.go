@@ -108,18 +108,21 @@ func nonEmpty(s string) *string {
 	return &s
 }
 
+// array is the texts, which are an array of none when they are nil: never null.
+func array(texts []string) []string { return append([]string{}, texts...) }
+
 func viewOperation(op *cinder.Operation, now time.Time) operationView {
 	v := operationView{
 		ID: op.ID, Kind: string(op.Kind), State: string(op.State), Outcome: op.Outcome, Warning: nonEmpty(op.Progress.Warning),
 		Overdue: op.Overdue(now), Stuck: op.Stuck(),
 		Binary: op.Binary, Host: nonEmpty(op.Host), Cluster: nonEmpty(op.Cluster), Detail: op.Detail,
 		Caller: callerView{
-			UserID: op.Caller.UserID, ProjectID: op.Caller.ProjectID, Roles: slices.Concat([]string{}, op.Caller.Roles),
+			UserID: op.Caller.UserID, ProjectID: op.Caller.ProjectID, Roles: array(op.Caller.Roles),
 			RequestID: op.Caller.RequestID, GlobalRequestID: nonEmpty(op.Caller.GlobalRequestID), Address: op.Caller.Address,
 		},
 		Before: op.Before, After: op.After,
 		StartedAt: viewTime(op.StartedAt), Deadline: viewTime(op.Deadline), SettledAt: viewTime(op.SettledAt),
-		Owner: op.Owner, LateBy: slices.Concat([]string{}, op.Progress.Late),
+		Owner: op.Owner, LateBy: array(op.Progress.Late),
 		Attempts: op.Progress.Attempts, Fault: nonEmpty(op.Progress.Fault),
 	}
 	if !op.State.Final() {

@@ -67,7 +67,7 @@ func routes() []route {
 		{pattern: root, access: byToken, serve: (*Server).toRoot, bare: true, summary: "Where the API begins", ok: http.StatusFound},
 		{pattern: root + "/{$}", access: byToken, serve: (*Server).version, summary: "The version of the API", ok: http.StatusOK, shows: "Versions"},
 		{pattern: healthPath, access: open, serve: (*Server).health, bare: true, summary: "Whether the process answers", ok: http.StatusOK, shows: "text"},
-		{pattern: healthPath + "/{rest...}", access: open, serve: (*Server).health, bare: true},
+		{pattern: healthPath + "/{rest...}", access: open, serve: (*Server).health, bare: true, summary: "The same, whatever follows", ok: http.StatusOK, shows: "text"},
 		{
 			method: http.MethodGet, pattern: "/stoker/v1/openapi.yaml", access: open, serve: (*Server).openAPI, bare: true,
 			summary: "This document", ok: http.StatusOK, shows: "yaml",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,6 +16,9 @@ import (
 //
 //go:embed openapi.yaml
 var openAPIText []byte
+
+// OpenAPI is the OpenAPI document of the API, in YAML.
+func OpenAPI() []byte { return slices.Clone(openAPIText) }
 
 type versionList struct {
 	Versions []versionInfo `json:"versions"`

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"stoker/internal/api/contract"
 	"stoker/internal/app"
 	"stoker/internal/cinder"
 	"stoker/internal/client"
@@ -65,6 +66,7 @@ func start(t *testing.T, o app.Options) *site {
 	t.Helper()
 	logs := &syncBuffer{}
 	o.Log = logs
+	o.Wrap = checked(t)
 	a, err := app.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +88,21 @@ func start(t *testing.T, o app.Options) *site {
 	}
 	t.Cleanup(c.Close)
 	return &site{App: a, Client: c, logs: logs}
+}
+
+// theContract is compiled once for all tests.
+var theContract = sync.OnceValues(contract.New)
+
+// checked has every answer of an API held to openapi.yaml.
+func checked(t *testing.T) func(http.Handler) (http.Handler, error) {
+	t.Helper()
+	return func(h http.Handler) (http.Handler, error) {
+		c, err := theContract()
+		if err != nil {
+			return nil, err
+		}
+		return c.Handler(h, func(err error) { t.Error(err) }), nil
+	}
 }
 
 // cluster are the options of a process with two members of one cluster, which

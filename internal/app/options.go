@@ -2,6 +2,7 @@ package app
 
 import (
 	"io"
+	"net/http"
 	"os"
 	"time"
 
@@ -24,6 +25,9 @@ type Options struct {
 
 	Version string           // of the program, for metrics
 	Metrics metrics.Registry // what metrics are kept in; nil is a new one
+
+	// Wrap goes around the API; nil is nothing. Tests look at its answers there.
+	Wrap func(http.Handler) (http.Handler, error)
 
 	Log      io.Writer
 	LogLevel cinder.LogLevel
@@ -66,6 +70,9 @@ func (o Options) binary() string {
 func (o Options) withDefaults() Options {
 	if o.ReplicationInterval == 0 {
 		o.ReplicationInterval = defaultReplication
+	}
+	if o.Wrap == nil {
+		o.Wrap = wrap
 	}
 	if o.Log == nil {
 		o.Log = os.Stderr

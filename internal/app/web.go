@@ -48,7 +48,11 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		return nil, err
 	}
 	a.onStop("lists", func(context.Context) error { handler.Close(); return nil })
-	server := newServer(handler, c.ResponseTimeout, maxConnections)
+	wrapped, err := a.o.Wrap(handler)
+	if err != nil {
+		return nil, err
+	}
+	server := newServer(wrapped, c.ResponseTimeout, maxConnections)
 	server.RegisterOnShutdown(handler.End)
 	server.ErrorLog = slog.NewLogLogger(a.loggers.Logger("stoker.http").Handler(), slog.LevelDebug)
 	if c.Edge.UseSSL {

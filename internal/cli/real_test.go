@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"stoker/internal/api/contract"
 	"stoker/internal/cli"
 )
 
@@ -71,6 +73,11 @@ func TestAgainstStandalone(t *testing.T) {
 	}()
 	endpoint := out.await(t, regexp.MustCompile(`http://127\.0\.0\.1:\d+/v3`))
 
+	rules, err := contract.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := rules.Transport(&http.Transport{DisableKeepAlives: true}, func(err error) { t.Error(err) })
 	steps := []struct {
 		args   string
 		status int
@@ -94,14 +101,14 @@ func TestAgainstStandalone(t *testing.T) {
 		{"cluster show nope", 1, "could not be found"},
 	}
 	for _, s := range steps {
-		got := run(t, nil, cli.Deps{}, append(strings.Fields(s.args), "--endpoint", endpoint)...)
+		got := run(t, api, cli.Deps{}, append(strings.Fields(s.args), "--endpoint", endpoint)...)
 		if got.status != s.status || !strings.Contains(got.stdout+got.stderr, s.says) {
 			t.Fatalf("stoker %s: want exit status %d and %q:\n%v", s.args, s.status, s.says, got)
 		}
 	}
 
 	var services []struct{ Host, Status string }
-	got := run(t, nil, cli.Deps{}, "service", "list", "--binary", "cinder-volume", "-o", "json", "--endpoint", endpoint)
+	got := run(t, api, cli.Deps{}, "service", "list", "--binary", "cinder-volume", "-o", "json", "--endpoint", endpoint)
 	if err := json.Unmarshal([]byte(got.stdout), &services); err != nil || len(services) != 3 {
 		t.Errorf("%v in %v", err, got)
 	}
