@@ -51,7 +51,7 @@ func keystoneOptions(c config.Authtoken, log *slog.Logger) keystone.Options {
 		Region: c.Region, Interface: c.Interface,
 		CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, Insecure: c.Insecure,
 		Timeout: c.ConnectTimeout, MaxRetries: c.Retries, CacheTime: c.CacheTime,
-		ServiceRoles: c.ServiceRoles, ServiceRolesRequired: c.ServiceRequired,
+		ServiceType: c.ServiceType, ServiceRoles: c.ServiceRoles, ServiceRolesRequired: c.ServiceRequired,
 		Log: log,
 	}
 }

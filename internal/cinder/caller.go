@@ -1,6 +1,9 @@
 package cinder
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Caller is who asks, as the identity service vouches for it, and from where.
 type Caller struct {
@@ -13,6 +16,9 @@ type Caller struct {
 	Roles           []string
 	IsAdmin         bool // by noauth; behind Keystone the policy's context_is_admin decides
 	IsAdminProject  bool
+
+	// Until is when the identity service has to be asked again; zero is never.
+	Until time.Time
 
 	// Service is who passes the request on, when a service token says so.
 	Service ServiceCaller

@@ -36,6 +36,7 @@ type Authtoken struct {
 	ConnectTimeout     time.Duration // http_connect_timeout; 0 is not set
 	Retries            int           // http_request_max_retries
 	CacheTime          time.Duration // token_cache_time; 0 is no cache
+	ServiceType        string        // service_type; "" refuses access rules
 	ServiceRoles       []string      // service_token_roles
 	ServiceRequired    bool          // service_token_roles_required
 }
@@ -76,6 +77,8 @@ func authtokenOptions() []option[Config] {
 		integer(at("http_request_max_retries", "3", "How often a request to Keystone that got no answer is tried again."), 0, 100,
 			func(c *Config) *int { return &c.Authtoken.Retries }),
 		periodOrNever(at("token_cache_time", "300", "How long a token that Keystone confirmed is believed without asking again, and never past its expiry. 0 or -1: ask each time."), func(c *Config) *time.Duration { return &c.Authtoken.CacheTime }),
+		word(at("service_type", "", "What the catalog calls this API, such as block-storage or volumev3: access rules of application credentials name it. Empty: their tokens are refused."),
+			func(c *Config) *string { return &c.Authtoken.ServiceType }),
 		anything(at("service_token_roles", "service", "Roles of which a service token must have one."), func(c *Config) *[]string { return &c.Authtoken.ServiceRoles }),
 		boolean(at("service_token_roles_required", "false", "Whether a service token without one of these roles is refused."),
 			func(c *Config) *bool { return &c.Authtoken.ServiceRequired }),

@@ -45,7 +45,7 @@ type Authenticator struct {
 
 	cache       *cache
 	questions   *semaphore.Weighted // under way
-	validations *flights[cinder.Caller]
+	validations *flights[grant]
 	sessions    *flights[*session]
 
 	mu        sync.Mutex // guards what follows
@@ -72,7 +72,7 @@ func New(o Options) (*Authenticator, error) {
 	}
 	return &Authenticator{
 		o: o, log: o.Log, http: client, cache: c, questions: semaphore.NewWeighted(maxQuestions),
-		validations: newFlights[cinder.Caller](tries * o.Timeout),
+		validations: newFlights[grant](tries * o.Timeout),
 		sessions:    newFlights[*session](tries * o.Timeout),
 	}, nil
 }
@@ -106,9 +106,9 @@ func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
 		return cinder.Caller{}, unauthenticated("no usable service token")
 	}
 	if service == "" {
-		return a.who(r.Context(), user, false)
+		return a.may(r, user, false)
 	}
-	by, err := a.who(r.Context(), service, false)
+	by, err := a.may(r, service, false)
 	if err != nil {
 		return cinder.Caller{}, fmt.Errorf("service token: %w", err)
 	}
@@ -116,9 +116,26 @@ func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
 	if a.o.ServiceRolesRequired && !trusted {
 		return cinder.Caller{}, unauthenticated("the service token has none of service_token_roles")
 	}
-	c, err := a.who(r.Context(), user, trusted)
+	c, err := a.may(r, user, trusted)
 	c.Service = serviceOf(by)
+	if by.Until.Before(c.Until) {
+		c.Until = by.Until
+	}
 	return c, err
+}
+
+// may is who a token belongs to that may be used for the request. A trusted
+// service passes on what its user has asked of another API: the token may have
+// expired since, and its access rules are about what the user may ask himself.
+func (a *Authenticator) may(r *http.Request, token string, trusted bool) (cinder.Caller, error) {
+	g, err := a.who(r.Context(), token, trusted)
+	if err != nil {
+		return cinder.Caller{}, err
+	}
+	if !trusted && !g.rules.allow(r) {
+		return cinder.Caller{}, unauthenticated("the token's access rules do not allow the request")
+	}
+	return g.caller, nil
 }
 
 // token is what the first of those headers that is there says. It is not ok when
@@ -143,31 +160,36 @@ func unauthenticated(why string) error {
 }
 
 // who is who a token belongs to, by what is remembered or else by Keystone.
-func (a *Authenticator) who(ctx context.Context, token string, expiredToo bool) (cinder.Caller, error) {
+func (a *Authenticator) who(ctx context.Context, token string, expiredToo bool) (grant, error) {
 	d := a.cache.digest(token, expiredToo)
-	if c, ok := a.cache.caller(d); ok {
-		return c, nil
+	if g, ok := a.cache.grant(d); ok {
+		return g, nil
 	}
 	if a.cache.isRefused(d) {
-		return cinder.Caller{}, unauthenticated("Keystone refused the token a moment ago")
+		return grant{}, unauthenticated("Keystone refused the token a moment ago")
 	}
-	return a.validations.do(ctx, string(d[:]), func(ctx context.Context) (cinder.Caller, error) {
-		if c, ok := a.cache.caller(d); ok { // validated since we looked
-			return c, nil
+	return a.validations.do(ctx, string(d[:]), func(ctx context.Context) (grant, error) {
+		if g, ok := a.cache.grant(d); ok { // validated since we looked
+			return g, nil
 		}
-		c, left, err := a.validate(ctx, token, expiredToo)
-		a.remember(d, c, left, err)
-		return c, err
+		g, left, err := a.validate(ctx, token, expiredToo)
+		if a.o.CacheTime > 0 {
+			left = min(left, a.o.CacheTime)
+		}
+		g.caller.Until = time.Now().Add(left)
+		a.remember(d, g, err)
+		return g, err
 	})
 }
 
 // remember keeps what Keystone said, for as long as the token is good or for
 // token_cache_time, whichever is less.
-func (a *Authenticator) remember(d digest, c cinder.Caller, left time.Duration, err error) {
-	switch keep := min(left, a.o.CacheTime); {
-	case err == nil && keep > 0:
-		a.cache.callers.Add(d, remembered{c, time.Now().Add(keep)})
-	case cinder.KindOf(err) == cinder.KindUnauthenticated && a.o.CacheTime > 0:
+func (a *Authenticator) remember(d digest, g grant, err error) {
+	switch {
+	case a.o.CacheTime <= 0:
+	case err == nil:
+		a.cache.grants.Add(d, g)
+	case cinder.KindOf(err) == cinder.KindUnauthenticated:
 		a.cache.refused.Add(d, time.Now().Add(min(refusedFor, a.o.CacheTime)))
 	}
 }

@@ -7,13 +7,11 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-
-	"stoker/internal/cinder"
 )
 
 // How much is remembered: some hundred bytes each.
 const (
-	maxCallers = 10_000
+	maxGrants  = 10_000
 	maxRefused = 1_000
 	// refusedFor is how long a refusal is remembered: long enough that a client
 	// that hammers with a bad token does not hammer Keystone, and short enough that
@@ -31,21 +29,15 @@ type digest [sha256.Size]byte
 // garbage does not push out who is known. The newest stay.
 type cache struct {
 	key     []byte
-	callers *lru.Cache[digest, remembered]
+	grants  *lru.Cache[digest, grant]
 	refused *lru.Cache[digest, time.Time]
-}
-
-// remembered is a caller, and until when he may be believed in.
-type remembered struct {
-	caller cinder.Caller
-	until  time.Time
 }
 
 func newCache() (*cache, error) {
 	c := &cache{key: make([]byte, sha256.Size)}
 	_, _ = rand.Read(c.key) // never fails
 	var err error
-	if c.callers, err = lru.New[digest, remembered](maxCallers); err != nil {
+	if c.grants, err = lru.New[digest, grant](maxGrants); err != nil {
 		return nil, err
 	}
 	c.refused, err = lru.New[digest, time.Time](maxRefused)
@@ -65,13 +57,13 @@ func (c *cache) digest(token string, expiredToo bool) digest {
 	return d
 }
 
-// caller is who the token belongs to, when that is remembered.
-func (c *cache) caller(d digest) (cinder.Caller, bool) {
-	r, ok := c.callers.Get(d)
-	if ok && time.Now().Before(r.until) {
-		return r.caller, true
+// grant is what the token is good for, when that is remembered.
+func (c *cache) grant(d digest) (grant, bool) {
+	g, ok := c.grants.Get(d)
+	if ok && time.Now().Before(g.caller.Until) {
+		return g, true
 	}
-	return cinder.Caller{}, false
+	return grant{}, false
 }
 
 // isRefused says whether Keystone has refused the token a moment ago.

@@ -76,6 +76,48 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 	}
 }
 
+// Until when a caller is vouched for: the next request would ask Keystone then.
+func TestUntil(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		name           string
+		token, service string
+		cache          time.Duration
+		before         time.Duration // between two requests; the second counts
+		want           time.Duration
+	}{
+		{name: "token_cache_time", token: "root-admin", cache: 5 * time.Minute, want: 5 * time.Minute},
+		{name: "what is left of it", token: "root-admin", cache: 5 * time.Minute, before: time.Minute, want: 4 * time.Minute},
+		{name: "what is left of the token", token: "root-admin", cache: 2 * day, want: day},
+		{name: "what is left of the token, without a cache", token: "root-admin", before: time.Hour, want: 23 * time.Hour},
+		{name: "what is left of the service's", token: "root-admin", service: "cinder", cache: 2 * day, want: day},
+		{name: "of an expired token, token_cache_time", token: "expired", service: "cinder", cache: 5 * time.Minute, want: 5 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom(t, func(o *keystone.Options) { o.CacheTime = c.cache })
+				headers := []string{"X-Auth-Token", keystonetest.Token(c.token)}
+				if c.service != "" {
+					headers = append(headers, "X-Service-Token", keystonetest.Token(c.service))
+				}
+				if _, err := r.come(t, headers...); err != nil {
+					t.Fatal(err)
+				}
+				wait(t, c.before)
+				got, err := r.come(t, headers...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := time.Until(got.Until); (d - c.want).Abs() > 5*time.Second { // the recorded tokens were some seconds old
+					t.Errorf("it is good for %v, want %v", d, c.want)
+				}
+			})
+		})
+	}
+}
+
 // What was revoked is refused as soon as the answer is forgotten.
 func TestARevokedTokenIsRefused(t *testing.T) {
 	t.Parallel()

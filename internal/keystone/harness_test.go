@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"stoker/internal/cinder"
 	"stoker/internal/keystone"
 	"stoker/internal/keystone/keystonetest"
@@ -75,6 +78,9 @@ func (r *room) as(t *testing.T, name string) (cinder.Caller, error) {
 	t.Helper()
 	return r.come(t, "X-Auth-Token", keystonetest.Token(name))
 }
+
+// timeless leaves out until when Keystone need not be asked again: TestUntil has that.
+func timeless() cmp.Option { return cmpopts.IgnoreFields(cinder.Caller{}, "Until") }
 
 // kind is what came of a request: "" when it was let in.
 func kind(err error) string {

@@ -49,6 +49,10 @@ type Options struct {
 	// CacheTime is token_cache_time: how long an answer is believed. Not above 0: never.
 	CacheTime time.Duration
 
+	// ServiceType is service_type: what the catalog calls this API. It is what access
+	// rules of application credentials name; "" refuses tokens that have any.
+	ServiceType string
+
 	ServiceRoles         []string // service_token_roles: any of them lets a service pass on expired tokens
 	ServiceRolesRequired bool     // service_token_roles_required: without one, a service token is refused
 

@@ -37,8 +37,12 @@ type description struct {
 
 	Bind                  map[string]any `json:"bind"`
 	ApplicationCredential *struct {
-		AccessRules *[]any `json:"access_rules"`
+		AccessRules *[]accessRule `json:"access_rules"`
 	} `json:"application_credential"`
+
+	Catalog []struct { // when it is asked for
+		Type string `json:"type"`
+	} `json:"catalog"`
 }
 
 // check says what is wrong with a description that Keystone never gives.
@@ -66,11 +70,19 @@ func (d *description) check() error {
 	return nil
 }
 
-// restricted says whether the token is good only for certain connections or
-// requests, which nobody here could tell: keystonemiddleware, too, refuses bound
-// tokens and, without service_type, access rules.
+// restricted says whether the token has access rules, of which there may be none.
 func (d *description) restricted() bool {
-	return len(d.Bind) > 0 || d.ApplicationCredential != nil && d.ApplicationCredential.AccessRules != nil
+	return d.ApplicationCredential != nil && d.ApplicationCredential.AccessRules != nil
+}
+
+// offers says whether the catalog has a service of that type.
+func (d *description) offers(service string) bool {
+	for _, s := range d.Catalog {
+		if s.Type == service {
+			return true
+		}
+	}
+	return false
 }
 
 // caller is who the token belongs to.

@@ -22,50 +22,91 @@ const (
 	maxPause   = 5 * time.Second
 )
 
-// validate asks Keystone who the token belongs to, and for how long it is good.
-// What is left of a token that may have expired, and has, is not bounded here.
-// When Keystone refuses our own token, it is renewed, once.
-func (a *Authenticator) validate(ctx context.Context, token string, expiredToo bool) (c cinder.Caller, left time.Duration, err error) {
+// validate asks Keystone what the token is good for, and for how long. What is
+// left of a token that may have expired, and has, is not bounded here. When
+// Keystone refuses our own token, it is renewed, once.
+func (a *Authenticator) validate(ctx context.Context, token string, expiredToo bool) (g grant, left time.Duration, err error) {
 	if err := a.questions.Acquire(ctx, 1); err != nil {
-		return cinder.Caller{}, 0, cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("wait for other validations: %w", err), "%s", textAway)
+		return grant{}, 0, cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("wait for other validations: %w", err), "%s", textAway)
 	}
 	defer a.questions.Release(1)
 	var s *session
 	var d description
 	for range 2 {
 		if s, err = a.session(ctx, s); err != nil {
-			return cinder.Caller{}, 0, err
+			return grant{}, 0, err
 		}
-		err = a.persist(ctx, func(ctx context.Context) (err error) { d, err = ask(ctx, s.client, token, expiredToo); return err })
+		d, err = a.describe(ctx, s, token, expiredToo)
 		if statusOf(err) != http.StatusUnauthorized {
 			break
 		}
 	}
 	switch {
 	case isUnknown(err):
-		return cinder.Caller{}, 0, unauthenticated("Keystone does not know the token")
+		return grant{}, 0, unauthenticated("Keystone does not know the token")
 	case err != nil:
-		return cinder.Caller{}, 0, cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("validate a token as %s: %w", a.o.Credential, plain(err)), "%s", textAway)
-	case d.restricted():
-		return cinder.Caller{}, 0, unauthenticated("the token is restricted to requests or connections that cannot be told here")
+		return grant{}, 0, cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("validate a token as %s: %w", a.o.Credential, plain(err)), "%s", textAway)
+	}
+	if g, err = a.judge(&d); err != nil {
+		return grant{}, 0, err
 	}
 	left = d.ExpiresAt.Sub(s.clock())
 	if left <= 0 && expiredToo {
 		left = a.o.CacheTime
 	}
-	return d.caller(), left, nil
+	return g, left, nil
 }
 
-// ask has Keystone describe a token. tokens.Get cannot say that the catalog is
-// not wanted and that the token may have expired, so its request is made here.
-func ask(ctx context.Context, client *gophercloud.ServiceClient, token string, expiredToo bool) (description, error) {
-	query := url.Values{"nocatalog": {"1"}}
+// describe has Keystone describe a token: with the catalog where its access
+// rules are to be judged, which takes a second question.
+func (a *Authenticator) describe(ctx context.Context, s *session, token string, expiredToo bool) (d description, err error) {
+	catalog := false
+	try := func(ctx context.Context) (err error) {
+		d, err = ask(ctx, s.client, token, expiredToo, catalog)
+		return err
+	}
+	if err := a.persist(ctx, try); err != nil || !d.restricted() || a.o.ServiceType == "" {
+		return d, err
+	}
+	catalog = true
+	err = a.persist(ctx, try)
+	return d, err
+}
+
+// judge says what a token is good for, or why for nothing. As keystonemiddleware
+// does, it refuses tokens that are bound to a connection, and access rules where
+// service_type does not say which of them are about this API, or where the
+// user's catalog has no such API.
+func (a *Authenticator) judge(d *description) (grant, error) {
+	g := grant{caller: d.caller()}
+	switch {
+	case len(d.Bind) > 0:
+		return grant{}, unauthenticated("the token is bound to a connection that cannot be told here")
+	case !d.restricted():
+		return g, nil
+	case a.o.ServiceType == "":
+		return grant{}, unauthenticated("the token has access rules, and service_type in [keystone_authtoken] does not say which of them are about this API")
+	case !d.offers(a.o.ServiceType):
+		return grant{}, unauthenticated("the token has access rules, and its catalog has nothing of service_type in [keystone_authtoken]")
+	}
+	g.rules = newAccessRules(*d.ApplicationCredential.AccessRules, a.o.ServiceType)
+	return g, nil
+}
+
+// ask has Keystone describe a token. tokens.Get cannot say whether the catalog is
+// wanted, that the token may have expired and that we know of access rules, without
+// which Keystone refuses tokens that have any: so its request is made here.
+func ask(ctx context.Context, client *gophercloud.ServiceClient, token string, expiredToo, catalog bool) (description, error) {
+	query := url.Values{}
+	if !catalog {
+		query.Set("nocatalog", "1")
+	}
 	if expiredToo {
 		query.Set("allow_expired", "1")
 	}
 	var r tokens.GetResult
 	resp, err := client.Get(ctx, client.ServiceURL("auth", "tokens")+"?"+query.Encode(), &r.Body, &gophercloud.RequestOpts{ //nolint:bodyclose // gophercloud reads and closes it
-		MoreHeaders: map[string]string{"X-Subject-Token": token}, OkCodes: []int{http.StatusOK},
+		MoreHeaders: map[string]string{"X-Subject-Token": token, "OpenStack-Identity-Access-Rules": "1"}, OkCodes: []int{http.StatusOK},
 	})
 	if _, r.Header, r.Err = gophercloud.ParseResponse(resp, err); r.Err != nil {
 		return description{}, r.Err

@@ -136,7 +136,11 @@ func (k *Keystone) SetLife(life time.Duration) {
 func (k *Keystone) Add(name, like string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.recorded.Tokens[name] = k.recorded.Tokens[like]
+	s := k.recorded.Tokens[like]
+	if token, ok := s.Answer.Body["token"].(map[string]any); ok { // Edit changes one of them
+		s.Answer.Body = map[string]any{"token": maps.Clone(token)}
+	}
+	k.recorded.Tokens[name] = s
 }
 
 // Edit changes what it says of a token, as when a role is removed.
@@ -262,6 +266,9 @@ func (k *Keystone) describe(w http.ResponseWriter, r *http.Request) {
 	if s.ExpiredToo != nil && query.Has("allow_expired") {
 		answer = *s.ExpiredToo
 	}
+	if r.Header.Get("OpenStack-Identity-Access-Rules") == "" && hasAccessRules(answer.Body) { // it is for those who know of them
+		answer = k.recorded.Tokens["revoked"].Answer
+	}
 	body := answer.Body
 	if body["token"] != nil {
 		described := k.token(body, !query.Has("nocatalog"))
@@ -273,6 +280,12 @@ func (k *Keystone) describe(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	k.write(w, answer.Status, body)
+}
+
+func hasAccessRules(body map[string]any) bool {
+	token, _ := body["token"].(map[string]any)
+	credential, _ := token["application_credential"].(map[string]any)
+	return credential["access_rules"] != nil
 }
 
 // token is a copy of the recorded description, its times moved to ours.

@@ -1,0 +1,88 @@
+package keystone
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"stoker/internal/cinder"
+)
+
+// accessRule is a request that an application credential may be used for, as
+// Keystone describes it.
+type accessRule struct {
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Service string `json:"service"` // a type of the catalog
+}
+
+// grant is what a token is good for.
+type grant struct {
+	caller cinder.Caller
+	rules  *accessRules // nil: every request
+}
+
+// accessRules are those of a token that are about this API.
+type accessRules struct{ allowed []allowed }
+
+type allowed struct {
+	method string
+	path   *regexp.Regexp
+}
+
+// newAccessRules takes from a token's rules those for a service of that type.
+func newAccessRules(rules []accessRule, service string) *accessRules {
+	a := &accessRules{}
+	for _, r := range rules {
+		if r.Service == service {
+			a.allowed = append(a.allowed, allowed{r.Method, pathPattern(r.Path)})
+		}
+	}
+	return a
+}
+
+// allow says whether a request may be sent with the token.
+func (a *accessRules) allow(r *http.Request) bool {
+	if a == nil {
+		return true
+	}
+	path := quoted(r.URL.Path)
+	return slices.ContainsFunc(a.allowed, func(rule allowed) bool { return rule.method == r.Method && rule.path.MatchString(path) })
+}
+
+// The parts of a rule's path: {anything} and * stand for one segment, or the rest
+// of one, ** for any text. A brace without its other half says nothing.
+var pathPart = regexp.MustCompile(`(\{[^}]*\})|(\*\*)|(\*)|([^{}*]+)`) //nolint:gochecknoglobals // it is a constant
+
+// pathPattern is a rule's path. Of three stars in a row the first two are **.
+func pathPattern(path string) *regexp.Regexp {
+	var b strings.Builder
+	for _, part := range pathPart.FindAllStringSubmatch(path, -1) {
+		switch {
+		case part[1] != "" || part[3] != "":
+			b.WriteString("[^/]+")
+		case part[2] != "":
+			b.WriteString(".*")
+		default:
+			b.WriteString(regexp.QuoteMeta(part[4]))
+		}
+	}
+	return regexp.MustCompile("^" + b.String() + "$") // cannot fail: the parts are whole
+}
+
+// quoted is a path as rules see it: decoded once, and then encoded where it has to
+// be. What stays as it is, is what WebOb leaves, which Cinder's paths come from.
+func quoted(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		c := path[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~/!$&'()*+,;=:@", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
