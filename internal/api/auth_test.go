@@ -27,6 +27,12 @@ type guarded struct {
 // guard is an Authenticator that asks a fake Keystone.
 func guard(tb testing.TB) (*keystone.Authenticator, *keystonetest.Keystone) {
 	tb.Helper()
+	return guardFor(tb, keystone.DefaultCacheTime)
+}
+
+// guardFor is one that believes what Keystone said for so long.
+func guardFor(tb testing.TB, believed time.Duration) (*keystone.Authenticator, *keystonetest.Keystone) {
+	tb.Helper()
 	fake := keystonetest.New(tb)
 	auth, err := keystone.New(keystone.Options{
 		AuthURL: keystonetest.URL,
@@ -34,7 +40,7 @@ func guard(tb testing.TB) (*keystone.Authenticator, *keystonetest.Keystone) {
 			Type: keystone.Password, Username: keystonetest.User, Password: keystonetest.Secret,
 			UserDomainID: "default", ProjectName: "service", ProjectDomainID: "default",
 		},
-		CacheTime: keystone.DefaultCacheTime, ServiceRoles: []string{"service"}, Log: slog.New(slog.DiscardHandler), Transport: fake,
+		CacheTime: believed, ServiceRoles: []string{"service"}, Log: slog.New(slog.DiscardHandler), Transport: fake,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -45,7 +51,12 @@ func guard(tb testing.TB) (*keystone.Authenticator, *keystonetest.Keystone) {
 
 func enforcer(tb testing.TB, text string) api.Policy {
 	tb.Helper()
-	file := filepath.Join(tb.TempDir(), "policy.yaml")
+	return enforcerOf(tb, filepath.Join(tb.TempDir(), "policy.yaml"), text)
+}
+
+// enforcerOf is a policy in that file.
+func enforcerOf(tb testing.TB, file, text string) api.Policy {
+	tb.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}

@@ -81,6 +81,9 @@ func TestEvents(t *testing.T) {
 	}
 	next() // the operation once more
 	r.api.End()
+	if last := next(); last["event"] != "end" || last["data"] != `{"code":503,"message":"The service is stopping."}` {
+		t.Errorf("the end: %v", last)
+	}
 	if left := next(); left != nil {
 		t.Errorf("after the end: %v", left)
 	}

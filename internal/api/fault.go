@@ -111,8 +111,20 @@ func (s *Server) fault(rq *request, err error) *answer {
 		s.logFault(rq, http.StatusTooManyRequests, err)
 		return e.answer()
 	}
-	var status int
-	var text string
+	status, text := s.explain(rq, err)
+	s.logFault(rq, status, err)
+	a := &answer{status: status, body: faultBody(status, text)}
+	if status == http.StatusServiceUnavailable {
+		a.header = http.Header{"Retry-After": {retryAfter}}
+	}
+	if status == http.StatusUnauthorized {
+		a.header = http.Header{"Www-Authenticate": {s.challenge}}
+	}
+	return a
+}
+
+// explain is the status of an error, and what the caller is told of it.
+func (s *Server) explain(rq *request, err error) (status int, text string) {
 	if e, ok := errors.AsType[*statusError](err); ok {
 		status, text = e.status, e.text
 	} else if e, ok := errors.AsType[*microversion.RangeError](err); ok {
@@ -130,15 +142,7 @@ func (s *Server) fault(rq *request, err error) *answer {
 	if status == http.StatusGatewayTimeout && !strings.Contains(text, rq.operation) {
 		text += " (operation " + rq.operation + ")"
 	}
-	s.logFault(rq, status, err)
-	a := &answer{status: status, body: faultBody(status, text)}
-	if status == http.StatusServiceUnavailable {
-		a.header = http.Header{"Retry-After": {retryAfter}}
-	}
-	if status == http.StatusUnauthorized {
-		a.header = http.Header{"Www-Authenticate": {s.challenge}}
-	}
-	return a
+	return status, text
 }
 
 func (s *Server) logFault(rq *request, status int, err error) {

@@ -37,6 +37,7 @@ const project = "0123456789abcdef0123456789abcdef"
 // rig is an API over a real store and a bus on which nobody listens.
 type rig struct {
 	api     *api.Server
+	handler http.Handler // the same, its answers checked
 	control *control.Control
 	address string
 	db      *sql.DB // beside the API's own
@@ -62,6 +63,16 @@ type parts struct {
 }
 
 func newRig(tb testing.TB, p parts) *rig {
+	tb.Helper()
+	r := newQuietRig(tb, p)
+	server := httptest.NewServer(r.handler)
+	tb.Cleanup(server.Close)
+	r.address = server.Listener.Addr().String()
+	return r
+}
+
+// newQuietRig is a rig that listens nowhere, for tests with a clock of their own.
+func newQuietRig(tb testing.TB, p parts) *rig {
 	tb.Helper()
 	ctx := tb.Context()
 	path := filepath.Join(tb.TempDir(), "stoker.db")
@@ -114,9 +125,8 @@ func newRig(tb testing.TB, p parts) *rig {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server := httptest.NewServer(checked(tb, r.api))
-	tb.Cleanup(func() { server.Close(); r.api.Close() })
-	r.address = server.Listener.Addr().String()
+	tb.Cleanup(r.api.Close)
+	r.handler = checked(tb, r.api)
 	return r
 }
 

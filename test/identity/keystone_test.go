@@ -170,6 +170,19 @@ func TestRealKeystone(t *testing.T) {
 		r.is(t, "without a role there,", token, unauthenticated)
 	})
 
+	t.Run("access rules", func(t *testing.T) {
+		rules := []peers.AccessRule{{Service: "block-storage", Method: http.MethodGet, Path: "/v3/**"}, {Service: "volumev3", Method: http.MethodGet, Path: "/v3/*/os-services"}}
+		token := k.RestrictedToken(t, "root-admin", "demo", rules...)
+		newReal(t, k, nil).is(t, "without service_type,", token, unauthenticated)
+		newReal(t, k, func(o *keystone.Options) { o.ServiceType = "share" }).is(t, "with a service_type that the catalog has not,", token, unauthenticated)
+		newReal(t, k, func(o *keystone.Options) { o.ServiceType = "volumev3" }).is(t, "for another service,", token, unauthenticated) // /v3/os-services names no project
+		r := newReal(t, k, func(o *keystone.Options) { o.ServiceType = "block-storage" })
+		r.is(t, "as its rules say,", token, "")
+		k.Revoke(t, token)
+		r = newReal(t, k, func(o *keystone.Options) { o.ServiceType = "block-storage" })
+		r.is(t, "revoked,", token, unauthenticated)
+	})
+
 	t.Run("our password is wrong", func(t *testing.T) {
 		r := newReal(t, k, func(o *keystone.Options) { o.Credential.Password = "wrong" })
 		r.is(t, "whose ever it is,", k.Token(t, "root-admin", "demo"), unavailable)

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"testing"
@@ -119,6 +120,34 @@ func (k *Keystone) Token(tb testing.TB, user, scope string) string {
 		tb.Fatal(err)
 	}
 	return token
+}
+
+// AccessRule is a request that an application credential may be used for.
+type AccessRule struct {
+	Service string `json:"service"` // a type of the catalog
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+}
+
+// RestrictedToken returns a user's new token for a project, given by name, of an
+// application credential with access rules.
+func (k *Keystone) RestrictedToken(tb testing.TB, user, project string, rules ...AccessRule) string {
+	tb.Helper()
+	const secret = "of the credential"
+	made := map[string]struct{ ID string }{}
+	body := map[string]any{"application_credential": map[string]any{"name": user + " " + rand.Text(), "secret": secret, "access_rules": rules}}
+	own := map[string]string{"X-Auth-Token": k.Token(tb, user, project)}
+	if _, err := k.call(tb.Context(), http.MethodPost, "/users/"+k.Users[user]+"/application_credentials", own, body, &made); err != nil {
+		tb.Fatal(err)
+	}
+	identity := map[string]any{
+		"methods": []string{"application_credential"}, "application_credential": map[string]any{"id": made["application_credential"].ID, "secret": secret},
+	}
+	header, err := rest(tb.Context(), http.MethodPost, k.URL+"/v3/auth/tokens", http.Header{}, map[string]any{"auth": map[string]any{"identity": identity}}, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return header.Get("X-Subject-Token")
 }
 
 // Revoke ends a token.
