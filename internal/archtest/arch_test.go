@@ -60,6 +60,7 @@ func allowed() map[string][]string {
 		"internal/telemetry":        {"internal/cinder"},
 		"internal/control":          {"internal/cinder", "internal/failpoint"},
 		"internal/api":              {"internal/cinder", "internal/control", "internal/api/..."},
+		"internal/api/contract":     {"internal/api"},
 		"internal/api/microversion": {"internal/cinder"},
 		"internal/api/schema":       {"internal/cinder"},
 		"internal/agent":            {"internal/cinder", "internal/control", "internal/backend", "internal/telemetry", "internal/agent/..."},
@@ -138,7 +139,7 @@ func TestInnerCirclesUseTheStandardLibrary(t *testing.T) {
 func TestEveryLineKnowsItsRoom(t *testing.T) {
 	rooms := map[string][]string{
 		"database/sql": {"internal/store", "internal/store/storetest", "test/cloud", "test/load", "test/peers", "test/site"},
-		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/policy", "internal/api", "internal/app", "internal/client", "internal/cli", "internal/metrics", "test/bench", "test/cloud", "test/load", "test/peers", "test/site"},
+		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/policy", "internal/api", "internal/api/contract", "internal/app", "internal/client", "internal/cli", "internal/metrics", "test/bench", "test/cloud", "test/load", "test/peers", "test/site"},
 	}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
@@ -184,6 +185,15 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(p.Dir, "doc.go"))
 		if err != nil || !strings.HasPrefix(string(text), "// Package "+p.Name+" ") {
 			t.Errorf("%s has no doc.go that begins with its package comment: %v", p.ImportPath, err)
+		}
+	}
+}
+
+// What is released does not check its own answers: that is for tests.
+func TestOnlyTestsKnowTheContract(t *testing.T) {
+	for _, p := range packages(t) {
+		if slices.Contains(p.Imports, module+"internal/api/contract") {
+			t.Errorf("%s imports internal/api/contract", p.ImportPath)
 		}
 	}
 }

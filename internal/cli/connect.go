@@ -35,11 +35,16 @@ func (f clientFlags) call(ctx context.Context, p Process, do func(c *client.Clie
 	}
 	o := client.Options{Endpoint: cmp.Or(f.Endpoint, defaultEndpoint), Project: f.Project, Timeout: f.RequestTimeout, Transport: p.Transport}
 	if f.OSCloud != "" || p.env("OS_AUTH_URL") != "" {
-		ticket, err := keystone.Login(ctx, keystone.LoginOptions{Cloud: f.OSCloud, Env: p.env, Timeout: loginTimeout, Transport: p.Transport})
+		login := keystone.LoginOptions{Cloud: f.OSCloud, Env: p.env, Timeout: loginTimeout, Transport: p.Transport}
+		ticket, err := keystone.Login(ctx, login)
 		if err != nil {
 			return inWords(err, false)
 		}
 		o.Endpoint, o.Token, o.Project, o.Transport = cmp.Or(f.Endpoint, ticket.Endpoint), ticket.Token, "", ticket.Transport
+		o.Renew = func(ctx context.Context) (string, error) {
+			renewed, err := keystone.Login(ctx, login)
+			return renewed.Token, err
+		}
 	}
 	c, err := client.New(o)
 	if err != nil {

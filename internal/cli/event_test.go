@@ -40,7 +40,7 @@ func TestEventWatch(t *testing.T) {
 	service := `{"at": "2026-11-23T11:56:57.000000", "binary": "cinder-volume", "host": "stor1@alpha", "zone": "nova", "cluster": null, "state": "up", "status": "disabled",
  "disabled_reason": "disk\u001b swap", "frozen": true, "replication_status": "failed-over", "active_backend_id": "site-b", "removed": false, "changed": ["status", "frozen"]}`
 	text := []string{
-		"retry: 2000\nid: 1-aa\nevent: ready\ndata: {}\n\n: \n\nevent: service\ndata: " + strings.ReplaceAll(service, "\n", "") + "\n\n",
+		"retry: 2000\nid: 1-aa\nevent: ready\ndata: {}\n\n: \n\nevent: service\ndata: " + strings.ReplaceAll(service, "\n", "") + "\n\nevent: end\ndata: {\"code\": 503, \"message\": \"The service is stopping.\"}\n\n",
 		"id: 2-bb\nevent: operation\ndata: " + strings.ReplaceAll(oneOperation, "\n", "") + "\n\n",
 	}
 	for _, form := range []string{"table", "json"} {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"stoker/internal/cinder"
 	"stoker/internal/cli/format"
 	"stoker/internal/client"
 )
@@ -18,7 +19,7 @@ type eventWatchCmd struct {
 
 // Help is shown by --help.
 func (eventWatchCmd) Help() string {
-	return `A line for every change of a service's state, status, freeze or replication, and of every operation, whoever made it, until Ctrl-C. A connection that breaks is made again, and what changed meanwhile is printed. With -o json, each line is an object.
+	return `A line for every change of a service's state, status, freeze or replication, and of every operation, whoever made it, until Ctrl-C. A connection that breaks is made again, after another login when the token has expired, and what changed meanwhile is printed. With -o json, each line is an object.
 
 Examples:
 
@@ -29,7 +30,9 @@ Examples:
 // Run runs it.
 func (c *eventWatchCmd) Run(ctx context.Context, p Process) error {
 	return c.call(ctx, p, func(api *client.Client) error {
-		return api.Events(ctx, func(e client.Event) error { return printEvent(p.Stdout, c.Output, e) })
+		return api.Events(ctx, func(e client.Event) error { return printEvent(p.Stdout, c.Output, e) }, func(why error) {
+			fmt.Fprintf(p.Stderr, "stoker: %s Connecting again.\n", format.Printable(cinder.Message(why)))
+		})
 	})
 }
 

@@ -21,6 +21,10 @@ type Options struct {
 	Timeout   time.Duration     // of one request, its answer included; 0 is DefaultTimeout
 	UserAgent string            // "" is "stoker"
 	Transport http.RoundTripper // nil is one of the client's own
+
+	// Renew gets another token when the server refuses the one there is, which may
+	// have expired; nil: there is no other.
+	Renew func(context.Context) (string, error)
 }
 
 // DefaultTimeout is longer than a freeze or thaw takes that waits for a silent
@@ -39,6 +43,9 @@ type Client struct {
 
 	mu     sync.Mutex // guards agreed
 	agreed version    // zero until asked
+
+	renewing sync.Mutex // guards token
+	token    string
 }
 
 // New makes a Client; it does not call anybody yet. Fails with KindInvalid when
@@ -72,7 +79,7 @@ func New(o Options) (*Client, error) {
 			ForceAttemptHTTP2:   true,
 		}
 	}
-	return &Client{o: o, base: base, root: root, http: &http.Client{
+	return &Client{o: o, base: base, root: root, token: o.Token, http: &http.Client{
 		Transport: o.Transport,
 		// The token goes to the endpoint and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

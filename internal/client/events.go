@@ -35,9 +35,10 @@ const (
 
 // Events calls heard for every event, until ctx ends or heard fails. A stream that
 // breaks is opened again, and goes on where it was; what changed meanwhile is
-// heard of. It fails with the server's error when that does not want us, and with
-// KindUnavailable when it has been away for too long.
-func (c *Client) Events(ctx context.Context, heard func(Event) error) error {
+// heard of. When the server says why it ends a stream that is opened again, ended
+// is told; it may be nil. It fails with the server's error when that does not want
+// us, and with KindUnavailable when it has been away for too long.
+func (c *Client) Events(ctx context.Context, heard func(Event) error, ended func(error)) error {
 	last, failures := "", 0
 	for {
 		began := last
@@ -45,12 +46,15 @@ func (c *Client) Events(ctx context.Context, heard func(Event) error) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && !again(err):
+		case err != nil && !c.again(err):
 			return err
 		case last != began:
 			failures = 0
 		default:
 			failures++
+		}
+		if told, ok := errors.AsType[*endedError](err); ok && ended != nil {
+			ended(told.why)
 		}
 		if failures >= eventsAttempts {
 			return cinder.Wrap(cinder.KindUnavailable, err, "%s does not send events any more", c.root.Host)
@@ -68,8 +72,19 @@ func (c *Client) Events(ctx context.Context, heard func(Event) error) error {
 // errBroken is a stream that has ended.
 var errBroken = errors.New("the stream of events has ended")
 
-func again(err error) bool {
+// endedError is the end of a stream, and why, as the server says.
+type endedError struct{ why error }
+
+func (e *endedError) Error() string { return e.why.Error() }
+func (e *endedError) Unwrap() error { return e.why }
+
+// again says whether a stream is opened again: not where a new one would be
+// refused. A stream that was let in and is over because its token is, needs another.
+func (c *Client) again(err error) bool {
 	kind := cinder.KindOf(err)
+	if _, ok := errors.AsType[*endedError](err); ok && kind == cinder.KindUnauthenticated {
+		return c.o.Renew != nil
+	}
 	return errors.Is(err, errBroken) || kind == cinder.KindUnavailable || kind == cinder.KindTimeout
 }
 
@@ -81,19 +96,21 @@ func (c *Client) stream(ctx context.Context, last *string, heard func(Event) err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := c.request(ctx, http.MethodGet, c.root.JoinPath("stoker/v1/events"), v, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Accept", "text/event-stream")
-	if *last != "" {
-		req.Header.Set("Last-Event-ID", *last)
-	}
 	silence := time.AfterFunc(eventsSilence, cancel)
 	defer silence.Stop()
-	resp, err := c.http.Do(req)
+	resp, err := c.send(func() (*http.Request, error) {
+		req, err := c.request(ctx, http.MethodGet, c.root.JoinPath("stoker/v1/events"), v, nil)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Accept", "text/event-stream")
+		if *last != "" {
+			req.Header.Set("Last-Event-ID", *last)
+		}
+		return req, nil
+	})
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -129,8 +146,19 @@ func (c *Client) stream(ctx context.Context, last *string, heard func(Event) err
 	return errBroken
 }
 
-// tell passes an event on, unless it is only the beginning of the stream.
+// tell passes an event on, unless it is only the beginning of the stream. It
+// fails with an endedError when it is the end.
 func tell(e Event, heard func(Event) error) error {
+	if e.Kind == "end" {
+		var end struct {
+			Code    int
+			Message string
+		}
+		if err := json.Unmarshal(e.Data, &end); err != nil {
+			return errBroken
+		}
+		return &endedError{cinder.Errorf(kindOf(end.Code), "%s", end.Message)}
+	}
 	if e.Kind != "service" && e.Kind != "operation" || !json.Valid(e.Data) {
 		return nil
 	}

@@ -15,6 +15,9 @@ import (
 	"stoker/internal/cinder"
 )
 
+// headerToken carries the token.
+const headerToken = "X-Auth-Token"
+
 // maxBody bounds an answer: a list of 50,000 services is a third of it.
 const maxBody = 64 << 20
 
@@ -24,13 +27,9 @@ const maxBody = 64 << 20
 func (c *Client) do(ctx context.Context, method string, u *url.URL, v version, body any) ([]byte, Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	req, err := c.request(ctx, method, u, v, body)
+	resp, err := c.send(func() (*http.Request, error) { return c.request(ctx, method, u, v, body) })
 	if err != nil {
 		return nil, Change{}, err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, Change{}, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
@@ -48,6 +47,48 @@ func (c *Client) do(ctx context.Context, method string, u *url.URL, v version, b
 		return nil, change, fault(resp.StatusCode, answer)
 	}
 	return answer, change, nil
+}
+
+// send sends a request and, when its token is refused and there may be another,
+// the same once more with that: what was refused has done nothing.
+func (c *Client) send(make func() (*http.Request, error)) (*http.Response, error) {
+	for again := c.o.Renew != nil; ; again = false {
+		req, err := make()
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.http.Do(req)
+		if err != nil {
+			return nil, c.unreachable(req.Context(), err)
+		}
+		if resp.StatusCode != http.StatusUnauthorized || !again {
+			return resp, nil
+		}
+		_ = resp.Body.Close() // it says what is known
+		if err := c.renew(req.Context(), req.Header.Get(headerToken)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// renew replaces a token that was refused, unless somebody has done so already.
+func (c *Client) renew(ctx context.Context, refused string) error {
+	c.renewing.Lock()
+	defer c.renewing.Unlock()
+	if c.token != refused {
+		return nil
+	}
+	token, err := c.o.Renew(ctx)
+	if err == nil {
+		c.token = token
+	}
+	return err
+}
+
+func (c *Client) currentToken() string {
+	c.renewing.Lock()
+	defer c.renewing.Unlock()
+	return c.token
 }
 
 // decode reads an answer. KindRemote when it is not what was asked for.
@@ -77,7 +118,7 @@ func (c *Client) request(ctx context.Context, method string, u *url.URL, v versi
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if v != (version{}) {
-		req.Header.Set("X-Auth-Token", c.o.Token)
+		req.Header.Set(headerToken, c.currentToken())
 		req.Header.Set("OpenStack-API-Version", "volume "+v.String())
 	}
 	return req, nil
