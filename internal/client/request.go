@@ -51,9 +51,9 @@ func (c *Client) do(ctx context.Context, method string, u *url.URL, v version, b
 
 // send sends a request and, when its token is refused and there may be another,
 // the same once more with that: what was refused has done nothing.
-func (c *Client) send(make func() (*http.Request, error)) (*http.Response, error) {
+func (c *Client) send(build func() (*http.Request, error)) (*http.Response, error) {
 	for again := c.o.Renew != nil; ; again = false {
-		req, err := make()
+		req, err := build()
 		if err != nil {
 			return nil, err
 		}

@@ -54,7 +54,7 @@ func (a *accessRules) allow(r *http.Request) bool {
 
 // The parts of a rule's path: {anything} and * stand for one segment, or the rest
 // of one, ** for any text. A brace without its other half says nothing.
-var pathPart = regexp.MustCompile(`(\{[^}]*\})|(\*\*)|(\*)|([^{}*]+)`) //nolint:gochecknoglobals // it is a constant
+var pathPart = regexp.MustCompile(`(\{[^}]*\})|(\*\*)|(\*)|([^{}*]+)`)
 
 // pathPattern is a rule's path. Of three stars in a row the first two are **.
 func pathPattern(path string) *regexp.Regexp {
