@@ -66,7 +66,7 @@ func (d *Database) url(name string) string {
 
 // do runs a statement outside any test's database.
 func (d *Database) do(statement string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
 	db, err := open(d.url(d.admin))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"testing"
-	"time"
 )
 
 // Disk returns the directory of a new file system of so many mebibytes, which is
@@ -15,7 +14,7 @@ func Disk(tb testing.TB, mebibytes int) string {
 	mount, umount := Need(tb, "mount", "mount"), Need(tb, "mount", "umount")
 	dir := tb.TempDir()
 	run := func(program string, args ...string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 		defer cancel()
 		if out, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s %v: %w: %s", program, args, err, out)

@@ -26,8 +26,8 @@
 // With engines.Program(t) as its Program, the built program takes Cinder's place.
 // StartKeystone starts a Keystone with users of every kind.
 //
-// Everything listens on loopback, on ports that were free, and keeps its state
-// in a temporary directory. Nothing outlives the test process, however that
-// ends. An engine that is not installed makes its tests skip, or, with
+// Everything listens on loopback, on ports that were free and are given to nobody
+// else, and keeps its state in a temporary directory. Nothing outlives the test
+// process, however that ends. An engine that is not installed makes its tests skip, or, with
 // STOKER_REQUIRE_PEERS=1 in the environment, fail. install.sh installs them.
 package peers

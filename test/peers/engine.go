@@ -14,8 +14,12 @@ import (
 	"time"
 )
 
-// startWithin bounds how long an engine may take until it answers.
-const startWithin = 120 * time.Second
+// Waits have bounds that a machine never comes to that has much else to do: they
+// cost time only where something does not happen at all.
+const (
+	startWithin = 5 * time.Minute // until an engine answers, or a tool of its has done its work
+	endWithin   = 2 * time.Minute // until a process has ended, or stopped, that was told to
+)
 
 // Engine is a server that tests can end, pause and start again at the same
 // address and with the same data. Its methods fail the test when the engine
@@ -95,7 +99,7 @@ func (e *Engine) Pause(tb testing.TB) {
 	tb.Helper()
 	err := e.proc.signal(syscall.SIGSTOP)
 	if err == nil { // its threads stop one after the other
-		err = await(endWithin, e.peer+" is paused", e.proc.stopped)
+		err = await(endWithin, e.peer+" is paused", func() bool { return stopped(e.proc.pid) })
 	}
 	if err != nil {
 		tb.Fatal(err)
@@ -217,10 +221,30 @@ func (e *Engine) owned(tb testing.TB) {
 	})
 }
 
-// freePort returns a port that nobody listens on, below those that the kernel
-// gives to outgoing connections: one of these might take it while its engine
-// is stopped. No other test process is given it as long as this one lives.
+// freePort returns a port that nobody listens on, as listen finds it.
 func freePort() (int, error) {
+	l, port, err := listen()
+	if err != nil {
+		return 0, err
+	}
+	return port, l.Close()
+}
+
+// Nobody returns an address of this machine that refuses connections: nobody
+// listens there as long as the test process lives.
+func Nobody(tb testing.TB) string {
+	tb.Helper()
+	address, err := freeAddress()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return address
+}
+
+// listen listens on a port that was free, below those that the kernel gives to
+// outgoing connections and to those who ask for any: one of these might take it
+// while nobody listens. No other test process is given it as long as this one lives.
+func listen() (net.Listener, int, error) {
 	end := 32768
 	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
 		if first, err := strconv.Atoi(strings.Fields(string(text))[0]); err == nil && first > 12000 {
@@ -232,13 +256,14 @@ func freePort() (int, error) {
 		port := 10000 + rand.IntN(end-10000)
 		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
-			if err = errors.Join(reserve(port), l.Close()); err == nil {
-				return port, nil
+			if err = reserve(port); err == nil {
+				return l, port, nil
 			}
+			err = errors.Join(err, l.Close())
 		}
 		last = err
 	}
-	return 0, fmt.Errorf("no free port: %w", last)
+	return nil, 0, fmt.Errorf("no free port: %w", last)
 }
 
 // reserve keeps a port from other test processes, also while its engine is

@@ -18,10 +18,9 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite".
 )
 
-// KeystoneOptions say how to start a Keystone.
+// KeystoneOptions say how to start a Keystone. Its tokens live for a day.
 type KeystoneOptions struct {
-	Cinder       string // the block storage endpoint of its catalog; http://127.0.0.1:8776/v3/%(project_id)s
-	TokenSeconds int    // how long a token lives; a day
+	Cinder string // the block storage endpoint of its catalog; http://127.0.0.1:8776/v3/%(project_id)s
 }
 
 // Keystone is a real Keystone, with these users, whose passwords are all
@@ -63,7 +62,6 @@ func StartKeystone(tb testing.TB, o KeystoneOptions) *Keystone {
 		Need(tb, "Keystone", "keystone-wsgi-public"),
 	}
 	o.Cinder = first(o.Cinder, "http://127.0.0.1:8776/v3/%(project_id)s")
-	o.TokenSeconds = first(o.TokenSeconds, 24*60*60)
 	e, err := newEngine("Keystone")
 	if err != nil {
 		tb.Fatal(err)
@@ -76,9 +74,7 @@ func StartKeystone(tb testing.TB, o KeystoneOptions) *Keystone {
 	if err := k.start(); err != nil {
 		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(tb.Context(), startWithin)
-	defer cancel()
-	if err := k.populate(ctx, o.Cinder); err != nil {
+	if err := k.populate(tb.Context(), o.Cinder); err != nil {
 		tb.Fatal(err)
 	}
 	return k
@@ -138,7 +134,7 @@ func (k *Keystone) prepare(programs keystonePrograms, o KeystoneOptions) error {
 		return err
 	}
 	manage := func(args ...string) error {
-		return run(startWithin, command{name: "keystone-manage", path: programs.manage, dir: k.dir, args: append([]string{"--config-file", in("keystone.conf")}, args...), env: []string{"PYTHONWARNINGS=ignore"}})
+		return run(command{name: "keystone-manage", path: programs.manage, dir: k.dir, args: append([]string{"--config-file", in("keystone.conf")}, args...), env: []string{"PYTHONWARNINGS=ignore"}})
 	}
 	err = manage("db_sync")
 	if err == nil {

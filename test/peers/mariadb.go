@@ -59,7 +59,7 @@ func newMariaDB(programs mariadbPrograms) (*Database, error) {
 	if err := os.WriteFile(accounts, []byte(grants), 0o644); err != nil { //nolint:gosec // read by the server's account.
 		return nil, err
 	}
-	err = run(startWithin, command{
+	err = run(command{
 		name: "mariadb-install-db", path: programs.install, dir: e.dir, as: as,
 		args: []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + e.dir, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"},
 	})

@@ -3,6 +3,7 @@ package peers
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -11,9 +12,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rabbitmq/amqp091-go"
 )
 
 var engines Shared
+
+const (
+	// patience is by when whatever answers has answered.
+	patience = time.Minute
+	// silence is how long is listened to what was ended or stopped, which cannot answer.
+	silence = time.Second
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(bereftEnv) != "" {
@@ -41,7 +51,7 @@ func TestEveryTestHasAnEmptyDatabaseOfItsOwn(t *testing.T) {
 			})
 			second := d.New(t)
 			mustExec(t, second, "CREATE TABLE x (id INTEGER PRIMARY KEY)")
-			if err := ping(first); err == nil {
+			if err := ping(first, silence); err == nil {
 				t.Errorf("%s is still there", first)
 			}
 		})
@@ -57,7 +67,7 @@ func TestDatabasesComeBackWithTheirRows(t *testing.T) {
 			for i, end := range []func(testing.TB){d.Stop, d.Kill} {
 				mustExec(t, url, "INSERT INTO x VALUES ("+string(rune('1'+i))+")")
 				end(t)
-				if ping(url) == nil {
+				if ping(url, silence) == nil {
 					t.Fatal("it answers though it was ended")
 				}
 				d.Start(t)
@@ -67,11 +77,11 @@ func TestDatabasesComeBackWithTheirRows(t *testing.T) {
 				}
 			}
 			d.Pause(t)
-			if ping(url) == nil {
+			if ping(url, silence) == nil {
 				t.Error("it answers though it is paused")
 			}
 			d.Resume(t)
-			if err := ping(url); err != nil {
+			if err := ping(url, patience); err != nil {
 				t.Errorf("after the pause: %v", err)
 			}
 		})
@@ -86,20 +96,20 @@ func TestBrokerComesBack(t *testing.T) {
 	}
 	for _, end := range []func(testing.TB){b.Stop, b.Kill} {
 		end(t)
-		if greets(b.Addr()) {
+		if greets(b.Addr(), silence) {
 			t.Fatal("it answers though it was ended")
 		}
 		b.Start(t)
-		if !greets(b.Addr()) {
+		if !greets(b.Addr(), patience) {
 			t.Fatal("it does not answer though it was started again")
 		}
 	}
 	b.Pause(t)
-	if greets(b.Addr()) {
+	if greets(b.Addr(), silence) {
 		t.Error("it answers though it is paused")
 	}
 	b.Resume(t)
-	if !greets(b.Addr()) {
+	if !greets(b.Addr(), patience) {
 		t.Error("it does not answer after the pause")
 	}
 	if err := b.manage(t.Context(), http.MethodGet, "/api/vhosts/"+url[strings.LastIndex(url, "/")+1:], nil); err != nil {
@@ -107,14 +117,57 @@ func TestBrokerComesBack(t *testing.T) {
 	}
 }
 
-// greets reports whether a broker answers the header of its protocol.
-func greets(addr string) bool {
-	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", addr)
+// Whoever consumes a queue is counted, also for a moment after they have died, and
+// is not any more when the broker has noticed that.
+func TestDeserted(t *testing.T) {
+	transport := engines.RabbitMQ(t).URL(t)
+	var socket net.Conn // of the one that was dialled last
+	dial := func() *amqp091.Connection {
+		t.Helper()
+		conn, err := amqp091.DialConfig(strings.Replace(transport, "rabbit", "amqp", 1), amqp091.Config{Dial: func(network, address string) (_ net.Conn, err error) {
+			socket, err = (&net.Dialer{Timeout: patience}).DialContext(t.Context(), network, address)
+			return socket, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	const queue = "cinder-volume.host1@alpha.host1"
+	looker, listener := dial(), dial()
+	ch, err := listener.Channel()
+	if err == nil {
+		_, err = ch.QueueDeclare(queue, false, false, false, false, nil)
+	}
+	if err == nil {
+		_, err = ch.Consume(queue, "", true, false, false, false, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{queue: 1, "cinder-volume.nobody@alpha.nobody": 0} {
+		if n, err := consumers(looker, name); err != nil || n != want {
+			t.Errorf("%d consume %s, want %d: %v", n, name, want, err)
+		}
+	}
+	if err := socket.Close(); err != nil { // as the system does when it dies
+		t.Fatal(err)
+	}
+	Deserted(t, transport, "cinder-volume", "host1@alpha", "nobody@alpha")
+	if n, err := consumers(looker, queue); err != nil || n != 0 {
+		t.Errorf("deserted, and %d consume it: %v", n, err)
+	}
+}
+
+// greets reports whether a broker answers the header of its protocol in time.
+func greets(addr string, within time.Duration) bool {
+	c, err := (&net.Dialer{Timeout: within}).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = c.Close() }()
-	if err := c.SetDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(within)); err != nil {
 		return false
 	}
 	if _, err := c.Write([]byte("AMQP\x00\x00\x09\x01")); err != nil {
@@ -134,13 +187,13 @@ func mustExec(t *testing.T, url string, statements ...string) {
 	}
 }
 
-func ping(url string) error {
+func ping(url string, within time.Duration) error {
 	db, err := open(url)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	return db.PingContext(ctx)
 }
@@ -185,11 +238,27 @@ func TestNothingOutlivesAKilledTestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if err := await(10*time.Second, "the child is gone with its directory", func() bool {
+	if err := await(endWithin, "the child is gone with its directory", func() bool {
 		_, err := os.Stat(dir)
 		return os.IsNotExist(err) && !groupLives(atoi(t, group))
 	}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where nobody listens, connections are refused, below the ports that the kernel
+// gives away.
+func TestNobody(t *testing.T) {
+	address := Nobody(t)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || atoi(t, port) >= 32768 {
+		t.Errorf("nobody is at %s: %v", address, err)
+	}
+	if _, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial %s: %v", address, err)
+	}
+	if reserve(atoi(t, port)) == nil {
+		t.Errorf("%s may be given to somebody else", address)
 	}
 }
 

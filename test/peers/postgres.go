@@ -46,7 +46,7 @@ func startPostgres(programs postgresPrograms) (*Database, error) {
 	if err := os.WriteFile(secret, []byte(password), 0o644); err != nil { //nolint:gosec // read by the server's account.
 		return nil, err
 	}
-	err = run(startWithin, command{
+	err = run(command{
 		name: "initdb", path: programs.install, dir: e.dir, as: as,
 		args: []string{"-D", data, "-U", userName, "--pwfile=" + secret, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"},
 	})

@@ -14,11 +14,9 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
-
-// endWithin bounds how long a process may take to end after it was asked to.
-const endWithin = 20 * time.Second
 
 // command is a program to start.
 type command struct {
@@ -109,9 +107,22 @@ func (p *process) exited() bool {
 	return p.ended
 }
 
-// stopped reports whether every thread of the program is stopped.
-func (p *process) stopped() bool {
-	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", p.pid))
+// Halt stops a process (SIGSTOP) and returns when all of its threads have
+// stopped, which they do one after the other. SIGCONT lets it go on.
+func Halt(tb testing.TB, pid int) {
+	tb.Helper()
+	err := syscall.Kill(pid, syscall.SIGSTOP)
+	if err == nil {
+		err = await(endWithin, "it is stopped", func() bool { return stopped(pid) })
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// stopped reports whether every thread of a process is stopped.
+func stopped(pid int) bool {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", pid))
 	for _, path := range stats {
 		text, lost := os.ReadFile(path)
 		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
@@ -199,8 +210,8 @@ func account(name, dir string) (*syscall.Credential, error) {
 }
 
 // run runs a program to its end.
-func run(within time.Duration, c command) error {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+func run(c command) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin", "LANG=C.UTF-8", "HOME=" + c.dir}, c.env...)

@@ -28,7 +28,7 @@ type Proxy struct {
 // NewProxy returns a proxy before a server, until the test ends.
 func NewProxy(tb testing.TB, target string) *Proxy {
 	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	l, _, err := listen()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func TestProxy(t *testing.T) {
 		t.Errorf("In: %s, want %s", got, want)
 	}
 	c := dial(t, p.Addr())
-	if err := say(c, 5*time.Second); err != nil {
+	if err := say(c, patience); err != nil {
 		t.Fatalf("it passes nothing on: %v", err)
 	}
 	if n := p.Connections(); n != 1 {
@@ -80,7 +80,7 @@ func TestProxy(t *testing.T) {
 		t.Errorf("stalled: %v, want no answer and an open connection", err)
 	}
 	p.Restore()
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 1)); err != nil {
@@ -88,14 +88,14 @@ func TestProxy(t *testing.T) {
 	}
 
 	p.Cut()
-	if err := say(c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := say(c, patience); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("cut: %v, want a closed connection", err)
 	}
-	if err := say(dial(t, p.Addr()), 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := say(dial(t, p.Addr()), patience); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a new connection while cut: %v, want a closed one", err)
 	}
 	p.Restore()
-	if err := say(dial(t, p.Addr()), 5*time.Second); err != nil {
+	if err := say(dial(t, p.Addr()), patience); err != nil {
 		t.Errorf("a new connection after the cut: %v", err)
 	}
 }
@@ -108,7 +108,7 @@ func TestProxyDelays(t *testing.T) {
 		t.Errorf("delayed by an hour: %v, want no answer yet", err)
 	}
 	p.Delay(time.Millisecond)
-	if err := say(c, 5*time.Second); err != nil {
+	if err := say(c, patience); err != nil {
 		t.Errorf("delayed by a millisecond: %v", err)
 	}
 }
@@ -120,7 +120,7 @@ func TestProxyDelaysEachWay(t *testing.T) {
 	p.Delay(delay)
 	c := dial(t, p.Addr())
 	began := time.Now()
-	if err := c.SetDeadline(began.Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(began.Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	for i := range text {

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // Broker is a RabbitMQ.
@@ -118,7 +117,7 @@ func (b *Broker) URL(tb testing.TB) string {
 		if b.proc.exited() {
 			return // what a test has killed, it need not tidy
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 		defer cancel()
 		if err := b.manage(ctx, http.MethodDelete, "/api/vhosts/"+vhost, nil); err != nil {
 			tb.Log(err)
@@ -131,10 +130,11 @@ func (b *Broker) URL(tb testing.TB) string {
 // Control runs rabbitmqctl and returns what it prints.
 func (b *Broker) Control(tb testing.TB, args ...string) string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(b.launch.path), "rabbitmqctl"), append([]string{"--quiet"}, args...)...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + b.dir}, b.launch.env...) // the cookie is there
+	cmd.Env = append(cmd.Env, "RABBITMQ_CTL_ERL_ARGS=-dist_listen false")                                     // on one of a few ports that others may have
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		tb.Fatalf("rabbitmqctl %v: %v\n%s", args, err, out)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 )
 
 // rest does a request with JSON both ways, as far as body and into are not
@@ -26,7 +25,7 @@ func rest(ctx context.Context, method, url string, header http.Header, body, int
 	}
 	req.Header = header.Clone()
 	req.Header.Set("Content-Type", "application/json")
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: startWithin, Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
 		return nil, err

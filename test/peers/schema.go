@@ -60,7 +60,7 @@ func (d *Database) sync(manage, dump string) error {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return err
 	}
-	err = run(4*startWithin, command{name: "cinder-manage", path: manage, dir: dir, args: []string{"--config-file", conf, "db", "sync"}, env: []string{"PYTHONWARNINGS=ignore"}})
+	err = run(command{name: "cinder-manage", path: manage, dir: dir, args: []string{"--config-file", conf, "db", "sync"}, env: []string{"PYTHONWARNINGS=ignore"}})
 	if err != nil || dump == "" {
 		return err
 	}
