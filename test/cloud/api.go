@@ -53,7 +53,7 @@ func (a API) ask(ctx context.Context, method, path, version string, body any) (A
 	req.Header.Set("X-Auth-Token", cmp.Or(a.Token, "admin:"+Project))
 	req.Header.Set("OpenStack-API-Version", "volume "+version)
 	req.Header.Set("Content-Type", "application/json")
-	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
 		return Answer{}, err

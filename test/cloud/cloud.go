@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"os/exec"
 	"testing"
-	"time"
 
 	"stoker/test/load"
 	"stoker/test/peers"
@@ -62,8 +61,8 @@ func (c *Cloud) Sync(tb testing.TB) {
 	}
 }
 
-// Eventually waits, for half a minute at most, until something is so.
+// Eventually waits until something is so.
 func Eventually(tb testing.TB, what string, so func() bool) {
 	tb.Helper()
-	load.Within(tb, 30*time.Second, what, so)
+	load.Within(tb, load.Patience, what, so)
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"stoker/test/cloud"
 	"stoker/test/load"
@@ -87,7 +86,7 @@ func TestFailoverThatWaitsExpires(t *testing.T) {
 	p.is(t, moving)
 	p.kill(t)
 	// The message goes back to its queue, where it has three seconds.
-	load.Within(t, 30*time.Second, "its queue is empty", func() bool { return p.waiting(t) == 0 })
+	load.Within(t, load.Patience, "its queue is empty", func() bool { return p.waiting(t) == 0 })
 	p.start(t)
 	p.ends(t, op, "undone", "the service stays on default")
 	p.carriesOutNothing(t, before)
@@ -138,9 +137,10 @@ func TestDeadServiceDoesNotLookAlive(t *testing.T) {
 	p := aHost(t)
 	p.does(t, "freeze", ok, "")
 	p.kill(t)
+	// What it was writing when it died is waited for.
 	beat := func() (at string, n int) {
 		t.Helper()
-		row := p.DB.QueryRowContext(t.Context(), "SELECT CAST(updated_at AS CHAR), report_count FROM services WHERE host = 'host1@alpha' AND NOT deleted")
+		row := p.DB.QueryRowContext(t.Context(), "SELECT CAST(updated_at AS CHAR), report_count FROM services WHERE host = 'host1@alpha' AND NOT deleted LOCK IN SHARE MODE")
 		if err := row.Scan(&at, &n); err != nil {
 			t.Fatal(err)
 		}

@@ -65,8 +65,8 @@ func (f *fixture) get(t *testing.T, start func(testing.TB, *site)) *site {
 		s.central = s.Python(tb, "host1", "scheduler", "backup")
 		s.Sync(tb)
 		start(tb, s)
-		s.Options.RPCTimeout = 3
-		s.Options.More = "[stoker]\nlog_timeout = 2\nfailover_deadline = 4\n"
+		s.Options.RPCTimeout = 6 // a service that is well answers by then, on a busy machine
+		s.Options.More = "[stoker]\nlog_timeout = 2\nfailover_expiry = 3\nfailover_deadline = 4\n"
 		s.api = cloud.API{Name: "stoker", URL: s.Stoker(tb, "host1", "api").URL}
 		f.site = s
 	})
@@ -176,11 +176,21 @@ func (p place) is(t *testing.T, line string) {
 	}
 }
 
+// comesTo is what is checks of a service. The members of a cluster hear one after
+// the other where a failover has ended, the journal says so meanwhile.
+func (p place) comesTo(t *testing.T, line string) {
+	t.Helper()
+	if len(p.hosts) > 1 {
+		p.becomes(t, line)
+	}
+	p.is(t, line)
+}
+
 // becomes waits until rows and lists say so.
 func (p place) becomes(t *testing.T, line string) {
 	t.Helper()
 	var got []string
-	load.Within(t, time.Minute, "rows and lists say "+line, func() bool {
+	load.Within(t, load.Patience, "rows and lists say "+line, func() bool {
 		got = p.seen(t)
 		for _, l := range got {
 			if l != line {
@@ -197,7 +207,7 @@ func (p place) ends(t *testing.T, op cloud.Operation, state, outcome string) {
 	if op.ID == "" {
 		t.Fatal("the answer named no operation")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), load.Patience)
 	defer cancel()
 	for op.State != state || !strings.Contains(op.Outcome, outcome) {
 		select {
@@ -222,12 +232,18 @@ func (p place) newest(t *testing.T, kind string) cloud.Operation {
 	return all[0]
 }
 
-// kill ends all volume services that are meant, as a power cut does.
+// kill ends all volume services that are meant, as a power cut does, and waits until
+// the broker has noticed: what a service is sent before that waits for an answer.
 func (p place) kill(t *testing.T) {
 	t.Helper()
 	for _, c := range p.volumes {
 		c.Service(t, "volume").Kill(t)
 	}
+	named := p.hosts
+	if len(p.hosts) > 1 {
+		named = append([]string{"mycl@alpha"}, p.hosts...)
+	}
+	peers.Deserted(t, p.Options.Transport, "cinder-volume", named...)
 }
 
 // start starts them again.

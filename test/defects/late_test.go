@@ -64,7 +64,7 @@ func (p place) carriedOutLate(t *testing.T, action, opposite, line string) {
 // all the same, is shown, and not undone: the data are where they are.
 func TestFailoverCarriedOutLate(t *testing.T) {
 	p := aHost(t)
-	p.tell(t, map[string]any{"failover_delay": 1})
+	p.tell(t, map[string]any{"failover_delay": 600})
 	told := len(p.calls(t))
 	op := p.does(t, "failover", accepted, "", "backend_id", "site-b")
 	cloud.Eventually(t, "the service is at it", func() bool { return slices.Contains(p.calls(t)[told:], "failover site-b") })

@@ -5,10 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"stoker/test/cloud"
-	"stoker/test/load"
 )
 
 // Cinder disables the one member that took the freeze, and a thaw may reach
@@ -64,9 +62,10 @@ func TestMemberMissesAFailover(t *testing.T) {
 		member.Start(t)
 		p.becomes(t, s.line)
 		p.agrees(t, s.line)
-		if calls := p.volumes["nodeb"].Calls(t, "alpha")[told:]; len(calls) == 0 || !strings.HasPrefix(calls[len(calls)-1], "failover_completed") {
-			t.Errorf("the member was told %q, want failover_completed", calls)
-		}
+		cloud.Eventually(t, "the member was told failover_completed, and that at last", func() bool {
+			calls := p.volumes["nodeb"].Calls(t, "alpha")[told:]
+			return len(calls) > 0 && strings.HasPrefix(calls[len(calls)-1], "failover_completed")
+		})
 		var again cloud.Operation
 		cloud.Eventually(t, "the journal says that the member was told again", func() bool {
 			again = p.newest(t, "failover-completed")
@@ -78,12 +77,11 @@ func TestMemberMissesAFailover(t *testing.T) {
 	}
 }
 
-// agrees checks that the cluster's row says what its members' say.
+// agrees waits until the cluster's row says what its members' say: it is written
+// after, or before, theirs.
 func (p place) agrees(t *testing.T, line string) {
 	t.Helper()
-	if got := p.Rows(t)["mycl@alpha"]; got != line {
-		t.Errorf("the cluster is %q, want %q", got, line)
-	}
+	cloud.Eventually(t, "the cluster's row says "+line, func() bool { return p.Rows(t)["mycl@alpha"] == line })
 }
 
 // Cinder's member that restarts while another fails over sets itself and the
@@ -97,7 +95,7 @@ func TestMemberRestartsDuringAFailover(t *testing.T) {
 	p.tell(t, map[string]any{"failover_delay": 600})
 	op := p.does(t, "failover", accepted, "", "backend_id", "site-b")
 	var other string
-	load.Within(t, 10*time.Second, "a member is at it", func() bool {
+	cloud.Eventually(t, "a member is at it", func() bool {
 		for host, c := range p.volumes {
 			if len(c.Calls(t, "alpha")) > told[host] {
 				other = map[string]string{"nodea": "nodeb", "nodeb": "nodea"}[host]

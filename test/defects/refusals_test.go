@@ -3,6 +3,8 @@ package defects
 import (
 	"strings"
 	"testing"
+
+	"stoker/test/cloud"
 )
 
 // Cinder answers 200 with an error as the body, and leaves a service that is not
@@ -28,12 +30,12 @@ func TestThawThatTheBackendRefuses(t *testing.T) {
 func TestFailoverToAnUnknownTarget(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
 		t.Helper()
-		op := p.does(t, "failover", accepted, "", "backend_id", "nowhere")
-		p.ends(t, op, "undone", "it refused the target")
-		p.is(t, healthy)
-		if want := "and not nowhere: its driver decides."; !strings.HasSuffix(p.newest(t, "failover").Warning, want) {
-			t.Errorf("the journal has %+v, want a warning that ends in %q", p.newest(t, "failover"), want)
-		}
+		const warning = "and not nowhere: its driver decides."
+		cloud.Eventually(t, "the journal warns of it, once the service has announced its targets", func() bool {
+			p.ends(t, p.does(t, "failover", accepted, "", "backend_id", "nowhere"), "undone", "it refused the target")
+			p.comesTo(t, healthy)
+			return strings.HasSuffix(p.newest(t, "failover").Warning, warning)
+		})
 	})
 }
 
@@ -45,10 +47,10 @@ func TestFailoverThatRaises(t *testing.T) {
 		for _, wayOut := range []struct{ target, line string }{{"default", healthy}, {"site-b", onSiteB}, {"default", healthy}} {
 			if wayOut.line == onSiteB || p.seen(t)[0] == healthy {
 				p.ends(t, p.does(t, "failover", accepted, "", "backend_id", "explode"), "failed", "the backend failed to fail over")
-				p.is(t, failed)
+				p.comesTo(t, failed)
 			}
 			p.ends(t, p.does(t, "failover", accepted, "", "backend_id", wayOut.target), "done", "active backend: "+wayOut.target)
-			p.is(t, wayOut.line)
+			p.comesTo(t, wayOut.line)
 		}
 	})
 }

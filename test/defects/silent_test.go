@@ -25,29 +25,33 @@ func TestGetLogWithASilentService(t *testing.T) {
 	for name, s := range away(p.volumes["host1"].Service(t, "volume")) {
 		t.Run(name, func(t *testing.T) {
 			s[0](t)
-			got := p.api.Put(t, "os-services/get-log", cloud.Newest, map[string]any{"binary": "", "prefix": "cinder.manager"})
-			var said struct {
-				LogLevels  []struct{ Binary string } `json:"log_levels"`
-				Unanswered []struct{ Binary, Host, Reason string }
-			}
-			if err := json.Unmarshal([]byte(got.Body), &said); err != nil || got.Status != ok {
-				t.Fatalf("%d %s", got.Status, got.Body)
-			}
-			binaries, silent := map[string]bool{}, map[string]bool{}
-			for _, l := range said.LogLevels {
-				binaries[l.Binary] = true
-			}
-			for _, u := range said.Unanswered {
-				silent[u.Binary+" "+u.Host] = u.Reason != ""
-			}
-			if !binaries["cinder-scheduler"] || !binaries["cinder-backup"] || binaries["cinder-volume"] {
-				t.Errorf("the levels are those of %v, want the scheduler's and the backup service's", binaries)
-			}
-			for _, backend := range []string{"alpha", "beta", "gamma"} {
-				if !silent["cinder-volume host1@"+backend] || len(silent) != 3 {
-					t.Errorf("named are %v, want alpha, beta and gamma", silent)
+			var got cloud.Answer
+			var told, silent map[string]bool
+			defer func() {
+				if t.Failed() {
+					t.Logf("levels of %v, without an answer from %v: %s", told, silent, got.Body)
 				}
-			}
+			}()
+			// On a busy machine those who are well may be late for once.
+			cloud.Eventually(t, "the scheduler and the backup service tell their levels, and alpha, beta and gamma are named", func() bool {
+				got = p.api.Put(t, "os-services/get-log", cloud.Newest, map[string]any{"binary": "", "prefix": "cinder.manager"})
+				var said struct {
+					LogLevels  []struct{ Binary string } `json:"log_levels"`
+					Unanswered []struct{ Binary, Host, Reason string }
+				}
+				if err := json.Unmarshal([]byte(got.Body), &said); err != nil || got.Status != ok {
+					t.Fatalf("%d %s", got.Status, got.Body)
+				}
+				told, silent = map[string]bool{}, map[string]bool{}
+				for _, l := range said.LogLevels {
+					told[l.Binary] = true
+				}
+				for _, u := range said.Unanswered {
+					silent[u.Binary+" "+u.Host] = u.Reason != ""
+				}
+				return told["cinder-scheduler"] && told["cinder-backup"] && !told["cinder-volume"] && len(silent) == 3 &&
+					silent["cinder-volume host1@alpha"] && silent["cinder-volume host1@beta"] && silent["cinder-volume host1@gamma"]
+			})
 			s[1](t)
 			cloud.Eventually(t, "all answer", func() bool {
 				got := p.api.Put(t, "os-services/get-log", cloud.Newest, map[string]any{"binary": "", "prefix": "cinder.manager"})
@@ -78,8 +82,8 @@ func TestListWithoutAScheduler(t *testing.T) {
 						fastest = took
 					}
 				}
-				// It waits for a second at most; the response timeout is three.
-				if fastest > 2*time.Second {
+				// It waits for a second at most; the response timeout is six.
+				if fastest > 4*time.Second {
 					t.Errorf("%s takes %v", path, fastest)
 				}
 			}

@@ -115,8 +115,8 @@ func stokerLevels(t *testing.T, cinder cloud.API) {
 	t.Helper()
 	const prefix = "stoker.agent"
 	for binary, host := range map[string]string{"cinder-volume": "goes@alpha", "cinder-scheduler": "goes", "cinder-backup": "goes"} {
-		before := level(t, cinder, binary, host, prefix)
-		if before == "" {
+		var before string
+		if !soon(t, func() bool { before = level(t, cinder, binary, host, prefix); return before != "" }) {
 			t.Errorf("%s on %s does not tell its levels", binary, host)
 			continue
 		}

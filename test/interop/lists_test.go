@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"stoker/test/cloud"
+	"stoker/test/load"
 )
 
 // lists are the paths whose answers the two APIs have to give alike, each at the
@@ -65,11 +66,12 @@ func backendStateOfClusters(content any) {
 	}
 }
 
-// soon tries for five seconds whether something is so: what a list shows of pools
-// may be a second old, and a scheduler hears of changes a little later still.
+// soon tries for a while whether something is so: what a list shows of pools may be
+// a second old, a scheduler hears of changes a little later still, and heartbeats
+// come between two answers that are compared.
 func soon(t *testing.T, so func() bool) bool {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), load.Patience)
 	defer cancel()
 	for !so() {
 		select {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/test/cloud"
+	"stoker/test/load"
 	"stoker/test/peers"
 )
 
@@ -59,8 +60,8 @@ func listener(t *testing.T, transport string) <-chan notified {
 	case <-ended:
 		_ = cmd.Wait()
 		t.Fatalf("the listener has ended:\n%s", said.String())
-	case <-time.After(30 * time.Second):
-		t.Fatal("the listener does not listen within half a minute")
+	case <-time.After(load.Patience):
+		t.Fatal("the listener does not listen")
 	}
 	return heard
 }
@@ -96,7 +97,7 @@ func TestNotificationsReachOsloListeners(t *testing.T) {
 			if n.Payload["host"] != "host1@alpha" || !strings.HasPrefix(n.Publisher, "service.ctl1") || !strings.HasPrefix(n.RequestID, "req-") {
 				t.Errorf("%s: %+v", n.Event, n)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(load.Patience):
 			t.Fatalf("heard only %v", got)
 		}
 	}

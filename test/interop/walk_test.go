@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stoker/test/cloud"
+	"stoker/test/load"
 )
 
 // want is what comes of a step.
@@ -106,7 +107,7 @@ func (w walk) take(t *testing.T, s step, before string) string {
 func (w walk) settled(t *testing.T, line, when string) {
 	t.Helper()
 	var off map[string]string
-	end := time.NewTimer(20 * time.Second)
+	end := time.NewTimer(load.Patience)
 	defer end.Stop()
 	for {
 		off = map[string]string{}

@@ -108,7 +108,7 @@ func (r Return) String() string {
 
 // returnWithin bounds how long a fleet is waited for. oslo.messaging pauses for up to
 // half a minute between two tries to connect.
-const returnWithin = 2 * time.Minute
+const returnWithin = load.Patience
 
 // Returns waits until everything can be done with the fleet again, and says how
 // long that took from a moment on.

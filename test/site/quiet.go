@@ -94,7 +94,7 @@ func (s *Site) Settled(tb testing.TB, api *Process, before Quiet) {
 			s.tellOfOpen(tb)
 		}
 	}()
-	load.Within(tb, time.Minute, "there are as many connections and goroutines as before", func() bool {
+	load.Within(tb, load.Patience, "there are as many connections and goroutines as before", func() bool {
 		now = s.now(tb, api)
 		goroutines = append(goroutines, now.Goroutines)
 		goroutines = goroutines[max(0, len(goroutines)-before.looks):]
