@@ -33,7 +33,7 @@ const atOnce = 5 * time.Second
 const back = 10 * time.Second
 
 const (
-	steady = time.Minute      // of load, with one fault in its midst
+	steady = 40 * time.Second // of load, with one fault in its midst
 	brief  = 20 * time.Second // of load, for faults that are much alike
 	away   = 8 * time.Second  // is what is taken away, beside what the engine takes to stop and start
 )

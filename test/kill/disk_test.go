@@ -55,8 +55,8 @@ func TestTheDiskIsFull(t *testing.T) {
 	}
 
 	free := fill(t, dir)
-	load.Within(t, 2*time.Minute, "a change is refused for want of room", func() bool { // the journal of the database has some left
-		return ask(disable).Status >= 500 || ask(enable).Status >= 500
+	load.Within(t, load.Patience, "changes are refused for want of room", func() bool { // the journal of the database has some left
+		return ask(disable).Status >= 500 && ask(enable).Status >= 500
 	})
 	before := shows(t, c)
 	for _, r := range []load.Request{
@@ -84,7 +84,7 @@ func TestTheDiskIsFull(t *testing.T) {
 		pause(t, time.Second)
 		free := fill(t, dir)
 		refused := notes.refused()
-		load.Within(t, time.Minute, "a change is refused for want of room", func() bool { return notes.refused() > refused })
+		load.Within(t, load.Patience, "a change is refused for want of room", func() bool { return notes.refused() > refused })
 		pause(t, time.Second)
 		free()
 	}
@@ -98,7 +98,7 @@ func TestTheDiskIsFull(t *testing.T) {
 		t.Errorf("lists were answered %v", report.Answers[""])
 	}
 	db := openFile(t, dir)
-	load.Within(t, 2*time.Minute, "every operation is settled", func() bool {
+	load.Within(t, load.Patience, "every operation is settled", func() bool {
 		return load.Count(t, db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'") == 0
 	})
 	load.Whole(t, db)

@@ -75,7 +75,7 @@ func (s *site) overdue(t *testing.T, find func() operation) operation {
 	for _, e := range s.cluster.services {
 		e.Kill(t)
 	}
-	load.Within(t, time.Minute, "it is put back when the service is gone", func() bool { o = find(); return o.state != "open" })
+	load.Within(t, load.Patience, "it is put back when the service is gone", func() bool { o = find(); return o.state != "open" })
 	for _, e := range s.cluster.services {
 		e.Start(t)
 	}

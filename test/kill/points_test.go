@@ -14,6 +14,7 @@ import (
 	"stoker/internal/cinder"
 	"stoker/internal/failpoint"
 	"stoker/test/load"
+	"stoker/test/peers"
 )
 
 const (
@@ -123,7 +124,7 @@ func (s *site) try(t *testing.T, c trial, slowest *stopwatch) {
 	}
 	s.prepare(t, g, c.before)
 	last := s.newest(t)
-	back := sync.OnceFunc(c.arrange(t, g))
+	back := sync.OnceFunc(s.arrange(t, c, g))
 	t.Cleanup(back)
 	looked := g.hosts
 	if c.when == missed {
@@ -157,7 +158,7 @@ func (s *site) provoke(t *testing.T, c trial, g *target, last string, back func(
 		back()
 	case c.when == missed:
 		s.become(t, g, c.after, "before a member forgets it")
-		load.Within(t, 30*time.Second, "the failover is done", func() bool {
+		load.Within(t, load.Patience, "the failover is done", func() bool {
 			found := s.operations(t, c.journal(), last)
 			return len(found) == 1 && found[0].state == string(done)
 		})
@@ -203,7 +204,7 @@ func (s *site) prepare(t *testing.T, g *target, line string) {
 		s.must(t, freeze(), g)
 	}
 	s.become(t, g, line, "before the case")
-	load.Within(t, 30*time.Second, "nothing is under way or watched", func() bool {
+	load.Within(t, load.Patience, "nothing is under way or watched", func() bool {
 		return load.Count(t, s.db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open' OR state = 'watched' AND kind <> 'failover'") == 0
 	})
 }
@@ -212,7 +213,7 @@ func (s *site) prepare(t *testing.T, g *target, line string) {
 func (s *site) must(t *testing.T, k kind, g *target) {
 	t.Helper()
 	var err error
-	load.Within(t, 30*time.Second, "the "+k.name+" is carried out", func() bool {
+	load.Within(t, load.Patience, "the "+k.name+" is carried out", func() bool {
 		err = k.send(t.Context(), s.clients[0], g)
 		if err != nil {
 			t.Logf("%s: %v", k.name, err)
@@ -233,13 +234,18 @@ func (s *site) arm(t *testing.T, points []failpoint.Point) {
 }
 
 // arrange brings the services into their plight, and returns what ends it.
-func (c trial) arrange(t *testing.T, g *target) (back func()) {
+func (s *site) arrange(t *testing.T, c trial, g *target) (back func()) {
 	t.Helper()
 	switch c.when {
 	case gone:
 		for _, e := range g.services {
 			e.Kill(t)
 		}
+		named := g.hosts
+		if g.Cluster != "" {
+			named = append([]string{g.Cluster}, g.hosts...)
+		}
+		peers.Deserted(t, s.bus, "cinder-volume", named...)
 		return func() {
 			for _, e := range g.services {
 				e.Start(t)
@@ -289,12 +295,12 @@ func (s *site) forget(t *testing.T, k kind, g *target) {
 func (s *site) await(t *testing.T, c trial) (died []time.Time) {
 	t.Helper()
 	for i, p := range c.points {
-		load.Within(t, time.Minute, "a process dies at "+string(p), func() bool {
+		load.Within(t, load.Patience, "a process dies at "+string(p), func() bool {
 			_, err := os.Stat(filepath.Join(s.points, string(p)))
 			return errors.Is(err, os.ErrNotExist)
 		})
 		died = append(died, time.Now())
-		load.Within(t, 10*time.Second, "it is dead", func() bool { return len(s.dead(t)) == i+1 })
+		load.Within(t, load.Patience, "it is dead", func() bool { return len(s.dead(t)) == i+1 })
 	}
 	return died
 }
@@ -304,14 +310,14 @@ func (s *site) await(t *testing.T, c trial) (died []time.Time) {
 func (s *site) again(t *testing.T, c trial, g *target) {
 	t.Helper()
 	var err error
-	load.Within(t, 30*time.Second, "the same can be asked for again", func() bool {
+	load.Within(t, load.Patience, "the same can be asked for again", func() bool {
 		err = c.send(t.Context(), s.clients[0], g)
 		return err == nil || c.ends == done && cinder.KindOf(err) == cinder.KindInvalid
 	})
 	s.become(t, g, c.after, "when it was asked for again")
 	at := map[string]string{home: toDefault, frozen: toDefault, onSiteB: "site-b"}[c.after]
 	if c.site != "" { // a freeze tells where the backend takes itself to be
-		load.Within(t, 30*time.Second, "it can be frozen", func() bool { err = freeze().send(t.Context(), s.clients[0], g); return err == nil })
+		load.Within(t, load.Patience, "it can be frozen", func() bool { err = freeze().send(t.Context(), s.clients[0], g); return err == nil })
 	}
 	want := at
 	if c.name == "thaw" {

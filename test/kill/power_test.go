@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stoker/test/load"
+	"stoker/test/peers"
 )
 
 // cut is what is left after a power cut, and what clients had been told by then.
@@ -30,10 +31,7 @@ func TestPowerCut(t *testing.T) {
 	var cuts []cut
 	for _, name := range []string{"first", "second", "third"} {
 		pause(t, 2*time.Second)
-		if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-		pause(t, 100*time.Millisecond) // threads stop one after the other, and answers arrive
+		peers.Halt(t, p.cmd.Process.Pid) // what is copied while a thread still writes no power cut leaves
 		with, without := copied(t, p.dir, true), copied(t, p.dir, false)
 		told := notes.all()
 		cuts = append(cuts, cut{name + " moment", with, told}, cut{name + " moment, without the shared memory", without, told})
@@ -65,7 +63,7 @@ func (c cut) try(t *testing.T) {
 	began := time.Now()
 	db := openFile(t, c.dir)
 	open := load.Count(t, db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'")
-	load.Within(t, 2*time.Minute, "what was under way is settled", func() bool {
+	load.Within(t, load.Patience, "what was under way is settled", func() bool {
 		return load.Count(t, db, "SELECT COUNT(*) FROM stoker_operations WHERE state = 'open'") == 0
 	})
 	t.Logf("%d operations had been answered, %d were under way: settled after %v", len(c.told), open, time.Since(began).Round(time.Second))

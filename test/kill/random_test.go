@@ -115,7 +115,9 @@ func (f *fleet) kill(t *testing.T, dice *rand.Rand) fell {
 	i := dice.IntN(len(f.apis))
 	d := fell{host: fmt.Sprintf("ctl%d", i+1), at: time.Now(), owner: map[string]string{}}
 	f.api(t, i).Kill(t)
-	pause(t, 200*time.Millisecond) // what it had sent to the database before, takes its time
+	load.Within(t, load.Patience, "the database is done with what it was sent", func() bool {
+		return load.Count(t, f.db, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = '"+f.users[i]+"'") == 0
+	})
 	rows, err := f.db.QueryContext(t.Context(), "SELECT id, owner FROM stoker_operations WHERE state = 'open' AND owner LIKE ?", d.host+":%")
 	if err != nil {
 		t.Fatal(err)
@@ -200,8 +202,21 @@ func (f *fleet) ids(t *testing.T) (ids []string) {
 	return ids
 }
 
-// agrees checks that the rows are as the last operation that is done has left them.
+// agrees waits until the rows are as the last operation that is done has left them:
+// what a service has carried out late may still have to be undone.
 func (f *fleet) agrees(t *testing.T) {
+	t.Helper()
+	var off []string
+	defer func() {
+		if t.Failed() {
+			t.Log(strings.Join(off, "\n"))
+		}
+	}()
+	load.Within(t, load.Patience, "rows and journal agree", func() bool { off = f.differences(t); return len(off) == 0 })
+}
+
+// differences says which rows are not as the last operation that is done has left them.
+func (f *fleet) differences(t *testing.T) (off []string) {
 	t.Helper()
 	rows := f.rows(t)
 	ends := map[string]string{
@@ -217,20 +232,20 @@ func (f *fleet) agrees(t *testing.T) {
 		var kind, detail string
 		err := f.db.QueryRowContext(t.Context(), "SELECT kind, detail FROM stoker_operations WHERE host = ? AND state = 'done' ORDER BY id DESC LIMIT 1", name).Scan(&kind, &detail)
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
+			t.Fatalf("%s: %v", name, err)
 		}
 		if kind == "failover" {
 			kind += " " + detail
 		}
 		checked++
 		if row != ends[kind] {
-			t.Errorf("%s is %q, and the last that was done is %s", name, row, kind)
+			off = append(off, fmt.Sprintf("%s is %q, and the last that was done is %s", name, row, kind))
 		}
 	}
 	if checked != 9 {
-		t.Errorf("%d services were compared, want 9", checked)
+		t.Fatalf("%d services were compared, want 9", checked)
 	}
+	return off
 }
 
 func pause(t *testing.T, d time.Duration) {

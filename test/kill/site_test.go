@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,8 +44,10 @@ const survivors = 2
 // host, and a cluster of two.
 type site struct {
 	db      *sql.DB
+	bus     string // its transport_url
 	points  string // the directory in which points are armed
 	apis    []*peers.Cinder
+	users   []string         // whom the database knows them as
 	clients []*client.Client // of the APIs
 	host    *target
 	cluster *target
@@ -98,7 +101,7 @@ func emptySite(t *testing.T) (*site, peers.CinderOptions) {
 		ReportInterval: 1, DownTime: 6, RPCTimeout: 4,
 		Env: []string{"STOKER_FAILPOINTS=" + s.points}, More: settings,
 	}
-	s.db = peers.Open(t, o.Database)
+	s.db, s.bus = peers.Open(t, o.Database), o.Transport
 	conf := peers.WriteCinderConf(t, o)
 	if out, err := exec.CommandContext(t.Context(), program, "db", "sync", "--config-file", conf.Conf).CombinedOutput(); err != nil {
 		t.Fatalf("db sync: %v\n%s", err, out)
@@ -113,14 +116,34 @@ func (s *site) startAPIs(t *testing.T, o peers.CinderOptions) {
 	o.Services = []string{"api"}
 	for i := range 1 + survivors {
 		o.Host = fmt.Sprintf("ctl%d", i+1)
-		a := start(t, o)
+		own, user := s.user(t, o)
+		a := start(t, own)
 		c, err := client.New(client.Options{Endpoint: a.URL + "/v3", Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.apis, s.clients = append(s.apis, a), append(s.clients, c)
+		s.apis, s.users, s.clients = append(s.apis, a), append(s.users, user), append(s.clients, c)
 		t.Cleanup(c.Close)
 	}
+}
+
+// user gives a process a user of the database for itself alone, by which is seen
+// whether the database is at something that the process has sent.
+func (s *site) user(t *testing.T, o peers.CinderOptions) (own peers.CinderOptions, name string) {
+	t.Helper()
+	u, err := url.Parse(o.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := strings.TrimPrefix(u.Path, "/")
+	name = o.Host + "-" + database
+	password, _ := u.User.Password()
+	u.User = url.UserPassword(name, password)
+	if _, err := s.db.ExecContext(t.Context(), "GRANT ALL ON "+database+".* TO '"+name+"'@'%' IDENTIFIED BY '"+password+"'"); err != nil {
+		t.Fatal(err)
+	}
+	o.Database = u.String()
+	return o, name
 }
 
 // start starts some programs.
@@ -295,7 +318,7 @@ func line(status string, reason, replication, site *string, frozen *bool) string
 func (s *site) become(t *testing.T, g *target, want, when string) {
 	t.Helper()
 	var rows map[string]string
-	load.Within(t, 30*time.Second, fmt.Sprintf("rows say %q %s", want, when), func() bool {
+	load.Within(t, load.Patience, fmt.Sprintf("rows say %q %s", want, when), func() bool {
 		rows = s.rows(t)
 		for _, h := range g.hosts {
 			if rows[h] != want {

@@ -67,9 +67,9 @@ func startStandalone(t *testing.T, dir string) *standalone {
 			t.Errorf("standalone in %s:\n%s", dir, text[max(0, len(text)-8000):])
 		}
 	})
-	endpoint := regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
-	load.Within(t, 30*time.Second, "it says where it listens", func() bool {
-		p.url = endpoint.FindString(p.out.String())
+	endpoint := regexp.MustCompile(`http://127\.0\.0\.1:\d+/v3`)
+	load.Within(t, load.Patience, "it says where it listens", func() bool {
+		p.url = strings.TrimSuffix(endpoint.FindString(p.out.String()), "/v3")
 		return p.url != ""
 	})
 	return p

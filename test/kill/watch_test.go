@@ -168,7 +168,7 @@ func (w *watch) look(ctx context.Context, c *client.Client, k kind, g *target, h
 // expression over stages, and never showed half a change.
 func (w *watch) end(t *testing.T, way string) {
 	t.Helper()
-	load.Within(t, 10*time.Second, "a list is answered", func() bool {
+	load.Within(t, load.Patience, "a list is answered", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.lists > 0
