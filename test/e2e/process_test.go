@@ -18,6 +18,10 @@ import (
 	"stoker/test/peers"
 )
 
+// patience is by when everything has happened that happens at all, on a machine that
+// has much else to do.
+const patience = 2 * time.Minute
+
 const project = "0123456789abcdef0123456789abcdef"
 
 // built holds the program.
@@ -54,7 +58,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-var endpoint = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+var endpoint = regexp.MustCompile(`http://127\.0\.0\.1:\d+/v3`)
 
 // start runs the program and waits until it says where it listens.
 func start(t *testing.T, args ...string) *process {
@@ -76,7 +80,7 @@ func start(t *testing.T, args ...string) *process {
 		}
 	})
 	eventually(t, "it says where it listens", func() bool {
-		p.url = endpoint.FindString(p.out.String())
+		p.url = strings.TrimSuffix(endpoint.FindString(p.out.String()), "/v3")
 		return p.url != ""
 	})
 	return p
@@ -93,10 +97,10 @@ func (p *process) interrupt() {
 		if p.err != nil {
 			p.t.Fatalf("after an interrupt: %v\n%s", p.err, p.logs.String())
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
 		<-p.done
-		p.t.Fatalf("still running 20 s after an interrupt:\n%s", p.logs.String())
+		p.t.Fatalf("still running %v after an interrupt:\n%s", patience, p.logs.String())
 	}
 }
 
@@ -106,17 +110,17 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// eventually waits, for 20 s at most, until something is so.
+// eventually waits until something is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("in 20 s it did not come to pass that %s", what)
+			t.Fatalf("in %v it did not come to pass that %s", patience, what)
 		case <-tick.C:
 		}
 	}
@@ -149,7 +153,7 @@ func (p *process) call(method, path string, body any) answer {
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
 		p.t.Fatal(err)

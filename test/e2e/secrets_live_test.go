@@ -23,7 +23,7 @@ func (p *process) send(method, path, body string, header map[string]string) int 
 	for k, v := range header {
 		req.Header.Set(k, v)
 	}
-	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	res, err := (&http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return 0
 	}

@@ -2,34 +2,24 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"stoker/test/peers"
 )
 
 // secret is in every password and token of this test, and must be in nothing
 // that a run prints.
 const secret = "s3cr3t"
 
-// away is an address of this machine that nobody listens at.
-func away(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // guarded writes a configuration with a secret wherever one can be, whose
 // engines are all away, and a database of its own.
 func guarded(t *testing.T, database string) string {
 	t.Helper()
-	bus, keystone := away(t), away(t)
+	bus, keystone := peers.Nobody(t), peers.Nobody(t)
 	conf := filepath.Join(t.TempDir(), "stoker.conf")
 	text := fmt.Sprintf(`[DEFAULT]
 host = host1
@@ -64,7 +54,7 @@ password = %[2]s
 
 // Nothing that a run prints has a password in it, whatever goes wrong.
 func TestSecretsAreNotPrinted(t *testing.T) {
-	conf := guarded(t, "mysql+pymysql://cinder:"+secret+"@"+away(t)+"/cinder?charset=utf8&ssl_key="+secret)
+	conf := guarded(t, "mysql+pymysql://cinder:"+secret+"@"+peers.Nobody(t)+"/cinder?charset=utf8&ssl_key="+secret)
 	for _, command := range []string{"config check", "db check", "db sync", "api --debug", "volume --debug", "scheduler --debug", "backup --debug"} {
 		out, err := output(t, append(strings.Fields(command), "--config-file", conf)...)
 		if strings.Contains(out, secret) {
@@ -93,7 +83,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header = h
-		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 		res, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)

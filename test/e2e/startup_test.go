@@ -12,12 +12,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"stoker/test/peers"
 )
 
-// output runs a command of the program to its end, within 30 s.
+// output runs a command of the program to its end.
 func output(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built.Program(t), args...)
 	out, err := cmd.CombinedOutput()
@@ -101,7 +103,7 @@ func TestLogFileAndSystemd(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", socket)
 	p := start(t, "api", "--config-file", conf, "--debug")
 	told := make([]byte, 100)
-	if err := systemd.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := systemd.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	if n, _, err := systemd.ReadFrom(told); err != nil || string(told[:n]) != "READY=1" {
@@ -109,6 +111,11 @@ func TestLogFileAndSystemd(t *testing.T) {
 	}
 	list := func() { p.call(http.MethodGet, "/v3/os-services", nil) }
 	list()
+	logged := func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(text), "/v3/os-services")
+	}
+	eventually(t, "the list is logged, which it is after its answer", func() bool { return logged(log) })
 	if err := os.Rename(log, log+".1"); err != nil {
 		t.Fatal(err)
 	}
@@ -117,24 +124,23 @@ func TestLogFileAndSystemd(t *testing.T) {
 	}
 	eventually(t, "there is a new log file", func() bool {
 		list()
-		now, err := os.ReadFile(log)
-		return err == nil && strings.Contains(string(now), "/v3/os-services")
+		return logged(log)
 	})
-	if before, err := os.ReadFile(log + ".1"); err != nil || !strings.Contains(string(before), "/v3/os-services") {
-		t.Errorf("the old log says %q, %v", before, err)
+	if !logged(log + ".1") {
+		t.Error("the old log does not speak of the list")
 	}
 	p.interrupt()
 }
 
 // A program that waits for its database is stopped as any other.
 func TestStoppedWhileItWaits(t *testing.T) {
-	conf := guarded(t, "postgresql://cinder:x@"+away(t)+"/cinder")
+	conf := guarded(t, "postgresql://cinder:x@"+peers.Nobody(t)+"/cinder")
 	more := filepath.Join(t.TempDir(), "more.conf")
 	if err := os.WriteFile(more, []byte("[database]\nmax_retries = -1\nretry_interval = 3600\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"api", "volume"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		var logs lines
 		cmd := exec.CommandContext(ctx, built.Program(t), name, "--config-file", conf, "--config-file", more)
