@@ -189,30 +189,20 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 		}
 		return res.serial
 	}
-	until := func(what string, done func() bool) {
-		t.Helper()
-		tick := time.NewTicker(50 * time.Millisecond)
-		defer tick.Stop()
-		for deadline := time.Now().Add(20 * time.Second); !done(); <-tick.C {
-			if time.Now().After(deadline) {
-				t.Fatalf("not in 20 s: %s", what)
-			}
-		}
-	}
 	first := shown()
 	renewed, _ := ca.issue(t, "api")
-	until("the renewed certificate is shown", func() bool { return shown().Cmp(renewed.SerialNumber) == 0 })
+	eventually(t, "the renewed certificate is shown", func() bool { return shown().Cmp(renewed.SerialNumber) == 0 })
 	if first.Cmp(renewed.SerialNumber) == 0 {
 		t.Fatal("nothing was renewed")
 	}
 	if err := os.WriteFile(ca.path("api"), []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	until("the log speaks of it", func() bool {
+	eventually(t, "the log speaks of it", func() bool {
 		return shown().Cmp(renewed.SerialNumber) == 0 && strings.Contains(s.logs.String(), "the last good ones are shown")
 	})
 	again, _ := ca.issue(t, "api")
-	until("the next one is shown", func() bool { return shown().Cmp(again.SerialNumber) == 0 })
+	eventually(t, "the next one is shown", func() bool { return shown().Cmp(again.SerialNumber) == 0 })
 }
 
 func TestCertificatesThatCannotBeServed(t *testing.T) {

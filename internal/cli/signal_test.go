@@ -43,7 +43,7 @@ func start(t *testing.T, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	p := &process{t: t, cmd: exec.CommandContext(ctx, exe, args...)}
 	p.cmd.Env = append(os.Environ(), "STOKER_TEST_MAIN=1", "HOME=/nowhere", "GOCOVERDIR="+t.TempDir())

@@ -101,7 +101,7 @@ func TestTLS(t *testing.T) {
 			s := secured(t, pool)
 			o := keystone.Options{
 				AuthURL: s.URL, Credential: credential(), Insecure: c.insecure, CertFile: c.cert, KeyFile: c.key,
-				Log: slog.New(slog.DiscardHandler), Timeout: 10 * time.Second,
+				Log: slog.New(slog.DiscardHandler), Timeout: time.Minute,
 			}
 			if c.ca {
 				o.CAFile = writePEM(t, "ca.pem", "CERTIFICATE", s.Certificate().Raw)

@@ -167,7 +167,7 @@ func (r *recorder) next(t *testing.T) command {
 	select {
 	case c := <-r.came:
 		return c
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no command came")
 		return command{}
 	}

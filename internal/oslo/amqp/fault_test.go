@@ -20,6 +20,9 @@ import (
 const (
 	// deadline is that of each call under load.
 	deadline = 3 * time.Second
+	// late is how long after its deadline a call may return on a busy machine: far
+	// less than one that waits for a broker which has gone would take.
+	late = 10 * time.Second
 	// back is how soon after its broker a bus must be of service again.
 	back = 10 * time.Second
 	// callers is how many call at the same time.
@@ -96,7 +99,7 @@ func (l *load) calls(ctx context.Context, caller int) {
 		id := fmt.Sprintf("%d-%d", caller, i)
 		began := time.Now()
 		result, _, err := l.client.Call(ctx, oslo.ToServer("topic", "server"), "count", "1.0", map[string]string{"ID": id})
-		if took := time.Since(began); took > deadline+time.Second {
+		if took := time.Since(began); took > deadline+late {
 			l.t.Errorf("call %s took %s, its deadline is %s", id, took, deadline)
 		}
 		l.mu.Lock()
@@ -156,9 +159,7 @@ func TestTheBrokerRestartsUnderLoad(t *testing.T) {
 			tc.end(t)
 			broker.Start(t)
 			l.serves("after the broker is back")
-			if n := connections(t, broker); n != 4 {
-				t.Errorf("two transports have %d connections, want 4", n)
-			}
+			eventually(t, "two transports have four connections", func() bool { return connections(t, broker) == 4 })
 		})
 	}
 }
@@ -200,7 +201,7 @@ func TestReconnectsLeaveNothingBehind(t *testing.T) {
 			if bus.Send(t.Context(), to, oslo.Message{}) != nil {
 				return false
 			}
-			<-in
+			next(t, in)
 		}
 		_, err := bus.Consumers(t.Context(), oslo.ToAny("nobody"))
 		return err == nil
@@ -241,7 +242,7 @@ func TestAQueueIsDeletedUnderItsListener(t *testing.T) {
 	eventually(t, "the queue is there again", func() bool {
 		return bus.Send(t.Context(), oslo.ToServer("topic", "server"), oslo.Message{}) == nil
 	})
-	<-in
+	next(t, in)
 }
 
 // What came while nobody listened is handed over in order once somebody does,
@@ -253,6 +254,7 @@ func TestOrderAfterAReconnect(t *testing.T) {
 	sender, receiver := open(t, options(t, url)), open(t, options(t, way.In(t, url)))
 	in, release := make(chan string, 100), make(chan struct{})
 	listen(t, receiver, func(m oslo.Message) {
+		_ = m.Sure() // the broker knows that it was taken
 		in <- string(m.Body)
 		<-release
 	}, oslo.ToAny("topic"))
@@ -262,7 +264,7 @@ func TestOrderAfterAReconnect(t *testing.T) {
 	for i := range 5 {
 		send(i)
 	}
-	if got := <-in; got != "0" { // which is at work from now on
+	if got := next(t, in); got != "0" { // which is at work from now on
 		t.Fatalf("got message %s first", got)
 	}
 	way.Cut()
@@ -272,7 +274,7 @@ func TestOrderAfterAReconnect(t *testing.T) {
 	way.Restore()
 	close(release)
 	for want := 1; want < 10; want++ {
-		if got := <-in; got != fmt.Sprint(want) {
+		if got := next(t, in); got != fmt.Sprint(want) {
 			t.Errorf("got message %s, want %d", got, want)
 		}
 	}

@@ -8,8 +8,9 @@ import (
 	"stoker/internal/oslo"
 )
 
-// patience is how long something that must happen may take.
-const patience = 30 * time.Second
+// patience is how long something that must happen may take on a machine that has
+// much else to do.
+const patience = 2 * time.Minute
 
 // listen listens until the test ends, with a handler that needs no context.
 func listen(tb testing.TB, bus oslo.Transport, handle func(oslo.Message), on ...oslo.Destination) oslo.Listener {
@@ -19,6 +20,19 @@ func listen(tb testing.TB, bus oslo.Transport, handle func(oslo.Message), on ...
 		tb.Fatal(err)
 	}
 	return l
+}
+
+// next waits for a message, or whatever else a channel brings.
+func next[T any](tb testing.TB, from <-chan T) T {
+	tb.Helper()
+	select {
+	case got := <-from:
+		return got
+	case <-time.After(patience):
+		tb.Fatal("nothing came")
+		var none T
+		return none
+	}
 }
 
 // within is a context that ends after a while.

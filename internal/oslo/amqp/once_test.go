@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"sync"
 	"testing"
-	"time"
 
 	"stoker/internal/oslo"
 )
@@ -77,8 +76,10 @@ func TestNoMessageIsHandledTwice(t *testing.T) {
 	slow := open(t, options(t, changed(t, direct, func(u *url.URL) { u.Host = way.address })))
 	fast := open(t, options(t, direct))
 	to, here, there := oslo.ToAny("topic"), make(chan string, 10), make(chan string, 10)
+	arrived := make(chan struct{}, 10)
 	sure := func(got chan<- string) func(oslo.Message) {
 		return func(m oslo.Message) {
+			arrived <- struct{}{}
 			if m.Sure() == nil {
 				got <- string(m.Body)
 			}
@@ -88,8 +89,7 @@ func TestNoMessageIsHandledTwice(t *testing.T) {
 
 	way.held.Lock()
 	try(t, fast.Send(t.Context(), to, oslo.Message{Body: []byte("once")}))
-	// It has arrived there, though nothing tells: give it the time to be handled.
-	<-time.After(200 * time.Millisecond)
+	next(t, arrived) // and is about to be handled
 	broker.Control(t, "close_all_connections", "--vhost", options(t, direct).URL.VirtualHost, "given up")
 	way.held.Unlock()
 

@@ -33,7 +33,7 @@ func TestFanoutsGoOnWhenTheirExchangeIsGone(t *testing.T) {
 		l := listen(t, bus, func(m oslo.Message) { in <- m }, oslo.ToAll("topic"))
 		want := fmt.Sprint(i)
 		try(t, bus.Send(t.Context(), oslo.ToAll("topic"), oslo.Message{Body: []byte(want)}))
-		if got := string((<-in).Body); got != want {
+		if got := string(next(t, in).Body); got != want {
 			t.Errorf("got message %q, want %q", got, want)
 		}
 		try(t, l.Close(t.Context()))
@@ -49,7 +49,7 @@ func TestAutoDelete(t *testing.T) {
 		in := make(chan oslo.Message, 10)
 		l := listen(t, bus, func(m oslo.Message) { in <- m }, oslo.ToAny("topic"))
 		try(t, bus.Send(t.Context(), oslo.ToAny("topic"), oslo.Message{}))
-		<-in
+		next(t, in)
 		try(t, l.Close(t.Context()))
 		if err := bus.Send(t.Context(), oslo.ToAny("topic"), oslo.Message{}); cinder.KindOf(err) != cinder.KindUndeliverable {
 			t.Errorf("after its listener: got error %v, want one of kind %s", err, cinder.KindUndeliverable)
@@ -94,6 +94,6 @@ func TestABlockedBroker(t *testing.T) {
 		return bus.Send(t.Context(), oslo.ToAny("topic"), oslo.Message{}) == nil
 	})
 	for range sent + 1 {
-		<-in
+		next(t, in)
 	}
 }

@@ -1,9 +1,8 @@
 package amqp_test
 
 import (
-	"context"
+	"cmp"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,17 +13,6 @@ import (
 	"stoker/internal/oslo/amqp"
 	"stoker/test/peers"
 )
-
-// nobody is an address that refuses connections.
-func nobody(tb testing.TB) string {
-	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
 
 // changed is a URL of a broker, changed.
 func changed(tb testing.TB, text string, change func(*url.URL)) string {
@@ -42,7 +30,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	good := broker.URL(t)
 	silent := peers.NewProxy(t, broker.Addr())
 	silent.Stall()
-	refused := nobody(t)
+	refused := peers.Nobody(t)
 	user := ""
 	hunter := changed(t, good, func(u *url.URL) {
 		user = u.User.Username()
@@ -52,6 +40,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		name, url string
 		change    func(*amqp.Rabbit)
 		want      string
+		limit     time.Duration // of the wait; patience
 	}{
 		{
 			name: "a wrong password", url: hunter,
@@ -75,7 +64,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		},
 		{
 			name: "a broker that says nothing", url: silent.In(t, good),
-			want: "no broker answered in time",
+			want: "no broker answered in time", limit: 5 * time.Second,
 		},
 		{
 			name: "TLS to a port without", url: good, change: func(r *amqp.Rabbit) { r.SSL = true },
@@ -96,9 +85,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&o.Rabbit)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
-			_, err := amqp.New(ctx, o)
+			_, err := amqp.New(within(t, cmp.Or(tc.limit, patience)), o)
 			if cinder.KindOf(err) != cinder.KindUnavailable {
 				t.Fatalf("got error %v, want one of kind %s", err, cinder.KindUnavailable)
 			}
@@ -125,7 +112,7 @@ func TestOptionsThatCannotBeHad(t *testing.T) {
 		{"a certificate that is not there", func(r *amqp.Rabbit) { r.SSL, r.SSLCertFile = true, "/nowhere" }, "ssl_cert_file and ssl_key_file cannot be used"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := options(t, "rabbit://"+nobody(t)+"/")
+			o := options(t, "rabbit://"+peers.Nobody(t)+"/")
 			tc.change(&o.Rabbit)
 			_, err := amqp.New(t.Context(), o)
 			if cinder.KindOf(err) != cinder.KindInvalid || !strings.Contains(err.Error(), tc.want) {
@@ -139,7 +126,7 @@ func TestTheFirstHostIsDead(t *testing.T) {
 	good := engines.RabbitMQ(t).URL(t)
 	for _, shuffle := range []bool{false, true} {
 		t.Run(fmt.Sprintf("shuffle %t", shuffle), func(t *testing.T) {
-			o := options(t, strings.Replace(good, "@", "@"+nobody(t)+",stoker:stoker@", 1))
+			o := options(t, strings.Replace(good, "@", "@"+peers.Nobody(t)+",stoker:stoker@", 1))
 			o.URL.Brokers[1] = options(t, good).URL.Brokers[0]
 			o.Rabbit.Shuffle = shuffle
 			bus := open(t, o)

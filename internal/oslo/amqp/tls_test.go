@@ -165,7 +165,7 @@ func TestTLS(t *testing.T) {
 			in := make(chan oslo.Message, 1)
 			listen(t, bus, func(m oslo.Message) { in <- m }, oslo.ToAny("topic"))
 			try(t, bus.Send(t.Context(), oslo.ToAny("topic"), oslo.Message{Body: []byte("secret")}))
-			if got := string((<-in).Body); got != "secret" {
+			if got := string(next(t, in).Body); got != "secret" {
 				t.Errorf("got %q", got)
 			}
 			try(t, bus.Close(t.Context()))

@@ -161,7 +161,7 @@ func TestProperties(t *testing.T) {
 	try(t, err)
 	bus := open(t, options(t, url))
 	try(t, bus.Send(t.Context(), oslo.ToAny("topic"), oslo.Message{Body: []byte("{}"), Expiry: 4999999999}))
-	got := <-deliveries
+	got := next(t, deliveries)
 	want := amqp091.Delivery{
 		ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: 2, Expiration: "4999", Body: []byte("{}"),
 		Exchange: "openstack", RoutingKey: "topic",

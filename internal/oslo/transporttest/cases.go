@@ -127,7 +127,7 @@ func shared(b *bus) {
 	seen := map[string]bool{}
 	for range 2 {
 		b.send(at, "x")
-		seen[<-got] = true
+		seen[receive(b, got)] = true
 	}
 	if len(seen) != 2 {
 		b.Errorf("two messages went to %v, want one to each listener", seen)
@@ -180,14 +180,14 @@ func behind(b *bus) {
 		<-release
 	}, to)
 	b.send(to, "slow")
-	if first := <-got; first != "slow" {
+	if first := receive(b, got); first != "slow" {
 		b.Fatalf("got %q first", first)
 	}
 	b.sendExpiring(to, "expired", 50*time.Millisecond)
 	b.send(to, "late")
 	<-time.After(200 * time.Millisecond)
 	close(release)
-	if second := <-got; second != "late" {
+	if second := receive(b, got); second != "late" {
 		b.Errorf("got %q second, want late", second)
 	}
 }
@@ -231,7 +231,7 @@ func waits(b *bus) {
 		close(finished)
 	}, to)
 	b.send(to, "first")
-	<-began
+	receive(b, began)
 	b.close(l)
 	select {
 	case <-finished:
@@ -253,7 +253,7 @@ func waitsNoLonger(b *bus) {
 		<-release
 	}, oslo.ToAny(b.topic))
 	b.send(oslo.ToAny(b.topic), "x")
-	<-began
+	receive(b, began)
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Millisecond)
 	defer cancel()
 	b.wantKind("close a listener that is at work", l.Close(ctx), cinder.KindTimeout)

@@ -28,7 +28,7 @@ func oneAtATime(b *bus) {
 		}
 	}
 	for range 30 {
-		<-done
+		receive(b, done)
 	}
 }
 
@@ -48,7 +48,7 @@ func busy(b *bus) {
 		all <- string(m.Body)
 	}, to)
 	b.send(to, "stuck")
-	<-stuck
+	receive(b, stuck)
 	others := b.listen(to)
 	for i := range messages {
 		b.send(to, fmt.Sprint(i))
@@ -161,7 +161,7 @@ func closedUnderLoad(b *bus) {
 		})
 	}
 	for range cap(began) {
-		<-began
+		receive(b, began)
 	}
 	b.end()
 	sending.Wait()

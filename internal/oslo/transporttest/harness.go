@@ -10,8 +10,9 @@ import (
 	"stoker/internal/oslo"
 )
 
-// patience is how long something that must happen may take.
-const patience = 10 * time.Second
+// patience is how long something that must happen may take on a machine that has
+// much else to do.
+const patience = time.Minute
 
 // Run tests the transports that open makes, each with a bus that others may use
 // at the same time. A transport that the test has not closed is closed after it.
@@ -90,6 +91,19 @@ func (b *bus) listenWith(handle func(context.Context, oslo.Message), on ...oslo.
 		b.Fatalf("listen on %v: %v", on, err)
 	}
 	return l
+}
+
+// receive waits for what a channel brings, or for its end.
+func receive[T any](b *bus, from <-chan T) T {
+	b.Helper()
+	select {
+	case got := <-from:
+		return got
+	case <-b.ctx.Done():
+		b.Fatal("nothing came")
+		var none T
+		return none
+	}
 }
 
 // next waits for a message.
