@@ -17,10 +17,13 @@ const project = "0123456789abcdef0123456789abcdef"
 // has for its end, and what a machine under load adds.
 const Deadline = 40 * time.Second
 
-// Request is a change of os-services or, without a body, a list.
+// Request is a change of services or clusters or, without a body, a list of them.
 type Request struct {
-	Path string // below os-services: "", "?binary=cinder-volume", "/freeze"
-	Body map[string]any
+	Path     string // below os-services: "", "?binary=cinder-volume", "/freeze"
+	Body     map[string]any
+	Clusters bool   // the path is below clusters
+	ID       string // X-Openstack-Request-Id, by which the journal knows it; the API's own when empty
+	Key      string // Idempotency-Key; none when empty
 }
 
 // Answer is what came of a request.
@@ -28,6 +31,7 @@ type Answer struct {
 	Status    int // 0: none
 	Body      string
 	Operation string // X-Stoker-Operation
+	Replayed  bool   // it was given before, to a request with the same key
 	Began     time.Time
 	Took      time.Duration
 }
@@ -47,13 +51,23 @@ func Ask(ctx context.Context, url string, r Request, limit time.Duration) (a Ans
 		}
 		method, text = http.MethodPut, string(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url+"/v3/"+project+"/os-services"+r.Path, strings.NewReader(text))
+	resource := "/os-services"
+	if r.Clusters {
+		resource = "/clusters"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url+"/v3/"+project+resource+r.Path, strings.NewReader(text))
 	if err != nil {
 		return a, err
 	}
 	req.Header.Set("X-Auth-Token", "admin:"+project)
 	req.Header.Set("OpenStack-API-Version", "volume 3.70")
 	req.Header.Set("Content-Type", "application/json")
+	if r.ID != "" {
+		req.Header.Set("X-Openstack-Request-Id", r.ID)
+	}
+	if r.Key != "" {
+		req.Header.Set("Idempotency-Key", r.Key)
+	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
@@ -65,6 +79,7 @@ func Ask(ctx context.Context, url string, r Request, limit time.Duration) (a Ans
 		return a, err
 	}
 	a.Status, a.Body, a.Operation = res.StatusCode, string(body), res.Header.Get("X-Stoker-Operation")
+	a.Replayed = res.Header.Get("Idempotency-Replayed") == "true"
 	return a, nil
 }
 
@@ -94,11 +109,11 @@ func Administrators(host, logger string) [][]Request {
 		return b
 	}
 	return [][]Request{
-		{{"", nil}, {"?binary=cinder-volume", nil}},
-		{{"/freeze", on("beta")}, {"/thaw", on("beta")}},
-		{{"/disable-log-reason", on("gamma", "binary", "cinder-volume", "disabled_reason", "disk swap")}, {"/enable", on("gamma", "binary", "cinder-volume")}},
-		{{"/failover_host", on("alpha", "backend_id", "site-b")}, {"/failover_host", on("alpha", "backend_id", "default")}},
-		{{"/get-log", levels("", host)}, {"/set-log", levels("cinder-backup", host, "level", "INFO")}},
-		{{"?host=" + host + "@alpha", nil}},
+		{{Path: ""}, {Path: "?binary=cinder-volume"}},
+		{{Path: "/freeze", Body: on("beta")}, {Path: "/thaw", Body: on("beta")}},
+		{{Path: "/disable-log-reason", Body: on("gamma", "binary", "cinder-volume", "disabled_reason", "disk swap")}, {Path: "/enable", Body: on("gamma", "binary", "cinder-volume")}},
+		{{Path: "/failover_host", Body: on("alpha", "backend_id", "site-b")}, {Path: "/failover_host", Body: on("alpha", "backend_id", "default")}},
+		{{Path: "/get-log", Body: levels("", host)}, {Path: "/set-log", Body: levels("cinder-backup", host, "level", "INFO")}},
+		{{Path: "?host=" + host + "@alpha"}},
 	}
 }

@@ -20,20 +20,6 @@ var built peers.Shared // the program; the engines are each test's own
 
 func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
-// length is for how long callers go on: STOKER_ORDER, or a minute.
-func length(t *testing.T) time.Duration {
-	t.Helper()
-	text := os.Getenv("STOKER_ORDER")
-	if text == "" {
-		return time.Minute
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatal("STOKER_ORDER: ", err)
-	}
-	return d
-}
-
 // Eight callers, four at each of two API processes, freeze and thaw one service
 // and list it in between: of the program's own services, and of a real Cinder's.
 func TestTwoProcessesOneService(t *testing.T) {
@@ -62,7 +48,7 @@ func together(t *testing.T, s *site.Site, apis []*site.Process, f *site.Fleet) {
 		all = append(all, load.Start(t.Context(), a.URL, load.Options{Clients: callers, Pause: 20 * time.Millisecond, Permit: permit, See: h.see}))
 	}
 	select {
-	case <-time.After(length(t)):
+	case <-time.After(site.Length(t, "STOKER_ORDER", time.Minute)):
 	case <-t.Context().Done():
 	}
 	report := all[0].End()

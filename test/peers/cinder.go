@@ -301,7 +301,20 @@ func (c *Cinder) Tell(tb testing.TB, backend string, how map[string]any) {
 // done", "failover site-b", and so on.
 func (c *Cinder) Calls(tb testing.TB, backend string) []string {
 	tb.Helper()
-	text, err := os.ReadFile(filepath.Join(c.Dir, "backends", backend+".calls"))
+	return c.lines(tb, backend+".calls")
+}
+
+// Requests returns what a backend has done so far and whose request that was, in
+// order: "freeze req-01a2...".
+func (c *Cinder) Requests(tb testing.TB, backend string) []string {
+	tb.Helper()
+	return c.lines(tb, backend+".requests")
+}
+
+// lines are those of a file of the backends, none when there is no such file yet.
+func (c *Cinder) lines(tb testing.TB, name string) []string {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join(c.Dir, "backends", name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		tb.Fatal(err)
 	}

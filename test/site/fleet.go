@@ -25,9 +25,10 @@ const probed = "delta"
 // service with several backends.
 type Fleet struct {
 	*Process
-	Host   string
-	Logger string // one that each of them has
-	Python bool   // they are a real Cinder's
+	Host    string
+	Cluster string // that its volume service is a member of; none
+	Logger  string // one that each of them has
+	Python  bool   // they are a real Cinder's
 
 	site *Site
 }

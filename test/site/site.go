@@ -86,15 +86,31 @@ func (s *Site) Python(tb testing.TB, host string) *Fleet {
 	return &Fleet{Process: p, Host: host, Logger: load.Python, Python: true, site: s}
 }
 
+// Member starts a volume service of the program's own with the backend alpha, as a
+// member of a cluster whose members keep their storage below one directory.
+func (s *Site) Member(tb testing.TB, host, cluster, storage string) *Fleet {
+	tb.Helper()
+	p := s.start(tb, peers.CinderOptions{
+		Host: host, Cluster: cluster, Services: []string{"volume"}, Backends: []string{"alpha"}, Program: s.options.Program,
+		More: "[alpha]\nstoker_mirror_root = " + storage + "\n",
+	})
+	return &Fleet{Process: p, Host: host, Cluster: cluster, Logger: load.Go, site: s}
+}
+
 func services() []string { return []string{"scheduler", "backup", "volume"} }
+
+// backends are those of a fleet.
+func backends() []string { return []string{"alpha", "beta", "gamma", probed} }
 
 // start starts processes behind proxies of their own.
 func (s *Site) start(tb testing.TB, o peers.CinderOptions) *Process {
 	tb.Helper()
 	p := &Process{Way: Way{peers.NewProxy(tb, s.Database.Addr()), peers.NewProxy(tb, s.Broker.Addr()), o.Program != ""}}
 	o.Database, o.Transport = p.ToDB.In(tb, s.sqlalchemy), p.ToBus.In(tb, s.transport)
-	o.Backends = []string{"alpha", "beta", "gamma", probed}
-	o.More = "[" + probed + "]\nvolume_backend_name = " + probed + "\n"
+	if len(o.Backends) == 0 {
+		o.Backends = backends()
+		o.More += "[" + probed + "]\nvolume_backend_name = " + probed + "\n"
+	}
 	if s.options.Usual {
 		o.ReportInterval, o.DownTime, o.RPCTimeout = 10, 60, 60
 	} else {

@@ -1,12 +1,9 @@
 package soak
 
 import (
-	"context"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,34 +15,6 @@ import (
 var built peers.Shared // the program; the engines are the test's own
 
 func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
-
-// length is how long faults go on: STOKER_SOAK, or three minutes.
-func length(t *testing.T) time.Duration {
-	t.Helper()
-	text := os.Getenv("STOKER_SOAK")
-	if text == "" {
-		return 3 * time.Minute
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatal("STOKER_SOAK: ", err)
-	}
-	return d
-}
-
-// seed is that of the faults: STOKER_SOAK_SEED, or another one each time.
-func seed(t *testing.T) uint64 {
-	t.Helper()
-	text := os.Getenv("STOKER_SOAK_SEED")
-	if text == "" {
-		return rand.Uint64()
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatal("STOKER_SOAK_SEED: ", err)
-	}
-	return n
-}
 
 // early is how long everything is asked for before memory, goroutines and
 // connections are looked at for the first time.
@@ -62,22 +31,21 @@ type soak struct {
 }
 
 func TestSoak(t *testing.T) {
-	n := seed(t)
-	t.Logf("STOKER_SOAK_SEED=%d", n)
+	n, length := site.Seed(t, "STOKER_SOAK_SEED"), site.Length(t, "STOKER_SOAK", 3*time.Minute)
 	// Its memory is looked at, of which the race detector takes the more the longer
 	// a program runs. test/faults looks for races under the same load and faults.
 	s := site.New(t, site.Options{Program: built.Program(t, "-race=false"), Python: true})
 	k := &soak{Site: s, apis: []*site.Process{s.API(t, "api1"), s.API(t, "api2")}, fleets: []*site.Fleet{s.Go(t, "host1"), s.Python(t, "host2")}}
 	warm := k.load(t)
-	pause(t, early)
+	site.Pause(t, early)
 	k.unharmed(t, warm)
 	k.summary.before = k.look(t)
 
 	all := k.load(t)
-	k.suffer(t, rand.New(rand.NewPCG(n, 0)), time.Now().Add(length(t)))
+	k.suffer(t, rand.New(rand.NewPCG(n, 0)), time.Now().Add(length))
 	k.unharmed(t, all)
 	k.summary.mended = s.Mend(t, k.fleets...)
-	defer func() { t.Logf("%v of faults:\n%s", length(t), k.summary.String()) }()
+	defer func() { t.Logf("%v of faults:\n%s", length, k.summary.String()) }()
 	k.summary.read(t, s.DB)
 	s.Settled(t, k.apis[0], k.summary.before.quiet)
 	k.summary.read(t, s.DB)
@@ -113,59 +81,12 @@ func (k *soak) unharmed(t *testing.T, all []*load.Load) {
 	}
 }
 
-// faults are what may happen.
-func (k *soak) faults() []site.Fault {
-	s, own, python := k.Site, k.fleets[0], k.fleets[1]
-	return []site.Fault{
-		s.BusRestarted(), s.BusPaused(), s.BusCut(),
-		s.DatabaseRestarted(), s.DatabasePaused(), s.DatabaseCut(), s.DatabaseKilled(), s.DatabaseSilent(),
-		site.ServiceKilled(own), site.ServicePaused(own), site.ServiceKilled(python), site.ServicePaused(python),
-		site.APIKilled(k.apis[1]),
-	}
-}
-
 // suffer has one fault after the other, until everything is there again after the last.
 func (k *soak) suffer(t *testing.T, random *rand.Rand, end time.Time) {
 	t.Helper()
-	faults := k.faults()
-	var order []int
+	faults := site.NewChance(random, k.Faults(k.fleets, k.apis[1]))
 	for time.Now().Before(end) {
-		if len(order) == 0 { // each once before any comes again
-			order = random.Perm(len(faults))
-		}
-		f := faults[order[0]]
-		order = order[1:]
-		pause(t, time.Duration(1000+random.IntN(3000))*time.Millisecond)
-		f.Begin(t)
-		pause(t, time.Duration(500+random.IntN(8000))*time.Millisecond)
-		f.End(t)
-		k.summary.suffered(f.Name, k.returns(t, f.Name))
-	}
-}
-
-// returns waits until everything can be done with every fleet again.
-func (k *soak) returns(t *testing.T, after string) []site.Return {
-	t.Helper()
-	since := time.Now()
-	var waiting sync.WaitGroup
-	returns := make([]site.Return, len(k.fleets))
-	for i, f := range k.fleets {
-		waiting.Go(func() { returns[i] = f.Returns(context.WithoutCancel(t.Context()), k.apis[i], since) })
-	}
-	waiting.Wait()
-	for i, r := range returns {
-		t.Logf("after %s, %s: %s", after, k.fleets[i].Host, r)
-		if r.Err != nil {
-			t.Errorf("after %s, %s does not come back: %s", after, k.fleets[i].Host, r)
-		}
-	}
-	return returns
-}
-
-func pause(t *testing.T, d time.Duration) {
-	t.Helper()
-	select {
-	case <-t.Context().Done():
-	case <-time.After(d):
+		name := faults.Strike(t)
+		k.summary.suffered(name, site.AllReturn(t, name, k.fleets, k.apis))
 	}
 }

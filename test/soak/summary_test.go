@@ -35,7 +35,7 @@ func (k *soak) look(t *testing.T) held {
 		for _, name := range []string{"scheduler", "backup"} { // the volume service is killed now and then
 			samples[name] = append(samples[name], k.fleets[0].Service(t, name).Resident(t))
 		}
-		pause(t, 250*time.Millisecond)
+		site.Pause(t, 250*time.Millisecond)
 	}
 	for name, all := range samples {
 		slices.Sort(all)

@@ -5,8 +5,9 @@ Options of a backend's section, for WHAT in freeze, thaw and failover:
 
   peer_WHAT_error    text: refuse, with these words
   peer_WHAT_delay    seconds to take for it; fewer, told meanwhile, count at once
-  peer_dir           a directory: what this backend was told is appended to BACKEND.calls there, and while BACKEND.json exists
-                     there, what it holds ({"freeze_error": "...", "failover_delay": 3, ...}) goes before the options
+  peer_dir           a directory: what this backend was told is appended to BACKEND.calls there, what it has done to
+                     BACKEND.requests with the id of the request, and while BACKEND.json exists there, what it holds
+                     ({"freeze_error": "...", "failover_delay": 3, ...}) goes before the options
 """
 
 import json
@@ -60,12 +61,12 @@ class PeerDriver(driver.VolumeDriver):
             told = {}
         return told.get(name, self.configuration.safe_get('peer_' + name))
 
-    def _record(self, *words):
+    def _record(self, *words, suffix='.calls'):
         if self.configuration.safe_get('peer_dir'):
-            with open(self._file('.calls'), 'a') as f:
+            with open(self._file(suffix), 'a') as f:
                 f.write(' '.join(str(w) for w in words) + '\n')
 
-    def _told(self, what, *words):
+    def _told(self, context, what, *words):
         self._record(what, *words)
         began = time.monotonic()
         while time.monotonic() - began < float(self._setting(what + '_delay') or 0):
@@ -74,13 +75,14 @@ class PeerDriver(driver.VolumeDriver):
         if refusal:
             raise exception.VolumeDriverException(message=refusal)
         self._record(what, *words, 'done')
+        self._record(what, context.request_id, suffix='.requests')
 
     def freeze_backend(self, context):
-        self._told('freeze')
+        self._told(context, 'freeze')
         return True
 
     def thaw_backend(self, context):
-        self._told('thaw')
+        self._told(context, 'thaw')
         return True
 
     def failover(self, context, volumes, secondary_id=None, groups=None):
@@ -93,7 +95,7 @@ class PeerDriver(driver.VolumeDriver):
         if target != HOME and target not in self.targets:
             self._record('failover', target)
             raise exception.InvalidReplicationTarget(reason='there is no target %s' % target)
-        self._told('failover', target)
+        self._told(context, 'failover', target)
         status = 'enabled' if target == HOME else 'failed-over'
         return target, [{'volume_id': v.id, 'updates': {'replication_status': status}} for v in volumes], []
 
