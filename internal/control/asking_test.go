@@ -118,14 +118,22 @@ func TestSetLogLevels(t *testing.T) {
 	}
 	s.fleet.mute["host1@alpha"] = cinder.Errorf(cinder.KindUndeliverable, "Nobody listens.")
 	op, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1"}, cinder.LogDebug)
-	if want := "not delivered to cinder-volume on host1@alpha: Nobody listens."; err != nil || op.Outcome != want {
-		t.Errorf("outcome %q, %v, want %q", op.Outcome, err, want)
+	want := "not delivered to cinder-volume on host1@alpha: Nobody listens."
+	if err != nil || op.State != cinder.OpDone || op.Outcome != want {
+		t.Errorf("%s, outcome %q, %v, want %q", op.State, op.Outcome, err, want)
 	}
-	_, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1@alpha"}, cinder.LogDebug)
+	// What was sent to nobody is refused, and so is not done.
+	op, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1@alpha"}, cinder.LogDebug)
 	wantKind(t, err, cinder.KindUndeliverable)
+	if op.State != cinder.OpUndone || op.Outcome != want {
+		t.Errorf("%s, outcome %q, want undone, %q", op.State, op.Outcome, want)
+	}
 	s.fleet.mute["host1@beta"] = cinder.Errorf(cinder.KindNotSupported, "too old")
-	_, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1"}, cinder.LogDebug)
+	op, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1"}, cinder.LogDebug)
 	wantKind(t, err, cinder.KindNotSupported)
+	if op.State != cinder.OpFailed {
+		t.Errorf("a service is too old: %s, want failed", op.State)
+	}
 }
 
 func TestBackendStates(t *testing.T) {

@@ -114,20 +114,25 @@ func (c *Control) SetLogLevels(ctx context.Context, q LogQuery, level cinder.Log
 	silent, tooOld := c.each(ctx, services, func(ctx context.Context, i int) error {
 		return c.o.Logs.SetLogLevel(ctx, services[i], q.Prefix, level)
 	})
-	op, err := c.recordLevels(ctx, q, level, silent, tooOld)
+	state := cinder.OpDone
+	nobody := len(silent) > 0 && len(silent) == len(services) && !c.own(q)
+	if nobody {
+		state = cinder.OpUndone
+	}
+	op, err := c.recordLevels(ctx, q, level, state, silent, tooOld)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("set-log: %w", err)
 	}
 	if tooOld != nil {
 		return op, fmt.Errorf("set-log: %w", tooOld)
 	}
-	if len(silent) > 0 && len(silent) == len(services) && !c.own(q) {
+	if nobody {
 		return op, cinder.Errorf(cinder.KindUndeliverable, "No service could be sent the log level: %s", op.Outcome)
 	}
 	return op, nil
 }
 
-func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.LogLevel, silent []SilentService, tooOld error) (cinder.Operation, error) {
+func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.LogLevel, state cinder.OperationState, silent []SilentService, tooOld error) (cinder.Operation, error) {
 	var names []string
 	for _, s := range silent {
 		names = append(names, s.Binary+" on "+s.Host+": "+s.Why)
@@ -141,9 +146,9 @@ func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.Log
 			outcome = "not delivered to " + strings.Join(names, ", ")
 		}
 		if tooOld != nil {
-			outcome = "not delivered to all: " + tooOld.Error()
+			state, outcome = cinder.OpFailed, "not delivered to all: "+tooOld.Error()
 		}
-		finish(&op, tx, cinder.OpDone, outcome)
+		finish(&op, tx, state, outcome)
 		return tx.AddOperation(ctx, op)
 	})
 	return op, err
