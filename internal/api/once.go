@@ -61,7 +61,7 @@ func (s *Server) first(rq *request, id string, serve handler) (a *answer, err er
 	panics := true
 	defer func() {
 		if panics && rq.operation == "" {
-			s.forget(rq.ctx, rq, id)
+			s.forget(rq, id, s.o.Control.Doubt)
 		}
 	}()
 	a, err = serve(s, rq)
@@ -69,8 +69,12 @@ func (s *Server) first(rq *request, id string, serve handler) (a *answer, err er
 	if err != nil {
 		a = s.fault(rq, err)
 	}
-	if rq.operation == "" || len(a.body) > maxKeptBody {
-		s.forget(rq.ctx, rq, id)
+	switch {
+	case rq.operation == "" && a.status == http.StatusGatewayTimeout: // its commit may have been the last that the database did
+		s.forget(rq, id, s.o.Control.Doubt)
+		return a, nil
+	case rq.operation == "", len(a.body) > maxKeptBody:
+		s.forget(rq, id, s.o.Control.Forget)
 		return a, nil
 	}
 	header := map[string]string{headerOperation: rq.operation}
@@ -83,9 +87,9 @@ func (s *Server) first(rq *request, id string, serve handler) (a *answer, err er
 	return a, nil
 }
 
-func (s *Server) forget(ctx context.Context, rq *request, id string) {
-	if err := s.o.Control.Forget(ctx, id); err != nil {
-		s.log.WarnContext(ctx, "a key stays taken until its request expires", "request_id", rq.caller.RequestID, "error", err)
+func (s *Server) forget(rq *request, id string, forget func(context.Context, string) error) {
+	if err := forget(rq.ctx, id); err != nil {
+		s.log.WarnContext(rq.ctx, "a key stays taken until its request expires", "request_id", rq.caller.RequestID, "error", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,66 @@ func TestKeyInUse(t *testing.T) {
 	enable.path = "{P}/os-services/enable"
 	if got := r.do(t, enable); got.status != 200 {
 		t.Errorf("an expired key: %d %s", got.status, got.body)
+	}
+}
+
+// lost is a store whose database is lost while it commits what begins the first
+// operation: nobody knows whether it did.
+type lost struct {
+	control.Store
+	wrote bool // it did
+	again bool // it is there again
+}
+
+func (l *lost) Update(ctx context.Context, fn func(control.Tx) error) error {
+	gone := cinder.Errorf(cinder.KindTimeout, "lost")
+	goes := false
+	err := l.Store.Update(ctx, func(tx control.Tx) error {
+		n := &noting{Tx: tx}
+		err := fn(n)
+		goes = n.began && !l.again
+		if err == nil && goes && !l.wrote {
+			return gone
+		}
+		return err
+	})
+	l.again = l.again || goes
+	if err == nil && goes {
+		return gone
+	}
+	return err
+}
+
+// noting notes whether a transaction begins an operation.
+type noting struct {
+	control.Tx
+	began bool
+}
+
+func (w *noting) AddOperation(ctx context.Context, op cinder.Operation) error {
+	w.began = true
+	return w.Tx.AddOperation(ctx, op)
+}
+
+// A change whose commit may or may not have been done is not done again when it
+// was; when it was not, its key is free.
+func TestKeyOfADoubtfulCommit(t *testing.T) {
+	disable := ask{method: "PUT", path: "{P}/os-services/disable", body: `{"host": "a@b", "binary": "cinder-volume"}`, header: []string{"Idempotency-Key: k1"}}
+	for name, wrote := range map[string]bool{"done": true, "not done": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, parts{store: func(s control.Store) control.Store { return &lost{Store: s, wrote: wrote} }})
+			r.service(t, cinder.BinaryVolume, "a@b", nil)
+			if got := r.do(t, disable); got.status != 504 || got.header.Get("X-Stoker-Operation") != "" {
+				t.Fatalf("%d %s, want 504 without an operation", got.status, got.body)
+			}
+			got := r.do(t, disable)
+			if wrote && (got.status != 409 || got.header.Get("X-Stoker-Operation") == "") || !wrote && got.status != 200 {
+				t.Errorf("again: %d %s", got.status, got.body)
+			}
+			if n := len(r.operations(t, "").Operations); n != 1 {
+				t.Errorf("%d operations were begun, want 1", n)
+			}
+		})
 	}
 }
 

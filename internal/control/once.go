@@ -22,7 +22,7 @@ var ErrOtherRequest = errors.New("the key was used for another request")
 // Once begins a request that its sender may send again under the same key: id is
 // that of sender and key together, fingerprint that of what is asked for. It
 // returns the answer that is kept, or nil when the request is to be carried out:
-// then Answered, or Forget when nothing was changed, ends it. It fails with
+// then Answered ends it, or Forget when nothing was changed, or Doubt. It fails with
 // ErrOtherRequest when the key was used for something else, and with KindConflict
 // when the first request is under way or was cut off: the operation, if it came so
 // far, says what came of it.
@@ -74,6 +74,24 @@ func (c *Control) Answered(ctx context.Context, id string, status int, header ma
 // be tried again.
 func (c *Control) Forget(ctx context.Context, id string) error {
 	return c.endOnce(ctx, id, func(tx Tx, r cinder.KeptRequest) error { return tx.ForgetRequest(ctx, r.ID) })
+}
+
+// Doubt ends a request that Once has begun when it is not known whether it has
+// changed anything, as the database was lost while it committed. The journal knows:
+// when it has the operation, whoever asks again is told which it is; when not, the
+// request may be tried again.
+func (c *Control) Doubt(ctx context.Context, id string) error {
+	return c.endOnce(ctx, id, func(tx Tx, r cinder.KeptRequest) error {
+		op, err := tx.OperationOf(ctx, r.Header[headerRequest])
+		if err != nil {
+			return err
+		}
+		if op == "" {
+			return tx.ForgetRequest(ctx, r.ID)
+		}
+		r.LeaseUntil = tx.Now()
+		return tx.KeepRequest(ctx, r)
+	})
 }
 
 func (c *Control) endOnce(ctx context.Context, id string, end func(Tx, cinder.KeptRequest) error) error {
