@@ -186,6 +186,30 @@ func (s *service) failedOver() {
 	}
 }
 
+// movedDuring says whether a service has failed over, or failed to, since a freeze or
+// thaw began that is about to write its row. Its failover is still open, as it waits
+// for that to end; and nobody can have enabled the service meanwhile.
+func (s *service) movedDuring(op *cinder.Operation, open []cinder.Operation) bool {
+	r := &s.row
+	if r.ReplicationStatus != cinder.ReplicationFailedOver && r.ReplicationStatus != cinder.ReplicationFailoverError ||
+		touches(open, r.Binary, r.Host, cinder.OpFailover) == nil {
+		return false
+	}
+	return slices.ContainsFunc(op.Shown.Services, func(st cinder.ServiceState) bool {
+		return st.ID == r.ID && (st.ReplicationStatus != r.ReplicationStatus || !equal(st.ActiveBackendID, r.ActiveBackendID))
+	})
+}
+
+// failsOver disables a service as it has disabled itself when it failed over, or
+// failed to, which a freeze or thaw has written over.
+func (s *service) failsOver() {
+	s.row.Disabled = true
+	if s.row.ReplicationStatus == cinder.ReplicationFailedOver && !s.row.Frozen {
+		s.row.DisabledReason = new(cinder.ReasonFailedOver)
+	}
+	s.failedOver()
+}
+
 // reasonBelow is the reason that a row would have if its service were not frozen:
 // frozen has written over it, and must not outlive the freeze.
 func (s *service) reasonBelow() *string {

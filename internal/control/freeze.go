@@ -242,6 +242,9 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 			s.drop(cinder.CauseFrozen)
 			s.project()
 		}
+		if s.movedDuring(op, others) {
+			s.failsOver()
+		}
 		if s.isBack() && touches(others, row.Binary, row.Host, cinder.OpFailover) == nil {
 			s.drop(cinder.CauseFailedOver)
 			s.project()

@@ -161,19 +161,26 @@ func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cind
 // putRight writes into the rows what the operation shows of them.
 func putRight(ctx context.Context, tx Tx, op cinder.Operation, rows target, open []cinder.Operation) error {
 	for i, row := range rows.members {
-		now := row
-		for _, st := range op.Shown.Services {
-			if st.Binary == row.Binary && st.Host == row.Host {
-				now.Disabled, now.DisabledReason = st.Disabled, st.DisabledReason
-			}
-		}
-		if now.Disabled != row.Disabled || !equal(now.DisabledReason, row.DisabledReason) {
-			now.ModifiedAt = tx.Now()
-		}
-		if err := tx.SaveService(ctx, row, now); err != nil {
+		s := &service{was: row, row: row}
+		var err error
+		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
 			return err
 		}
-		rows.members[i] = now
+		for _, st := range op.Shown.Services {
+			if st.Binary == row.Binary && st.Host == row.Host {
+				s.row.Disabled, s.row.DisabledReason = st.Disabled, st.DisabledReason
+			}
+		}
+		if s.movedDuring(&op, open) {
+			s.failsOver()
+		}
+		if s.row.Disabled != row.Disabled || !equal(s.row.DisabledReason, row.DisabledReason) {
+			s.row.ModifiedAt = tx.Now()
+		}
+		if err := s.save(ctx, tx); err != nil {
+			return err
+		}
+		rows.members[i] = s.row
 		failpoint.Settling.Here()
 	}
 	return unnoteLate(ctx, tx, rows, slices.DeleteFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID }))
