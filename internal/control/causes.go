@@ -38,13 +38,18 @@ func (c *Control) load(ctx context.Context, tx Tx, row cinder.Service, open []ci
 	if watched || err != nil {
 		return s, err
 	}
-	if op := touches(open, row.Binary, row.Host, cinder.OpFailover); op != nil && s.hasEnded(op) {
-		restore(&s.row, op.Shown.Services)
+	failover := touches(open, row.Binary, row.Host, cinder.OpFailover)
+	if failover != nil && s.hasEnded(failover) {
+		restore(&s.row, failover.Shown.Services)
 		s.row.ModifiedAt = tx.Now()
 		return s, nil
 	}
 	s.reconcile()
-	if dropped := without(causes, s.causes); len(dropped) > 0 {
+	dropped := without(causes, s.causes)
+	if failover != nil { // of ours, and a way back ends that cause
+		dropped = slices.DeleteFunc(dropped, func(kind string) bool { return kind == string(cinder.CauseFailedOver) })
+	}
+	if len(dropped) > 0 {
 		return s, c.recordDropped(ctx, tx, row, dropped)
 	}
 	return s, nil

@@ -45,23 +45,15 @@ func TestAFailoverInTheMidst(t *testing.T) {
 				do, command = s.Thaw, "thaw"
 			}
 			s.fleet.say(command, tt.answer)
-			hold := make(chan struct{})
-			s.fleet.hold, s.fleet.entered = hold, make(chan struct{})
-			done := make(chan error, 1)
-			go func() {
-				_, err := do(t.Context(), sel)
-				done <- err
-			}()
-			<-s.fleet.entered
-			s.fleet.hold, s.fleet.entered = nil, nil
-			if _, err := s.Failover(t.Context(), sel, new("site-b")); err != nil {
-				t.Fatal(err)
-			}
-			if tt.first { // the thaw that waits is carried out now
-				s.edit(host, func(r *cinder.Service) { r.Disabled, r.DisabledReason = false, new("") })
-			}
-			close(hold)
-			if err := <-done; (err != nil) != (tt.answer != nil) {
+			err := s.inTheMidst(func() error { _, err := do(t.Context(), sel); return err }, func() {
+				if _, err := s.Failover(t.Context(), sel, new("site-b")); err != nil {
+					t.Error(err)
+				}
+				if tt.first { // the thaw that waits is carried out now
+					s.edit(host, func(r *cinder.Service) { r.Disabled, r.DisabledReason = false, new("") })
+				}
+			})
+			if (err != nil) != (tt.answer != nil) {
 				t.Fatal(err)
 			}
 			s.settle(s.Control)
@@ -79,5 +71,57 @@ func TestAFailoverInTheMidst(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The same holds when a late freeze is being undone.
+func TestAFailoverInTheMidstOfAnUndo(t *testing.T) {
+	const host = "host1@alpha"
+	sel := control.Selector{Host: host}
+	s := newSite(t)
+	s.volume(host, "", cinder.ReplicationEnabled)
+	s.hung()
+	_, err := s.Freeze(t.Context(), sel)
+	wantKind(t, err, cinder.KindTimeout)
+	s.goesOn()
+	s.edit(host, func(r *cinder.Service) { r.Disabled, r.DisabledReason = true, new("frozen") })
+	err = s.inTheMidst(func() error { s.look(s.Control); return nil }, func() {
+		if _, err := s.Failover(t.Context(), sel, new("site-b")); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.settle(s.Control)
+	if got, want := says(s.row(host)), "disabled 'failed-over' failed-over on site-b"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// What a service writes on its way back is not taken for somebody else's doing.
+func TestADisableOnTheWayBack(t *testing.T) {
+	const host = "host1@alpha"
+	sel := control.Selector{Host: host}
+	s := newSite(t)
+	s.volume(host, "", cinder.ReplicationEnabled)
+	do := func(_ cinder.Operation, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(s.Freeze(t.Context(), sel))
+	do(s.Failover(t.Context(), sel, new("site-b")))
+	s.settle(s.Control)
+	do(s.Failover(t.Context(), sel, new("default")))
+	do(s.DisableWithReason(t.Context(), host, cinder.BinaryVolume, new("disk swap")))
+	s.settle(s.Control)
+	if got, want := says(s.row(host)), "disabled 'disk swap' frozen enabled"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	ops, err := s.Operations(t.Context(), cinder.OperationQuery{Kind: new(string(cinder.OpReconcile))})
+	if err != nil || len(ops) > 0 {
+		t.Errorf("on record: %+v, %v", ops, err)
 	}
 }

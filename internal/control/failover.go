@@ -117,6 +117,9 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 				st.ReplicationStatus = cinder.ReplicationFailingOver
 			}
 		}
+		for i := range op.Shown.Clusters {
+			op.Shown.Clusters[i].ReplicationStatus = cinder.ReplicationFailingOver
+		}
 		if err := c.writeFailingOver(ctx, tx, t, open); err != nil {
 			return err
 		}

@@ -30,13 +30,20 @@ func frozenAnew(t *testing.T) *site {
 func (s *site) during(answer error, do func()) error {
 	s.t.Helper()
 	s.fleet.say("thaw", answer)
+	return s.inTheMidst(func() error {
+		_, err := s.Thaw(s.t.Context(), control.Selector{Cluster: "mycl@alpha"})
+		return err
+	}, do)
+}
+
+// inTheMidst does something while what something else has sent to a service, which
+// has carried it out, waits for its answer.
+func (s *site) inTheMidst(of func() error, do func()) error {
+	s.t.Helper()
 	hold := make(chan struct{})
 	s.fleet.hold, s.fleet.entered = hold, make(chan struct{})
 	done := make(chan error, 1)
-	go func() {
-		_, err := s.Thaw(s.t.Context(), control.Selector{Cluster: "mycl@alpha"})
-		done <- err
-	}()
+	go func() { done <- of() }()
 	<-s.fleet.entered
 	s.fleet.hold, s.fleet.entered = nil, nil
 	do()

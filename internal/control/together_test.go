@@ -96,6 +96,13 @@ func TestClustersShowTheJournal(t *testing.T) {
 	if got, want := s.clusterSays(), "enabled - frozen enabled"; got != want {
 		t.Errorf("settled: %s, want %s", got, want)
 	}
+	s.fleet.hold, s.fleet.entered = nil, nil
+	if _, err := s.Failover(t.Context(), control.Selector{Cluster: "mycl@alpha"}, new("site-b")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.clusterSays(), "enabled - frozen failing-over"; got != want {
+		t.Errorf("a failover is under way: %s, want %s", got, want)
+	}
 }
 
 // A client that goes away ends neither the command nor its settling.
