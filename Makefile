@@ -3,7 +3,7 @@ GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME      ?= 60s
 # The longest tests come early, so that nothing waits for their ends alone.
-PACKAGES      := ./internal/... ./test/soak ./test/faults ./...
+PACKAGES      := ./internal/... ./test/soak ./test/history ./test/faults ./...
 # How many packages are tested at once: they wait for engines more than they work.
 AT_ONCE       ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -49,10 +49,11 @@ bench: ## Go benchmarks, then the load runs that doc/performance.md quotes.
 load: ## Load runs over loopback, beside a bare net/http handler.
 	$(GO) run ./test/bench
 
-torture: ## The model test, kills and the soak at length.
+torture: ## The model test, kills, the soak and the history at length.
 	STOKER_MODEL_STEPS=100000 $(GO) test -count=1 -run '^TestModel$$' -timeout 3h -v ./internal/control
 	STOKER_KILLS=200 $(GO) test -race -count=1 -timeout 3h -v ./test/kill
 	STOKER_SOAK=30m $(GO) test -race -count=1 -timeout 1h -v ./test/soak
+	STOKER_HISTORY=1h $(GO) test -race -count=1 -timeout 3h -v ./test/history
 
 beside: ## Lists and get-log beside a real Cinder, for half an hour: see test/peers/install.sh.
 	$(GO) test ./test/bench -run '^$$' -bench BesideCinder -benchtime 1x -timeout 1h

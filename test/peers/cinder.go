@@ -304,8 +304,8 @@ func (c *Cinder) Calls(tb testing.TB, backend string) []string {
 	return c.lines(tb, backend+".calls")
 }
 
-// Requests returns what a backend has done so far and whose request that was, in
-// order: "freeze req-01a2...".
+// Requests returns what a backend was told so far and by whose request, in order:
+// "freeze req-01a2...".
 func (c *Cinder) Requests(tb testing.TB, backend string) []string {
 	tb.Helper()
 	return c.lines(tb, backend+".requests")

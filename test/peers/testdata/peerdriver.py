@@ -5,8 +5,8 @@ Options of a backend's section, for WHAT in freeze, thaw and failover:
 
   peer_WHAT_error    text: refuse, with these words
   peer_WHAT_delay    seconds to take for it; fewer, told meanwhile, count at once
-  peer_dir           a directory: what this backend was told is appended to BACKEND.calls there, what it has done to
-                     BACKEND.requests with the id of the request, and while BACKEND.json exists there, what it holds
+  peer_dir           a directory: what this backend was told is appended to BACKEND.calls there, and to
+                     BACKEND.requests whose request it was; while BACKEND.json exists there, what it holds
                      ({"freeze_error": "...", "failover_delay": 3, ...}) goes before the options
 """
 
@@ -68,6 +68,7 @@ class PeerDriver(driver.VolumeDriver):
 
     def _told(self, context, what, *words):
         self._record(what, *words)
+        self._record(what, context.request_id, suffix='.requests')
         began = time.monotonic()
         while time.monotonic() - began < float(self._setting(what + '_delay') or 0):
             time.sleep(0.05)
@@ -75,7 +76,6 @@ class PeerDriver(driver.VolumeDriver):
         if refusal:
             raise exception.VolumeDriverException(message=refusal)
         self._record(what, *words, 'done')
-        self._record(what, context.request_id, suffix='.requests')
 
     def freeze_backend(self, context):
         self._told(context, 'freeze')
