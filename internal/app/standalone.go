@@ -9,6 +9,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/config"
+	"stoker/internal/dsn"
 )
 
 // standaloneHost is the host of the services of a standalone process. It is not
@@ -35,7 +36,11 @@ func Standalone(dir, listen string, fleet int) (Options, error) {
 	c.Host, c.Listen, c.AuthStrategy = standaloneHost, host, config.AuthNoauthProject
 	c.StatePath = dir
 	c.Policy.File, c.Policy.Dirs = "", nil // whatever Cinder's directory on this machine holds
-	c.Database = config.URL("sqlite:///" + filepath.Join(dir, "stoker.db"))
+	file, err := dsn.FileURL(filepath.Join(dir, "stoker.db"))
+	if err != nil {
+		return Options{}, err
+	}
+	c.Database = config.URL(file)
 	if err := c.Validate(); err != nil {
 		return Options{}, err
 	}

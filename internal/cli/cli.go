@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 )
@@ -66,6 +68,11 @@ func Main(p Process, d Deps) int {
 func Run(ctx context.Context, p Process, d Deps) int {
 	if len(p.Args) == 0 {
 		p.Args = []string{"--help"}
+	}
+	// The parser would put another letter in the place of such bytes: another name.
+	if i := slices.IndexFunc(p.Args, func(arg string) bool { return !utf8.ValidString(arg) }); i >= 0 {
+		fmt.Fprintf(p.Stderr, "stoker: the argument %q is not UTF-8\n", p.Args[i])
+		return exitUsage
 	}
 	status, exited := 0, false
 	parser, err := newParser(p, func(code int) { status, exited = code, true })

@@ -65,6 +65,9 @@ func checked(r store.CheckReport) format.Record {
 		{Name: "Migrations", Value: cmp.Or(strings.Join(r.Migrations, ", "), "none")},
 		{Name: "Missing migrations", Value: cmp.Or(strings.Join(r.Pending, ", "), "none")},
 	}
+	if r.Exposed {
+		record = append(record, format.Field{Name: "File mode", Value: fmt.Sprintf("%04o: every user of this machine can read it; chmod o= it, its -wal and its -shm", r.Mode)})
+	}
 	for _, t := range r.Tables {
 		rows := fmt.Sprintf("%d rows", t.Rows)
 		if t.Rows < 0 {

@@ -16,7 +16,7 @@ type dbSyncCmd struct{ configFlags }
 
 // Help is shown by --help.
 func (dbSyncCmd) Help() string {
-	return `On a database that Cinder made, only tables whose names start with stoker_ are added, and nothing of Cinder's is altered. On an empty one, the tables that Stoker needs are made as Cinder makes them.
+	return `On a database that Cinder made, only tables whose names start with stoker_ are added, and nothing of Cinder's is altered. On an empty one, the tables that Stoker needs are made as Cinder makes them. A new SQLite file is for its owner alone or, in a directory with the setgid bit, readable by the directory's group.
 
 Example:
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"unicode/utf8"
 
 	"stoker/internal/cinder"
 )
@@ -43,13 +44,13 @@ func (c *standaloneCmd) Run(ctx context.Context, p Process, d Deps) error {
 }
 
 // dataDir is where programs keep their data by the XDG base directory rules; ""
-// when the environment does not say whose program it is.
+// when the environment does not say whose program it is, in UTF-8.
 func dataDir(env []string) string {
 	p := Process{Env: env}
-	if dir := p.env("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+	if dir := p.env("XDG_DATA_HOME"); filepath.IsAbs(dir) && utf8.ValidString(dir) {
 		return filepath.Join(dir, "stoker")
 	}
-	if home := p.env("HOME"); home != "" {
+	if home := p.env("HOME"); home != "" && utf8.ValidString(home) {
 		return filepath.Join(home, ".local", "share", "stoker")
 	}
 	return ""

@@ -103,6 +103,16 @@ func ParseDatabase(raw string) (Database, error) {
 	return d, nil
 }
 
+// FileURL is the URL of the SQLite database in a file. KindInvalid when no URL
+// names it: a ? in a path begins the options, and cannot be written otherwise.
+func FileURL(path string) (string, error) {
+	raw := "sqlite:///" + path
+	if d, err := ParseDatabase(raw); err != nil || d.Name != path {
+		return "", cinder.Errorf(cinder.KindInvalid, "the path %q cannot be a database's: no URL can have it, as when it contains a ? or NUL", path)
+	}
+	return raw, nil
+}
+
 // notInScheme is what may not stand before the ://.
 func notInScheme(r rune) bool {
 	return r != '_' && r != '+' && !unicode.IsLetter(r) && !unicode.IsNumber(r)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -171,4 +172,26 @@ func FuzzParseDatabase(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A path is named by a URL that reads as that path, or by none.
+func TestFileURL(t *testing.T) {
+	for path, want := range map[string]string{
+		"/var/lib/stoker.db": "sqlite:////var/lib/stoker.db",
+		"stoker.db":          "sqlite:///stoker.db",
+		"/a#b/c%3F d@e:f.db": "sqlite:////a#b/c%3F d@e:f.db",
+		"/a?b/stoker.db":     "",
+		"/a\x00b":            "",
+		"file:stoker.db":     "",
+		":memory:":           "",
+		"":                   "",
+	} {
+		got, err := dsn.FileURL(path)
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("%q: %q, %v; want %q", path, got, err, want)
+		}
+		if err != nil && (cinder.KindOf(err) != cinder.KindInvalid || !strings.Contains(err.Error(), strconv.Quote(path))) {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,10 @@ type CheckReport struct {
 	Database string // as messages to the operator name it: no user, no password
 	Engine   string // SQLite, MariaDB, MySQL or PostgreSQL
 	Version  string
+	// Mode is the permissions of an SQLite file, and Exposed whether users besides
+	// its owner and group can get at it. Zero on a server.
+	Mode    fs.FileMode
+	Exposed bool
 	// CinderRevision is the revision of Cinder's schema that alembic recorded;
 	// "" when Cinder did not make the database.
 	CinderRevision string
@@ -37,6 +42,9 @@ func checkedTables() []string {
 // Check looks the database over and changes nothing. Fails with KindUnavailable.
 func (db *DB) Check(ctx context.Context) (CheckReport, error) {
 	report := CheckReport{Database: db.name}
+	if file, ok := db.dialect.(sqliteDialect); ok {
+		report.Mode, report.Exposed = file.access()
+	}
 	err := db.read(ctx, "check database "+db.name, func(ctx context.Context, tx querier) (err error) {
 		if report.Engine, report.Version, err = db.dialect.version(ctx, tx); err != nil {
 			return err

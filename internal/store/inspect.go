@@ -36,6 +36,37 @@ func (d sqliteDialect) inspect() (exists bool, err error) {
 	return true, nil
 }
 
+// create makes an empty file when there is none: SQLite itself would let every
+// user of the machine read it. Its owner alone may, and the group where the folder
+// hands its own down (setgid). SQLite gives the files beside it, -wal and -shm, the
+// same mode.
+func (d sqliteDialect) create() error {
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(filepath.Dir(d.path)); err == nil && info.Mode()&fs.ModeSetgid != 0 {
+		mode = 0o640
+	}
+	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return cinder.Errorf(cinder.KindUnavailable, "database file %s: cannot be made: %s", d.path, reason(err))
+	}
+	return f.Close() // it is new: no connection has a lock on it that would go with this
+}
+
+// access is the file's mode, and whether users besides its owner and group can
+// get at it. An administrator may have set it so: it is reported, not changed.
+func (d sqliteDialect) access() (mode fs.FileMode, exposed bool) {
+	file, err := os.Stat(d.path)
+	if err != nil {
+		return 0, false
+	}
+	mode = file.Mode().Perm()
+	folder, err := os.Stat(filepath.Dir(d.path))
+	return mode, mode&0o007 != 0 && (err != nil || folder.Mode()&0o001 != 0)
+}
+
 // look says why the file cannot be our database, before anything is written to it:
 // to open a file for writing marks it as ours.
 func (d sqliteDialect) look(ctx context.Context) (err error) {

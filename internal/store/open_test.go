@@ -124,13 +124,16 @@ func TestOpenAccepts(t *testing.T) {
 		wantLine(t, db.Ready(t.Context()), cinder.KindUnavailable, path, "has no table services: run stoker db sync")
 	})
 	t.Run("a name with letters that mean something elsewhere", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "a%20b #ü&_pragma=x.db")
-		db := open(t, path)
-		if err := db.Ready(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if _, err := os.Stat(path); err != nil {
-			t.Error(err)
+		for _, name := range []string{"a%20b #ü&_pragma=x.db", "a%3Fmode=memory", "a%00b", "a\nb", `a\'"b`, "a;b:c@d", "\xff\xfe", " a "} {
+			folder := t.TempDir()
+			db := open(t, filepath.Join(folder, name))
+			if err := db.Ready(t.Context()); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+			entries, err := os.ReadDir(folder)
+			if err != nil || len(entries) != 3 || entries[0].Name() != name { // with its -shm and -wal
+				t.Errorf("%q: made %v, %v", name, entries, err)
+			}
 		}
 	})
 	t.Run("a relative path, from the folder at that time", func(t *testing.T) {

@@ -52,6 +52,10 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		if err := db.patiently(ctx, d, func() error { return d.look(ctx) }); err != nil {
 			return d.explain(err)
 		}
+		if mode, exposed := d.access(); exposed {
+			db.log.WarnContext(ctx, "every user of this machine can read the database file: chmod o= it, its -wal and its -shm",
+				"file", path, "mode", mode.String())
+		}
 	}
 	db.dialect, db.name = d, path
 	if db.writer, err = d.open(1, d.writing()+"&_txlock=immediate"); err != nil {
@@ -94,7 +98,7 @@ func (d sqliteDialect) dsn(mode string) string {
 // committed survive a power cut (FULL: an acknowledged change is a promise), and
 // leaves foreign keys unchecked, as Cinder does on SQLite.
 func (d sqliteDialect) writing() string {
-	return d.dsn("rwc") + "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(0)"
+	return d.dsn("rw") + "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(0)"
 }
 
 func (d sqliteDialect) reading() string {
@@ -176,8 +180,12 @@ func (sqliteDialect) migrations() (goose.Dialect, fs.FS, error) {
 	return goose.DialectSQLite3, files, err
 }
 
-// prepare holds SQLite's one write lock while fn runs.
+// prepare holds SQLite's one write lock while fn runs, over a file that it makes
+// when there is none.
 func (d sqliteDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
+	if err := d.create(); err != nil {
+		return err
+	}
 	db, err := d.open(1, d.writing())
 	if err != nil {
 		return err

@@ -94,7 +94,7 @@ func (b *Backend) makeDirs(active string) error {
 		if !first && (name == active || name == cinder.FailbackTarget) {
 			continue
 		}
-		if err := os.MkdirAll(b.dir(name), 0o750); err != nil {
+		if err := os.MkdirAll(b.dir(name), 0o700); err != nil {
 			if name == active {
 				return err
 			}
@@ -102,7 +102,7 @@ func (b *Backend) makeDirs(active string) error {
 		}
 	}
 	if first && b.o.RefuseThaw != "" {
-		return os.WriteFile(filepath.Join(b.o.Root, refusalFile), []byte(b.o.RefuseThaw+"\n"), 0o640)
+		return os.WriteFile(filepath.Join(b.o.Root, refusalFile), []byte(b.o.RefuseThaw+"\n"), 0o600)
 	}
 	return nil
 }
