@@ -21,7 +21,9 @@ func (a *App) health(ctx context.Context) []api.Part {
 	defer cancel()
 	parts := []api.Part{{Name: "database"}, {Name: "bus"}}
 	var looks sync.WaitGroup
-	looks.Go(func() { parts[0].OK, parts[0].Reason = verdict(a.db.Ready(ctx), "its tables are not there") })
+	looks.Go(func() {
+		parts[0].OK, parts[0].Reason = verdict(a.db.Ready(ctx), "its schema is not for this version: stoker db check says more")
+	})
 	looks.Go(func() { parts[1].OK, parts[1].Reason = verdict(a.reachBus(ctx), "it refuses us") })
 	looks.Wait()
 	h := a.policy.Health()

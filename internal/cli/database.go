@@ -19,11 +19,17 @@ func syncDB(ctx context.Context, o DBOptions) error {
 		if err != nil {
 			return err
 		}
-		if len(report.Created) == 0 {
+		if report.Empty() {
 			fmt.Fprintln(o.Out, "Nothing to do: the schema is there.")
+		}
+		for _, name := range report.Applied {
+			fmt.Fprintf(o.Out, "Applied %s\n", name)
 		}
 		for _, name := range report.Created {
 			fmt.Fprintf(o.Out, "Created %s\n", name)
+		}
+		if len(report.Newer) > 0 {
+			fmt.Fprintf(o.Out, "A newer Stoker has applied migrations that this one does not know: %s. They stay, and this one may write as well.\n", list(report.Newer))
 		}
 		return nil
 	})
@@ -68,6 +74,9 @@ func checked(r store.CheckReport) format.Record {
 	if r.Exposed {
 		record = append(record, format.Field{Name: "File mode", Value: fmt.Sprintf("%04o: every user of this machine can read it; chmod o= it, its -wal and its -shm", r.Mode)})
 	}
+	if len(r.Newer) > 0 {
+		record = append(record, format.Field{Name: "Migrations of a newer Stoker", Value: fmt.Sprintf("%s (this one knows up to %d)", list(r.Newer), r.Known)})
+	}
 	for _, t := range r.Tables {
 		rows := fmt.Sprintf("%d rows", t.Rows)
 		if t.Rows < 0 {
@@ -76,6 +85,11 @@ func checked(r store.CheckReport) format.Record {
 		record = append(record, format.Field{Name: t.Name, Value: rows})
 	}
 	return record
+}
+
+// list is numbers as a sentence has them.
+func list(numbers []int64) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ", "), "[]")
 }
 
 // withDB does something to the database.

@@ -18,6 +18,8 @@ type dbSyncCmd struct{ configFlags }
 func (dbSyncCmd) Help() string {
 	return `On a database that Cinder made, only tables whose names start with stoker_ are added, and nothing of Cinder's is altered. On an empty one, the tables that Stoker needs are made as Cinder makes them. A new SQLite file is for its owner alone or, in a directory with the setgid bit, readable by the directory's group.
 
+Migrations of a newer Stoker are named and stay. Where one of them says that older programs must not write, nothing is done and the exit status is 1.
+
 Example:
 
   stoker db sync --config-file /etc/cinder/cinder.conf`
@@ -32,7 +34,7 @@ type dbCheckCmd struct{ configFlags }
 
 // Help is shown by --help.
 func (dbCheckCmd) Help() string {
-	return `Changes nothing. The exit status is 1 when the database cannot be reached or lacks what stoker db sync would add.
+	return `Changes nothing. The exit status is 1 when the database cannot be reached, lacks what stoker db sync would add, or has been changed by a newer Stoker so that this one must not write to it.
 
 Example:
 

@@ -23,6 +23,8 @@ type CheckReport struct {
 	Tables         []TableReport // of Cinder's those that we work with, then all of ours
 	Migrations     []string      // ours that were applied, by number and name, in order
 	Pending        []string      // ours that were not
+	Newer          []int64       // those of a newer program that were, by number
+	Known          int64         // the newest migration that this program knows
 	// ClockDifference is how far the database's clock is ahead of this host's,
 	// give or take half the time that it took to ask.
 	ClockDifference time.Duration
@@ -61,9 +63,11 @@ func (db *DB) Check(ctx context.Context) (CheckReport, error) {
 				return err
 			}
 		}
-		if report.Migrations, report.Pending, err = db.checkMigrations(ctx, tx, tables); err != nil {
+		state, err := db.schemaState(ctx, tx, tables)
+		if err != nil {
 			return err
 		}
+		report.Migrations, report.Pending, report.Newer, report.Known = state.applied, state.pending, state.newer, state.known
 		report.ClockDifference, err = db.clockDifference(ctx, tx)
 		return err
 	})
@@ -99,23 +103,6 @@ func (db *DB) countRows(ctx context.Context, q querier, have []string) ([]TableR
 		reports = append(reports, report)
 	}
 	return reports, nil
-}
-
-// checkMigrations compares what goose recorded with the migrations there are.
-func (db *DB) checkMigrations(ctx context.Context, q querier, have []string) (applied, pending []string, err error) {
-	ours, err := db.migrationNames()
-	if err != nil {
-		return nil, nil, err
-	}
-	var last int64
-	if slices.Contains(have, versionTable) {
-		last, err = oneNumber(ctx, q, `SELECT COALESCE(MAX(version_id), 0) FROM `+versionTable+` WHERE is_applied = TRUE`)
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	known := min(last, int64(len(ours))) // they are numbered from 1 without gaps
-	return ours[:known], ours[known:], nil
 }
 
 // clockDifference takes the middle of the question for the moment of the answer.

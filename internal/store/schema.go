@@ -19,12 +19,16 @@ const (
 	versionTable = "stoker_migrations"
 	// alembicTable is where Cinder keeps its own: whoever has it is Cinder's.
 	alembicTable = "alembic_version"
+	// writersTable is where a migration says that only programs that know it may
+	// write from then on.
+	writersTable = "stoker_writers"
 )
 
 // SyncReport says what Sync did.
 type SyncReport struct {
 	Created []string // tables, by name
 	Applied []string // migrations, by file name, in order
+	Newer   []int64  // migrations of a newer program, by number: they stay
 }
 
 // Empty says whether there was nothing to do.
@@ -33,6 +37,8 @@ func (r SyncReport) Empty() bool { return len(r.Created) == 0 && len(r.Applied) 
 // Sync creates what is missing: all or nothing, and only once, however many
 // processes try. Cinder's tables are made, one by one, where they do not exist
 // and Cinder has not made the database itself; one that exists is never altered.
+// KindInvalid when a newer program has changed the database so that this one must
+// not write to it.
 func (db *DB) Sync(ctx context.Context) (SyncReport, error) {
 	var report SyncReport
 	err := db.patiently(ctx, db.dialect, func() error {
@@ -50,6 +56,13 @@ func (db *DB) Sync(ctx context.Context) (SyncReport, error) {
 func (db *DB) sync(ctx context.Context, conn *sql.DB) (SyncReport, error) {
 	before, err := db.dialect.tables(ctx, conn)
 	if err != nil {
+		return SyncReport{}, err
+	}
+	state, err := db.schemaState(ctx, conn, before)
+	if err != nil {
+		return SyncReport{}, err
+	}
+	if err := db.mayWrite(state); err != nil {
 		return SyncReport{}, err
 	}
 	dialect, files, err := db.dialect.migrations()
@@ -73,7 +86,7 @@ func (db *DB) sync(ctx context.Context, conn *sql.DB) (SyncReport, error) {
 		return SyncReport{}, err
 	}
 	created := slices.DeleteFunc(after, func(t string) bool { return slices.Contains(before, t) })
-	return SyncReport{Created: created, Applied: applied}, nil
+	return SyncReport{Created: created, Applied: applied, Newer: state.newer}, nil
 }
 
 // requireCinder says what a database of Cinder's own making lacks: nothing is
@@ -130,38 +143,4 @@ func migrate(ctx context.Context, conn *sql.DB, dialect goose.Dialect, files fs.
 		applied = append(applied, path.Base(r.Source.Path))
 	}
 	return applied, nil
-}
-
-// Ready says whether the database has all the tables we work with:
-// KindUnavailable with a line for the operator when Sync has yet to be run.
-func (db *DB) Ready(ctx context.Context) error {
-	err := db.read(ctx, "look at database "+db.name, func(ctx context.Context, tx querier) error {
-		tables, err := db.dialect.tables(ctx, tx)
-		if err != nil {
-			return err
-		}
-		needed := []string{"services", "clusters", "stoker_causes", "stoker_failed_over", "stoker_operations", "stoker_requests"}
-		if db.server {
-			needed = append(needed, "stoker_commits")
-		}
-		for _, needed := range needed {
-			if !slices.Contains(tables, needed) {
-				return cinder.Errorf(cinder.KindUnavailable, "database %s has no table %s: run stoker db sync", db.name, needed)
-			}
-		}
-		return nil
-	})
-	if db.dialect.fault(err) == faultMissing {
-		return cinder.Errorf(cinder.KindUnavailable, "database %s does not exist: run stoker db sync", db.name)
-	}
-	return err
-}
-
-// migrationNames are the files of our migrations, in order.
-func (db *DB) migrationNames() ([]string, error) {
-	_, files, err := db.dialect.migrations()
-	if err != nil {
-		return nil, err
-	}
-	return fs.Glob(files, "*.sql")
 }

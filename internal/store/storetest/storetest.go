@@ -42,6 +42,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"concurrency", concurrency},
 		{"registration against others", registrationRace},
 		{"failovers", failovers},
+		{"a newer program", newer},
 	} {
 		t.Run(topic.name, func(t *testing.T) { topic.run(t, create) })
 	}

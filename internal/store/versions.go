@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stoker/internal/cinder"
+)
+
+// schemaState is which of our migrations a database has had, as this program
+// sees it. Another program, older or newer, may have applied them.
+type schemaState struct {
+	applied []string // those that this program knows, by file name, in order
+	pending []string // those that it knows and the database lacks
+	newer   []int64  // those that it does not know, by number
+	known   int64    // the newest that it knows
+	since   int64    // the newest that a program has to know to write; 0 for any
+}
+
+// schemaState compares what goose recorded with the migrations there are. have
+// are the tables of the database.
+func (db *DB) schemaState(ctx context.Context, q querier, have []string) (schemaState, error) {
+	var s schemaState
+	_, files, err := db.dialect.migrations()
+	if err != nil {
+		return s, err
+	}
+	ours, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return s, err
+	}
+	var applied []int64
+	if slices.Contains(have, versionTable) {
+		applied, err = numbers(ctx, q, `SELECT DISTINCT version_id FROM `+versionTable+` WHERE is_applied = TRUE AND version_id > 0 ORDER BY version_id`)
+		if err != nil {
+			return s, err
+		}
+	}
+	if slices.Contains(have, writersTable) {
+		if s.since, err = oneNumber(ctx, q, `SELECT COALESCE(MAX(since), 0) FROM `+writersTable); err != nil {
+			return s, err
+		}
+	}
+	for _, name := range ours {
+		number, err := migrationNumber(name)
+		if err != nil {
+			return s, err
+		}
+		s.known = max(s.known, number)
+		if i := slices.Index(applied, number); i >= 0 {
+			s.applied = append(s.applied, name)
+			applied = slices.Delete(applied, i, i+1)
+		} else {
+			s.pending = append(s.pending, name)
+		}
+	}
+	s.newer = applied
+	return s, nil
+}
+
+// mayWrite refuses a program that a newer one's migration has shut out.
+func (db *DB) mayWrite(s schemaState) error {
+	if s.since <= s.known {
+		return nil
+	}
+	return db.refuse("a newer Stoker has changed it: only programs that know migration %d may write to it, and this one knows up to %d: upgrade it",
+		s.since, s.known)
+}
+
+// migrationNumber is that with which a file's name begins.
+func migrationNumber(name string) (int64, error) {
+	digits, _, _ := strings.Cut(name, "_")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("migration %s has no number: %w", name, err)
+	}
+	return n, nil
+}
+
+func numbers(ctx context.Context, q querier, query string) (_ []int64, err error) {
+	rows, err := q.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = firstError(err, rows.Close()) }()
+	var found []int64
+	c := newCells(1)
+	for rows.Next() {
+		if err := c.scan(rows); err != nil {
+			return nil, err
+		}
+		found = append(found, c.number())
+	}
+	return found, rows.Err()
+}
+
+// Ready says whether this program can work with the database: KindUnavailable
+// with a line for the operator when Sync has yet to be run, KindInvalid when a
+// newer program has changed it so that this one must not write to it.
+func (db *DB) Ready(ctx context.Context) error {
+	err := db.read(ctx, "look at database "+db.name, func(ctx context.Context, tx querier) error {
+		tables, err := db.dialect.tables(ctx, tx)
+		if err != nil {
+			return err
+		}
+		needed := []string{"services", "clusters", "stoker_causes", "stoker_failed_over", "stoker_operations", "stoker_requests"}
+		if db.server {
+			needed = append(needed, "stoker_commits")
+		}
+		for _, needed := range needed {
+			if !slices.Contains(tables, needed) {
+				return cinder.Errorf(cinder.KindUnavailable, "database %s has no table %s: run stoker db sync", db.name, needed)
+			}
+		}
+		s, err := db.schemaState(ctx, tx, tables)
+		if err != nil {
+			return err
+		}
+		if err := db.mayWrite(s); err != nil {
+			return err
+		}
+		if len(s.pending) > 0 {
+			return cinder.Errorf(cinder.KindUnavailable, "database %s lacks migration %s: run stoker db sync", db.name, s.pending[0])
+		}
+		return nil
+	})
+	if db.dialect.fault(err) == faultMissing {
+		return cinder.Errorf(cinder.KindUnavailable, "database %s does not exist: run stoker db sync", db.name)
+	}
+	return err
+}
