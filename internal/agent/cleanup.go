@@ -67,6 +67,11 @@ func (s *service) Cleanup(ctx context.Context, r cinder.CleanupRequest) error {
 	if r.Until.IsZero() {
 		r.Until = time.Now().UTC()
 	}
+	return s.endWork(ctx, r)
+}
+
+// endWork ends all work that r selects.
+func (s *service) endWork(ctx context.Context, r cinder.CleanupRequest) error {
 	workers, err := s.o.Store.Workers(ctx, *r.ServiceID, r)
 	if err != nil {
 		return fmt.Errorf("cleanup: %w", err)
@@ -90,12 +95,13 @@ func (s *service) Cleanup(ctx context.Context, r cinder.CleanupRequest) error {
 	return nil
 }
 
-// cleanUp ends the work of the process before this one.
+// cleanUp ends the work of the process before this one: all there is, as this one
+// has begun none, whatever the clock was when it began.
 func (s *service) cleanUp(ctx context.Context) {
 	s.life.Lock()
 	id := s.id
 	s.life.Unlock()
-	if err := s.Cleanup(ctx, cinder.CleanupRequest{ServiceID: &id}); err != nil {
+	if err := s.endWork(ctx, cinder.CleanupRequest{ServiceID: &id}); err != nil {
 		s.log.Error("Work that was interrupted before the start could not be cleaned up.", "error", err)
 	}
 }

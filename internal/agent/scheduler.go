@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"stoker/internal/cinder"
 	"stoker/internal/control"
@@ -15,6 +16,9 @@ type Viewer interface {
 	// View reads the services that q selects. Fails with KindUnavailable.
 	View(ctx context.Context, q cinder.ServiceQuery) (*control.View, error)
 }
+
+// clockSlack is how far the clocks of hosts may differ.
+const clockSlack = time.Minute
 
 // SchedulerOptions are what a scheduler is made of.
 type SchedulerOptions struct {
@@ -68,11 +72,13 @@ func (s *Scheduler) keep(c cinder.Capabilities) {
 	name := c.QueueHost()
 	s.mu.Lock()
 	old, ok := s.known[name]
-	if !ok || !c.Time.Before(old.Time) {
+	// A time that is still to come keeps nothing out: a clock was set back since.
+	newer := !ok || !c.Time.Before(old.Time) || old.Time.After(time.Now().Add(clockSlack))
+	if newer {
 		s.known[name] = c
 	}
 	s.mu.Unlock()
-	s.log.Debug("Capabilities received.", "from", name, "newer", !ok || !c.Time.Before(old.Time))
+	s.log.Debug("Capabilities received.", "from", name, "newer", newer)
 }
 
 // GetPools returns the pools of the services that are enabled, not frozen and up,

@@ -119,6 +119,15 @@ func TestGetPools(t *testing.T) {
 			[]string{"host1@alpha#p2"},
 		},
 		{
+			"a word of the time before the clock was set back does not",
+			[]cinder.Service{row("host1@alpha", "")},
+			[]cinder.Capabilities{
+				capabilities("host1@alpha", "", now().Add(2*time.Hour), "p1"),
+				capabilities("host1@alpha", "", now(), "p2"),
+			},
+			[]string{"host1@alpha#p2"},
+		},
+		{
 			"nonsense",
 			[]cinder.Service{row("host1@alpha", ""), row("host1@beta", ""), row("host1@gamma", "")},
 			[]cinder.Capabilities{

@@ -111,7 +111,7 @@ func (v *Volume) othersUp(ctx context.Context, tx control.Tx) (bool, error) {
 		return false, err
 	}
 	for _, m := range members {
-		if m.Cluster == v.row.Cluster && m.Host != v.row.Host && m.Up(tx.Now(), v.o.DownTime) {
+		if m.Cluster == v.row.Cluster && m.Host != v.row.Host && m.Up(tx.HostNow(), v.o.DownTime) {
 			return true, nil
 		}
 	}

@@ -230,9 +230,10 @@ func TestInterruptedWork(t *testing.T) {
 	s.volume("new", "creating", "", "disabled", "")
 	s.volume("upload", "uploading", "", "disabled", "")
 	s.volume("deletion", "deleting", "", "disabled", "")
-	for i, id := range []string{"new", "upload", "deletion"} {
+	s.volume("ahead", "creating", "", "disabled", "") // begun before the clock was set back
+	for i, id := range []string{"new", "upload", "deletion", "ahead"} {
 		s.sql(`INSERT INTO workers (id, resource_type, resource_id, status, service_id, updated_at, deleted)
-			SELECT ?, 'Volume', id, status, 1, '2026-11-24 10:00:00', 0 FROM volumes WHERE id = ?`, 10+i, id)
+			SELECT ?, 'Volume', id, status, 1, CASE id WHEN 'ahead' THEN '2999-11-24 10:00:00' ELSE '2026-11-24 10:00:00' END, 0 FROM volumes WHERE id = ?`, 10+i, id)
 	}
 	if err := s.Cleanup(t.Context(), cinder.CleanupRequest{}); cinder.KindOf(err) != cinder.KindInvalid {
 		t.Errorf("a request without a service: %v", err)
@@ -240,10 +241,10 @@ func TestInterruptedWork(t *testing.T) {
 	if err := s.Cleanup(t.Context(), cinder.CleanupRequest{ServiceID: new(int64(1)), ResourceID: "upload"}); err != nil {
 		t.Fatal(err)
 	}
-	s.wants("after a request for one", map[string]string{"new": "creating - disabled", "upload": "available - disabled", "deletion": "deleting - disabled"})
+	s.wants("after a request for one", map[string]string{"new": "creating - disabled", "upload": "available - disabled", "deletion": "deleting - disabled", "ahead": "creating - disabled"})
 	s.stop()
 	s.start()
-	s.wants("after a start", map[string]string{"new": "error - disabled", "upload": "available - disabled", "deletion": "deleting - disabled"})
+	s.wants("after a start", map[string]string{"new": "error - disabled", "ahead": "error - disabled", "upload": "available - disabled", "deletion": "deleting - disabled"})
 	left, err := s.db.Workers(t.Context(), 1, cinder.CleanupRequest{})
 	if err != nil || len(left) != 1 || !strings.Contains(fmt.Sprint(left), "deletion") {
 		t.Errorf("work is left: %+v, %v", left, err)

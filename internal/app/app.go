@@ -104,7 +104,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.control = control.New(control.Options{
 		Notifier: told,
 		Store:    Store(a.db), Fleet: a.rpc, Logs: a.rpc, Loggers: a.loggers, Log: a.loggers.Logger("stoker.control"),
-		Host: c.Host, Owner: c.Host + ":" + uuid.NewString(),
+		Host: c.Host, Owner: c.Host + ":" + uuid.NewString(), Alone: a.o.Alone,
 		DownTime: c.DownTime, PoolsTimeout: c.PoolsTimeout, LogTimeout: c.LogTimeout,
 		ResponseTimeout: c.ResponseTimeout, FailoverExpiry: c.FailoverExpiry, FailoverDeadline: c.FailoverDeadline,
 		Watch: c.WatchTime, Retention: time.Duration(c.JournalDays) * 24 * time.Hour, Lease: c.LeaseTime,
@@ -134,6 +134,13 @@ func (a *App) start(ctx context.Context) error {
 	if a.o.API {
 		if err := a.follow(ctx); err != nil {
 			return fmt.Errorf("listen for capabilities: %w", err)
+		}
+	}
+	if a.o.Alone {
+		// What the process before this one had in hand: a service that starts would
+		// take the mark of an intent in its row for what is.
+		if err := a.control.Look(ctx); err != nil {
+			a.log.WarnContext(ctx, "what the last process had in hand could not be settled yet", "error", err)
 		}
 	}
 	if err := a.startServices(ctx); err != nil {

@@ -16,6 +16,7 @@ type Options struct {
 	Config config.Config // valid
 
 	Lock      string // a file that only one process may hold; "" for none
+	Alone     bool   // Lock keeps every other process of the host away, and all services are in this one
 	Sync      bool   // make the schema first, where it is missing
 	API       bool
 	Scheduler bool

@@ -80,7 +80,7 @@ func correct(ctx context.Context, tx Tx, cl *cinder.Cluster) error {
 // unite looks for members that disagree with their cluster for longer than those
 // who are about to hear, and begins to tell them.
 func (c *Control) unite(ctx context.Context, open []cinder.Operation, now time.Time) error {
-	if now.Sub(c.clusters) < uniteEvery {
+	if now.Sub(c.clusters).Abs() < uniteEvery {
 		return nil
 	}
 	c.clusters = now
@@ -105,7 +105,7 @@ func (c *Control) unite(ctx context.Context, open []cinder.Operation, now time.T
 			since = now
 		}
 		seen[cl.Name] = since
-		if now.Sub(since) >= grace {
+		if now.Sub(since).Abs() >= grace {
 			if err := c.beginCompletion(ctx, cl.Name); err != nil {
 				return fmt.Errorf("cluster %s: %w", cl.Name, err)
 			}
@@ -143,7 +143,7 @@ func (c *Control) beginCompletion(ctx context.Context, name string) error {
 		if !settledCluster(t.cluster) || clusterBusy(open, t.cluster) {
 			return nil
 		}
-		if len(last) > 0 && last[0].State == cinder.OpFailed && tx.Now().Sub(last[0].SettledAt) < tellAgain {
+		if len(last) > 0 && last[0].State == cinder.OpFailed && tx.Now().Sub(last[0].SettledAt).Abs() < tellAgain {
 			return nil
 		}
 		op := c.operation(ctx, tx, c.newID(), cinder.OpCompletion)

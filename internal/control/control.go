@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +22,11 @@ type Options struct {
 	Notifier Notifier // nil to notify nobody
 
 	Host  string // the name this process goes by in get-log
-	Owner string // the name this process owns operations by: unique to it
+	Owner string // the name this process owns operations by: Host, a colon, and what is unique to it
+	// Alone says that no other process of that Host lives, and that services live
+	// in this one: an operation of another Owner of Host is a dead one's, and so is
+	// its command.
+	Alone bool
 
 	DownTime         time.Duration // service_down_time
 	PoolsTimeout     time.Duration // how long a list waits for the scheduler
@@ -44,6 +49,7 @@ type Control struct {
 	newID func() string
 	wake  chan struct{} // tells Run that an operation waits to be settled
 
+	clock   clock
 	feed    feed
 	notices chan notice
 	waiting ids // operations whose request waits for the answer
@@ -58,7 +64,7 @@ type Control struct {
 // New makes a Control. Nothing runs until Run is called.
 func New(o Options) *Control {
 	return &Control{
-		o: o, newID: newID, wake: make(chan struct{}, 1), pools: newPools(), notices: make(chan notice, noticeBacklog),
+		o: o, newID: newID, clock: clock{began: time.Now()}, wake: make(chan struct{}, 1), pools: newPools(), notices: make(chan notice, noticeBacklog),
 		disagree: map[string]time.Time{}, proofs: map[string]time.Time{},
 	}
 }
@@ -75,6 +81,11 @@ func (c *Control) operation(ctx context.Context, tx Tx, id string, kind cinder.O
 		ID: id, Kind: kind, State: cinder.OpOpen, Caller: cinder.CallerFrom(ctx),
 		Owner: c.o.Owner, LeaseUntil: now.Add(c.o.Lease), Deadline: now, StartedAt: now,
 	}
+}
+
+// dead says whether an owner is a process before this one that is certain to be gone.
+func (c *Control) dead(owner string) bool {
+	return c.o.Alone && owner != c.o.Owner && strings.HasPrefix(owner, c.o.Host+":")
 }
 
 // finish ends a journal entry.

@@ -27,8 +27,9 @@ var ErrOtherRequest = errors.New("the key was used for another request")
 // when the first request is under way or was cut off: the operation, if it came so
 // far, says what came of it.
 func (c *Control) Once(ctx context.Context, id, fingerprint string) (kept *cinder.KeptRequest, op string, err error) {
+	underWay := false
 	err = c.o.Store.Update(ctx, func(tx Tx) error {
-		kept = nil
+		kept, underWay = nil, false
 		r, err := tx.Request(ctx, id)
 		switch {
 		case cinder.KindOf(err) == cinder.KindNotFound, err == nil && r.ExpiresAt.Before(tx.Now()):
@@ -39,8 +40,15 @@ func (c *Control) Once(ctx context.Context, id, fingerprint string) (kept *cinde
 		case r.Status != 0:
 			kept = &r
 			return nil
-		case tx.Now().Before(r.LeaseUntil):
-			return cinder.Errorf(cinder.KindConflict, "A request with this Idempotency-Key is under way.")
+		case tx.Now().Before(r.LeaseUntil) && !c.dead(r.Owner):
+			if most := tx.Now().Add(c.requestLease()); r.LeaseUntil.After(most.Add(slack)) { // the clock was set back
+				r.LeaseUntil, r.ExpiresAt = most, tx.Now().Add(keptFor)
+				if err := tx.KeepRequest(ctx, r); err != nil {
+					return err
+				}
+			}
+			underWay = true
+			return nil
 		default: // its process is gone; what it began is in the journal
 			if op, err = tx.OperationOf(ctx, r.Header[headerRequest]); err != nil {
 				return err
@@ -52,15 +60,21 @@ func (c *Control) Once(ctx context.Context, id, fingerprint string) (kept *cinde
 		now := tx.Now()
 		return tx.KeepRequest(ctx, cinder.KeptRequest{
 			ID: id, Fingerprint: fingerprint, Owner: c.o.Owner, ExpiresAt: now.Add(keptFor),
-			LeaseUntil: now.Add(c.o.ResponseTimeout + 2*settleTimeout),
+			LeaseUntil: now.Add(c.requestLease()),
 			Header:     map[string]string{headerRequest: cinder.CallerFrom(ctx).RequestID},
 		})
 	})
+	if err == nil && underWay {
+		err = cinder.Errorf(cinder.KindConflict, "A request with this Idempotency-Key is under way.")
+	}
 	if err != nil {
 		return nil, op, fmt.Errorf("idempotency key: %w", err)
 	}
 	return kept, "", nil
 }
+
+// requestLease is how long a request may take.
+func (c *Control) requestLease() time.Duration { return c.o.ResponseTimeout + 2*settleTimeout }
 
 // Answered keeps the answer to a request that Once has begun.
 func (c *Control) Answered(ctx context.Context, id string, status int, header map[string]string, body []byte) error {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,7 +24,7 @@ func (c *Control) lookAtFailover(ctx context.Context, calls *errgroup.Group, op 
 		delete(c.proofs, op.ID)
 		return err
 	}
-	if now.Sub(op.StartedAt) <= c.o.FailoverExpiry || now.Sub(c.proofs[op.ID]) < proofEvery {
+	if now.Sub(op.StartedAt) <= c.o.FailoverExpiry || now.Sub(c.proofs[op.ID]).Abs() < proofEvery {
 		return nil
 	}
 	c.proofs[op.ID] = now
@@ -56,7 +57,7 @@ func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 	if err != nil {
 		return err
 	}
-	if left := op.StartedAt.Add(c.o.FailoverExpiry).Sub(now); left >= 0 {
+	if left := min(op.StartedAt.Sub(now), 0) + c.o.FailoverExpiry; left >= 0 { // no more than that, whatever the clock
 		return cinder.Errorf(cinder.KindConflict, "The command may wait in a queue for another %s.", left+time.Second)
 	}
 	for i := range rows.members {
@@ -121,9 +122,9 @@ func (c *Control) putBack(ctx context.Context, op cinder.Operation, why string) 
 }
 
 // Abort ends an operation that does not end by itself: a failover whose service
-// is gone, or a watch. Rows are put back. KindNotFound when there is no such
-// operation; KindConflict, saying why, when it has ended, ends by itself, or may
-// still be carried out.
+// is gone, a freeze or thaw whose request is gone, or a watch. Rows are put back.
+// KindNotFound when there is no such operation; KindConflict, saying why, when it
+// has ended, ends by itself, or may still be carried out.
 func (c *Control) Abort(ctx context.Context, id string) (cinder.Operation, error) {
 	op, err := c.o.Store.Operation(ctx, id)
 	if err != nil {
@@ -140,6 +141,8 @@ func (c *Control) Abort(ctx context.Context, id string) (cinder.Operation, error
 		err = cinder.Errorf(cinder.KindConflict, "Operation %s has ended: it is %s.", id, op.State)
 	case op.State == cinder.OpWatched:
 		op, err = c.endWatch(ctx, op, who)
+	case (op.Kind == cinder.OpFreeze || op.Kind == cinder.OpThaw) && !op.Progress.Undoing && !c.waiting.has(id):
+		op, err = c.giveUp(ctx, op, who)
 	case op.Kind != cinder.OpFailover:
 		err = cinder.Errorf(cinder.KindConflict, "A %s ends by itself: operation %s does by %s.", op.Kind, id, op.Deadline.Format(time.RFC3339))
 	default:
@@ -154,6 +157,20 @@ func (c *Control) Abort(ctx context.Context, id string) (cinder.Operation, error
 		return op, fmt.Errorf("abort: %w", err)
 	}
 	return op, nil
+}
+
+// giveUp ends a freeze or thaw that nobody waits for any more, as one that was not
+// answered: it is watched from then on. KindConflict while another process has it.
+func (c *Control) giveUp(ctx context.Context, op cinder.Operation, why string) (cinder.Operation, error) {
+	mine, err := c.take(ctx, op)
+	if errors.Is(err, errSettled) {
+		return op, cinder.Errorf(cinder.KindConflict, "A %s ends by itself: operation %s does by %s.", op.Kind, op.ID, op.Deadline.Format(time.RFC3339))
+	}
+	if err != nil {
+		return op, err
+	}
+	mine, _, err = c.settleFrozen(ctx, mine, cinder.Errorf(cinder.KindTimeout, "%s", why), false)
+	return mine, err
 }
 
 // endWatch stops watching an operation, as an administrator wants it.

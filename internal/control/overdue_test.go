@@ -388,9 +388,9 @@ func TestPruning(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := s.started(control.Selector{Host: alpha})
+	s.sql(`UPDATE stoker_operations SET started_at = '2000-01-01 00:00:00' WHERE id <> ?`, open.ID)
 	o := s.options("api-2")
-	o.Retention = time.Millisecond
-	o.Store = hasty{o.Store, time.Now()}
+	o.Retention = 24 * time.Hour
 	s.runUntil(control.New(o), func() bool {
 		ops, err := s.db.Operations(t.Context(), cinder.OperationQuery{})
 		return err == nil && len(ops) == 1 && ops[0].ID == open.ID

@@ -59,6 +59,14 @@ func (c *Control) Run(ctx context.Context) {
 	}
 }
 
+// Look is one look of Run's, with what it begins brought to its end.
+func (c *Control) Look(ctx context.Context) error {
+	var calls errgroup.Group
+	calls.SetLimit(callsAtOnce)
+	err := c.recover(ctx, &calls)
+	return errors.Join(err, calls.Wait())
+}
+
 // recover looks once at everything.
 func (c *Control) recover(ctx context.Context, calls *errgroup.Group) error {
 	short, cancel := context.WithTimeout(ctx, settleTimeout)
@@ -68,7 +76,7 @@ func (c *Control) recover(ctx context.Context, calls *errgroup.Group) error {
 	var now time.Time
 	err := c.o.Store.Update(short, func(tx Tx) (err error) {
 		now = tx.Now()
-		if open, err = tx.OpenOperations(short); err != nil {
+		if open, err = c.openNow(short, tx); err != nil {
 			return err
 		}
 		causes, err = tx.AllCauses(short)
@@ -113,6 +121,7 @@ func (c *Control) attend(ctx, short context.Context, calls *errgroup.Group, op c
 			return err
 		}
 		op = mine
+		now = later(now, op.LeaseUntil.Add(-c.o.Lease)) // as take has read it
 	}
 	if now.Before(op.Progress.NextLook) {
 		return nil
@@ -143,7 +152,16 @@ func due(op *cinder.Operation, services []cinder.Service, now time.Time) bool {
 	})
 }
 
-// take makes an operation ours whose lease has run out, or renews our own.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// take makes an operation ours whose process is gone, or renews our own lease. A
+// process is gone when its lease has run out, other than by a clock that was set,
+// or when it is certain to be dead.
 func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operation, error) {
 	mine := op
 	err := c.o.Store.Update(ctx, func(tx Tx) error {
@@ -152,11 +170,19 @@ func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operati
 		if err != nil {
 			return err
 		}
-		if op.Owner != c.o.Owner && !was.LeaseUntil.Before(tx.Now()) {
-			return errSettled
-		}
+		now := tx.Now()
 		mine = was
-		mine.Owner, mine.LeaseUntil = c.o.Owner, tx.Now().Add(c.o.Lease)
+		if op.Owner != c.o.Owner {
+			switch {
+			case c.dead(op.Owner):
+				if mine.Kind != cinder.OpFailover && now.Before(mine.Deadline) {
+					mine.Deadline = now // nobody is left who could answer
+				}
+			case !was.LeaseUntil.Before(now), c.clock.leaptWithin(c.o.Lease):
+				return errSettled
+			}
+		}
+		mine.Owner, mine.LeaseUntil = c.o.Owner, now.Add(c.o.Lease)
 		return tx.SaveOperation(ctx, was, mine)
 	})
 	if cinder.KindOf(err) == cinder.KindConflict {
@@ -164,7 +190,7 @@ func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operati
 	}
 	if err == nil && op.Owner != c.o.Owner {
 		failpoint.TakenOver.Here()
-		c.o.Log.WarnContext(ctx, "operation taken over from a process that stopped renewing it", "operation", op.ID, "kind", op.Kind, "from", op.Owner)
+		c.o.Log.WarnContext(ctx, "operation taken over from a process that is gone", "operation", op.ID, "kind", op.Kind, "from", op.Owner)
 	}
 	return mine, err
 }
@@ -226,7 +252,7 @@ const (
 
 // prune removes a batch of what the journal need not keep any longer.
 func (c *Control) prune(ctx context.Context, now time.Time) error {
-	if c.o.Retention <= 0 || now.Sub(c.pruned) < pruneEvery {
+	if c.o.Retention <= 0 || now.Sub(c.pruned).Abs() < pruneEvery || c.clock.leaptWithin(keepJournal) {
 		return nil
 	}
 	removed := 0

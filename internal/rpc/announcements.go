@@ -57,14 +57,18 @@ func (c *Client) Targets(s cinder.Service) cinder.FailoverTargets {
 	return t
 }
 
-// add takes in capabilities, unless newer ones are known.
+// clockSlack is how far the clocks of hosts may differ.
+const clockSlack = time.Minute
+
+// add takes in capabilities, unless newer ones are known. Times that are still to
+// come by our clock keep nothing out: one of the clocks was set back since.
 func (a *announcements) add(c cinder.Capabilities) {
 	if c.Service != "volume" {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if known, ok := a.latest[c.QueueHost()]; ok && c.Time.Before(known.at) {
+	if known, ok := a.latest[c.QueueHost()]; ok && c.Time.Before(known.at) && known.at.Before(time.Now().Add(clockSlack)) {
 		return
 	}
 	a.latest[c.QueueHost()] = announcement{targets: targets(c.Values), at: c.Time}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestTargets(t *testing.T) {
-	first := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	first := time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC) // an hour before the bubble begins
 	host := func(age time.Duration, targets any) cinder.Capabilities {
 		return cinder.Capabilities{
 			Service: "volume", Host: "host1@alpha", Time: first.Add(-age),
@@ -47,6 +47,12 @@ func TestTargets(t *testing.T) {
 		{"no list", []cinder.Capabilities{host(0, "site-b")}, alpha(), cinder.FailoverTargets{}},
 		{"the newest counts", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, []string{"site-c"})}, alpha(), named("site-c")},
 		{"an older one does not", []cinder.Capabilities{host(0, []string{"site-c"}), host(time.Minute, []string{"site-b"})}, alpha(), named("site-c")},
+		{
+			"one of the time before the clock was set back does not",
+			[]cinder.Capabilities{host(-3*time.Hour, []string{"site-b"}), host(-time.Hour, []string{"site-c"})},
+			alpha(),
+			named("site-c"),
+		},
 		{"there are no more", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, nil)}, alpha(), cinder.FailoverTargets{}},
 		{"another service", []cinder.Capabilities{host(0, []string{"site-b"})}, member("host1@alpha"), cinder.FailoverTargets{}},
 		{"a cluster's", []cinder.Capabilities{cluster}, member("nodeb@alpha"), named("site-d")},

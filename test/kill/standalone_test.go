@@ -50,12 +50,12 @@ func (l *lines) String() string {
 
 // startStandalone starts it, and waits until it says where it listens. It dies
 // with the test.
-func startStandalone(t *testing.T, dir string) *standalone {
+func startStandalone(t *testing.T, dir string, env ...string) *standalone {
 	t.Helper()
 	p := &standalone{dir: dir, done: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), engines.Program(t, "-tags=failpoints"), "standalone", "--dir", dir, "--listen", "127.0.0.1:0")
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.log
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	p.cmd.Env = append(append(os.Environ(), "GORACE=halt_on_error=1"), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func dial(ctx context.Context, o *Options, role string, b dsn.Broker) (*amqp091.
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", b.Address(), err)
 	}
-	s := &socket{Conn: raw}
+	s := &socket{Conn: raw, began: time.Now()}
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	if err := s.SetDeadline(time.Now().Add(loginTimeout)); err != nil {
@@ -164,7 +164,8 @@ func refusal(err error, vhost, user string) error {
 type socket struct {
 	net.Conn
 	silence atomic.Int64          // a time.Duration; 0: without a bound
-	heard   atomic.Int64          // when something was last read, in Unix nanoseconds
+	began   time.Time             // when it was made
+	heard   atomic.Int64          // when something was last read, since then: a clock that is set changes nothing
 	fixed   atomic.Bool           // a deadline was set
 	failed  atomic.Pointer[error] // of the first Read that failed
 }
@@ -179,13 +180,15 @@ func (s *socket) Read(p []byte) (int, error) {
 	if err != nil {
 		s.failed.CompareAndSwap(nil, &err)
 	} else {
-		s.heard.Store(time.Now().UnixNano())
+		s.heard.Store(int64(time.Since(s.began)))
 	}
 	return n, err
 }
 
 // silentFor is how long nothing has been read.
-func (s *socket) silentFor() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
+func (s *socket) silentFor() time.Duration {
+	return time.Since(s.began) - time.Duration(s.heard.Load())
+}
 
 func (s *socket) Write(p []byte) (int, error) {
 	if !s.fixed.Load() {

@@ -13,6 +13,7 @@ import (
 
 // newer is what a program finds in a database that a newer one has changed.
 func newer(t *testing.T, create func(testing.TB) Database) {
+	t.Helper()
 	const applied = `INSERT INTO stoker_migrations (version_id, is_applied) VALUES (99, TRUE)`
 	sync := func(t *testing.T, db *store.DB) (store.SyncReport, error) {
 		t.Helper()
