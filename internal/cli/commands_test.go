@@ -85,11 +85,13 @@ func TestCommands(t *testing.T) {
 		},
 		{
 			"service-failover-unannounced", words("service failover stor1@alpha --backend-id backend-7"),
-			map[string]string{"GET " + targetsOfAlpha: destinations("000197800123", false)}, "GET " + targetsOfAlpha,
+			map[string]string{"GET " + targetsOfAlpha: destinations("000197800123", false)},
+			"GET " + targetsOfAlpha,
 		},
 		{
 			"service-failover-yes", words("service failover stor1@alpha --backend-id backend-7 --yes"),
-			map[string]string{"PUT /v3/os-services/failover_host": "202"}, `PUT /v3/os-services/failover_host {"backend_id":"backend-7","host":"stor1@alpha"}`,
+			map[string]string{"PUT /v3/os-services/failover_host": "202"},
+			`PUT /v3/os-services/failover_host {"backend_id":"backend-7","host":"stor1@alpha"}`,
 		},
 		{"service-targets", words("service targets"), map[string]string{"GET /stoker/v1/failover-targets": destinations("site-b", true)}, "GET /stoker/v1/failover-targets"},
 		{"service-targets-json", words("service targets stor1@alpha -o json"), map[string]string{"GET " + targetsOfAlpha: destinations("site-b", false)}, "GET " + targetsOfAlpha},

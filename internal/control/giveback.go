@@ -31,7 +31,8 @@ func (c *Control) giveBack(ctx context.Context, services []cinder.Service, cause
 // service, and that reconcile ends. What only looks like it is left alone, or recovery would never come to rest.
 func (s *service) contradicted() bool {
 	admin, frozen := s.has(cinder.CauseAdmin), s.has(cinder.CauseFrozen)
-	if !s.renewed() && !s.unrecorded() && !s.startedLate() && !s.enabledFrozen() && !(admin && (!s.row.Disabled || s.row.Frozen != frozen)) {
+	looks := s.renewed() || s.unrecorded() || s.startedLate() || s.enabledFrozen() || admin && (!s.row.Disabled || s.row.Frozen != frozen)
+	if !looks {
 		return false
 	}
 	after := &service{was: s.was, row: s.row, causes: slices.Clone(s.causes)}

@@ -19,7 +19,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-var update = flag.Bool("update", false, "rewrite golden files") //nolint:gochecknoglobals // A flag of the test binary.
+var update = flag.Bool("update", false, "rewrite golden files")
 
 // TestReconcile enumerates every state of a service's row and of the causes on record for it. The
 // golden file has what reconcile makes of each. Two rules hold of all of them: reconciling twice
