@@ -32,7 +32,7 @@ type ClusterSnapshot struct {
 func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnapshot, error) {
 	s := &ClusterSnapshot{}
 	err := db.read(ctx, "read clusters", func(ctx context.Context, tx querier) (err error) {
-		if s.Clusters, err = selectClusters(ctx, tx, q, ""); err != nil {
+		if s.Clusters, err = selectClusters(ctx, db.dialect, tx, q, ""); err != nil {
 			return err
 		}
 		if s.Members, err = readServices(ctx, tx, membersServices); err != nil {
@@ -51,7 +51,7 @@ func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnap
 // Cluster returns the cluster of that name or, without one, the first of those
 // on its backends; KindNotFound when there is none.
 func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
-	clusters, err := selectClusters(ctx, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary}, tx.db.dialect.hold())
+	clusters, err := selectClusters(ctx, tx.db.dialect, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary}, tx.db.dialect.hold())
 	if err != nil {
 		return cinder.Cluster{}, tx.db.fail(ctx, "read cluster", err)
 	}
@@ -82,11 +82,11 @@ func (tx *Tx) SaveCluster(ctx context.Context, was, now cinder.Cluster) error {
 	return nil
 }
 
-func selectClusters(ctx context.Context, q querier, query cinder.ClusterQuery, hold string) (_ []cinder.Cluster, err error) {
+func selectClusters(ctx context.Context, d dialect, q querier, query cinder.ClusterQuery, hold string) (_ []cinder.Cluster, err error) {
 	text := `SELECT ` + clusterColumns + ` FROM clusters WHERE COALESCE(deleted, FALSE) = FALSE`
 	var args []any
 	if query.Binary != nil {
-		text += ` AND "binary" = ?`
+		text += ` AND ` + d.sameText(`"binary"`)
 		args = append(args, *query.Binary)
 	}
 	rows, err := q.QueryContext(ctx, text+` ORDER BY id`+hold, args...)

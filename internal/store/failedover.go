@@ -67,13 +67,12 @@ func (c *cells) before() *cinder.BeforeFailover {
 
 // ownedBy is the condition that a row is an owner's, in any of its pools, and its
 // parameters. As with services, the last word is owns'.
-func ownedBy(o cinder.Owner, table string) (condition string, args []any) {
+func ownedBy(d dialect, o cinder.Owner, table string) (condition string, args []any) {
 	column, name := "host", o.Host
 	if o.Cluster != "" {
 		column, name = "cluster_name", o.Cluster
 	}
-	column = table + "." + column
-	return `(` + column + ` = ? OR SUBSTR(` + column + `, 1, ?) = ?)`, []any{name, len([]rune(name)) + 1, name + "#"}
+	return underName(d, table+"."+column, name, "#")
 }
 
 // owns says whether a row with that host and cluster_name is the owner's.
@@ -100,7 +99,7 @@ func anys(texts []string) []any {
 // cluster the cluster's, pool by pool.
 func (tx *Tx) includeInCluster(ctx context.Context, host, cluster string) error {
 	for _, table := range []string{"volumes", `"groups"`} {
-		condition, args := ownedBy(cinder.Owner{Host: host}, "t")
+		condition, args := ownedBy(tx.db.dialect, cinder.Owner{Host: host}, "t")
 		hosts, err := names(ctx, tx.tx, `SELECT DISTINCT t.host FROM `+table+` t WHERE `+condition, args...)
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 func (db *DB) Groups(ctx context.Context, owner cinder.Owner) ([]cinder.Group, error) {
 	var groups []cinder.Group
 	err := db.read(ctx, "read groups", func(ctx context.Context, tx querier) (err error) {
-		groups, err = readGroups(ctx, tx, owner)
+		groups, err = readGroups(ctx, db.dialect, tx, owner)
 		return err
 	})
 	if err != nil {
@@ -20,8 +20,8 @@ func (db *DB) Groups(ctx context.Context, owner cinder.Owner) ([]cinder.Group, e
 	return groups, nil
 }
 
-func readGroups(ctx context.Context, q querier, owner cinder.Owner) (_ []cinder.Group, err error) {
-	condition, args := ownedBy(owner, "g")
+func readGroups(ctx context.Context, d dialect, q querier, owner cinder.Owner) (_ []cinder.Group, err error) {
+	condition, args := ownedBy(d, owner, "g")
 	rows, err := q.QueryContext(ctx, `SELECT g.id, g.host, g.cluster_name, g.status, g.replication_status,
 			f.id, f.status, f.previous_status, f.replication_status
 		FROM "groups" g LEFT JOIN stoker_failed_over f ON f.resource = 'group' AND f.id = g.id

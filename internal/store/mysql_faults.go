@@ -28,7 +28,8 @@ func (mysqlDialect) fault(err error) fault {
 		return faultBusy
 	case 1062, 1586: // duplicate key
 		return faultDuplicate
-	case 1406, 1366, 1264, 1265, 1292, 3988: // too long, no such character, out of range, cut off, no such time, no conversion
+	case 1406, 1264, 1265, 1292, // too long, out of range, cut off, no such time
+		1300, 1366, 3854, 3988: // no text, or one with a character that the column's charset lacks
 		return faultValue
 	case 1049: // no such database
 		return faultMissing

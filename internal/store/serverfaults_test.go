@@ -40,7 +40,7 @@ func TestServerFaults(t *testing.T) {
 	}{
 		{faultBusy, cinder.KindUnavailable, my(1213, 1205, 1020), pg("40001", "40P01", "55P03"), nil},
 		{faultDuplicate, cinder.KindConflict, my(1062), pg("23505"), nil},
-		{faultValue, cinder.KindInvalid, my(1406, 1366, 1264), pg("22001", "22021", "22003"), nil},
+		{faultValue, cinder.KindInvalid, my(1406, 1264, 1300, 1366, 3854, 3988), pg("22001", "22021", "22003"), nil},
 		{faultMissing, cinder.KindUnavailable, my(1049), pg("3D000"), nil},
 		{faultRefused, cinder.KindUnavailable, my(1045, 1142), pg("28P01", "28000", "42501"), nil},
 		{

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -45,7 +44,7 @@ func neededServiceColumns() []string {
 // can change those that were asked for by anything before the transaction ends;
 // all of them together are one look, which holds up nobody.
 func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error) {
-	services, err := selectServices(ctx, tx.tx, q)
+	services, err := selectServices(ctx, tx.db.dialect, tx.tx, q)
 	if err == nil && len(services) > 0 && q != (cinder.ServiceQuery{}) && tx.db.dialect.hold() != "" {
 		ids := make([]int64, len(services))
 		for i := range services {
@@ -96,9 +95,9 @@ func (tx *Tx) saved(ctx context.Context, c *change, was cinder.Service) error {
 }
 
 // selectServices narrows in SQL, so that not every row has to travel, and
-// leaves the last word to the query itself: what counts as one name differs
-// between engines.
-func selectServices(ctx context.Context, q querier, query cinder.ServiceQuery) ([]cinder.Service, error) {
+// leaves the last word to the query itself. Names are compared to the letter:
+// MariaDB fails (1267) to compare a column with a character that its charset lacks.
+func selectServices(ctx context.Context, d dialect, q querier, query cinder.ServiceQuery) ([]cinder.Service, error) {
 	if query == (cinder.ServiceQuery{}) {
 		return readServices(ctx, q, allServices)
 	}
@@ -106,7 +105,7 @@ func selectServices(ctx context.Context, q querier, query cinder.ServiceQuery) (
 	var args []any
 	text.WriteString(`SELECT ` + serviceColumns + ` FROM services WHERE COALESCE(deleted, FALSE) = FALSE`)
 	if query.Binary != nil {
-		text.WriteString(` AND COALESCE("binary", '') = ?`)
+		text.WriteString(` AND ` + d.sameText(`"binary"`))
 		args = append(args, *query.Binary)
 	}
 	for _, name := range []struct {
@@ -116,12 +115,20 @@ func selectServices(ctx context.Context, q querier, query cinder.ServiceQuery) (
 		if name.value == nil {
 			continue
 		}
-		fmt.Fprintf(&text, ` AND (COALESCE(%[1]s, '') = ? OR SUBSTR(%[1]s, 1, ?) = ?)`, name.column)
-		args = append(args, *name.value, utf8.RuneCountInString(*name.value)+1, *name.value+"@")
+		condition, values := underName(d, name.column, *name.value, "@")
+		text.WriteString(` AND ` + condition)
+		args = append(args, values...)
 	}
 	text.WriteString(` ORDER BY id`)
 	services, err := readServices(ctx, q, text.String(), args...)
 	return slices.DeleteFunc(services, func(s cinder.Service) bool { return !query.Matches(&s) }), err
+}
+
+// underName is the condition that a column is the name, or begins with it and the
+// separator, and its parameters.
+func underName(d dialect, column, name, separator string) (condition string, args []any) {
+	return `(` + d.sameText(column) + ` OR ` + d.sameText(`SUBSTR(`+column+`, 1, ?)`) + `)`,
+		[]any{name, utf8.RuneCountInString(name + separator), name + separator}
 }
 
 func readServices(ctx context.Context, q querier, query string, args ...any) ([]cinder.Service, error) {

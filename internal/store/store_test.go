@@ -17,15 +17,39 @@ func TestContract(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			storetest.Run(t, func(tb testing.TB) storetest.Database {
 				tb.Helper()
-				url := e.create(tb)
-				prepare(tb, url)
-				other := e.raw(tb, url)
-				return storetest.Database{
-					Open:         func(tb testing.TB) *store.DB { tb.Helper(); return openURL(tb, url) },
-					Exec:         func(tb testing.TB, query string, args ...any) { tb.Helper(); execOn(tb, other, e.bind(query), args...) },
-					Texts:        func(tb testing.TB, query string) map[string]string { tb.Helper(); return texts(tb, other, query) },
-					WholeSeconds: e.wholeSeconds,
-				}
+				return e.prepared(tb, e.create(tb))
+			})
+		})
+	}
+}
+
+// prepared makes the schema of a database, and opens it past the store too.
+func (e engine) prepared(tb testing.TB, url string) storetest.Database {
+	tb.Helper()
+	prepare(tb, url)
+	other := e.raw(tb, url)
+	return storetest.Database{
+		Open:         func(tb testing.TB) *store.DB { tb.Helper(); return openURL(tb, url) },
+		Exec:         func(tb testing.TB, query string, args ...any) { tb.Helper(); execOn(tb, other, e.bind(query), args...) },
+		Texts:        func(tb testing.TB, query string) map[string]string { tb.Helper(); return texts(tb, other, query) },
+		WholeSeconds: e.wholeSeconds,
+	}
+}
+
+// TestTextsInAnyCharset: Cinder's tables have the charset that their database was
+// made with, and ours are utf8mb4 beside any. TestContract has utf8mb3.
+func TestTextsInAnyCharset(t *testing.T) {
+	mysql := engines()[1]
+	for _, charset := range []string{
+		"utf8mb4 COLLATE utf8mb4_general_ci", "utf8mb4 COLLATE utf8mb4_unicode_ci", "utf8mb4 COLLATE utf8mb4_bin",
+		"utf8mb3 COLLATE utf8mb3_bin", "latin1 COLLATE latin1_swedish_ci", "ascii COLLATE ascii_general_ci",
+	} {
+		t.Run(charset, func(t *testing.T) {
+			storetest.Texts(t, func(tb testing.TB) storetest.Database {
+				tb.Helper()
+				url := mysql.create(tb)
+				execOn(tb, mysql.raw(tb, url), "ALTER DATABASE CHARACTER SET "+charset)
+				return mysql.prepared(tb, url)
 			})
 		})
 	}

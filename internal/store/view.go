@@ -38,7 +38,7 @@ func (db *DB) View(ctx context.Context, q cinder.ServiceQuery) (*Snapshot, error
 		return s, nil
 	}
 	err := db.read(ctx, "read services", func(ctx context.Context, tx querier) (err error) {
-		if s.Services, err = selectServices(ctx, tx, q); err != nil {
+		if s.Services, err = selectServices(ctx, db.dialect, tx, q); err != nil {
 			return err
 		}
 		s.Open, err = readOperations(ctx, tx, openOperations)

@@ -14,7 +14,7 @@ func (db *DB) Volumes(ctx context.Context, owner cinder.Owner, changed bool, aft
 	var volumes []cinder.Volume
 	err := db.read(ctx, "read volumes", func(ctx context.Context, tx querier) error {
 		for volumes = nil; len(volumes) == 0; {
-			n, last, err := readVolumes(ctx, tx, owner, changed, after, limit, &volumes)
+			n, last, err := readVolumes(ctx, db.dialect, tx, owner, changed, after, limit, &volumes)
 			if err != nil || n < limit {
 				return err
 			}
@@ -30,8 +30,8 @@ func (db *DB) Volumes(ctx context.Context, owner cinder.Owner, changed bool, aft
 
 // readVolumes adds one page to volumes. It returns how many rows there were, the
 // owner's or not, and the id of the last.
-func readVolumes(ctx context.Context, q querier, owner cinder.Owner, changed bool, after string, limit int, volumes *[]cinder.Volume) (n int, last string, err error) {
-	condition, args := ownedBy(owner, "v")
+func readVolumes(ctx context.Context, d dialect, q querier, owner cinder.Owner, changed bool, after string, limit int, volumes *[]cinder.Volume) (n int, last string, err error) {
+	condition, args := ownedBy(d, owner, "v")
 	join := "LEFT JOIN"
 	if changed {
 		join = "JOIN"

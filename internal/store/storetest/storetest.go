@@ -30,6 +30,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		run  func(*testing.T, func(testing.TB) Database)
 	}{
 		{"rows", rows},
+		{"texts", Texts},
 		{"conditional writes", conditionalWrites},
 		{"transactions", transactions},
 		{"causes", causes},
