@@ -213,8 +213,19 @@ func readTime(text string) (time.Time, error) {
 	return time.Parse("2006-01-02T15:04:05", text)
 }
 
+// operationID is the id in the path. A text that is no name on any database is
+// refused on every one.
+func (rq *request) operationID() (string, error) {
+	id := rq.http.PathValue("id")
+	return id, checkName(id)
+}
+
 func (s *Server) showOperation(rq *request) (*answer, error) {
-	op, err := s.o.Control.Operation(rq.ctx, rq.http.PathValue("id"))
+	id, err := rq.operationID()
+	if err != nil {
+		return nil, err
+	}
+	op, err := s.o.Control.Operation(rq.ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +233,11 @@ func (s *Server) showOperation(rq *request) (*answer, error) {
 }
 
 func (s *Server) abortOperation(rq *request) (*answer, error) {
-	op, err := s.o.Control.Abort(rq.ctx, rq.http.PathValue("id"))
+	id, err := rq.operationID()
+	if err != nil {
+		return nil, err
+	}
+	op, err := s.o.Control.Abort(rq.ctx, id)
 	rq.began(op)
 	if err != nil {
 		return nil, err

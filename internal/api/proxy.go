@@ -74,12 +74,13 @@ func forwarded(h http.Header) said {
 }
 
 // addressIn takes an address apart: 192.0.2.1, 192.0.2.1:80, [2001:db8::1]:80.
+// A zone, which may be any text, means nothing on another machine.
 func addressIn(s string) (string, bool) {
 	if a, err := netip.ParseAddrPort(s); err == nil {
-		return a.Addr().String(), true
+		return a.Addr().WithZone("").String(), true
 	}
 	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	return a.String(), err == nil
+	return a.WithZone("").String(), err == nil
 }
 
 // isHost says whether a text can be a host with or without a port.

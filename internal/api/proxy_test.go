@@ -15,6 +15,8 @@ func FuzzForwarded(f *testing.F) {
 		{`For="[2001:db8::2]:4711"`, "//evil"},
 		{"=;;,=,\"", "/../x"},
 		{"host=a@b;for=1.2.3", "/x?y#z"},
+		{"for=[fe80::1%\xff]", "/x"},
+		{"for=[fe80::1%eth0]:80", "/x"},
 		{"proto=HTTPS;host=[::1]:80", "/%2e"},
 	} {
 		f.Add(seed[0], seed[1], seed[0], seed[1])
@@ -34,7 +36,7 @@ func FuzzForwarded(f *testing.F) {
 			if u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 				t.Errorf("links begin with %q", o.base)
 			}
-			if _, err := netip.ParseAddr(o.address); err != nil {
+			if a, err := netip.ParseAddr(o.address); err != nil || a.Zone() != "" {
 				t.Errorf("the address is %q", o.address)
 			}
 			r.Header.Del("Forwarded") // the others count now
