@@ -49,8 +49,9 @@ bench: ## Go benchmarks, then the load runs that doc/performance.md quotes.
 load: ## Load runs over loopback, beside a bare net/http handler.
 	$(GO) run ./test/bench
 
-torture: ## The model test, kills, the soak and the history at length.
+torture: ## The model test, odd texts, kills, the soak and the history at length.
 	STOKER_MODEL_STEPS=100000 $(GO) test -count=1 -run '^TestModel$$' -timeout 3h -v ./internal/control
+	STOKER_TEXTS=100000 STOKER_TEXTS_SEED=$$(date +%s) $(GO) test -count=1 -timeout 3h -v ./test/texts
 	STOKER_KILLS=200 $(GO) test -race -count=1 -timeout 3h -v ./test/kill
 	STOKER_SOAK=30m $(GO) test -race -count=1 -timeout 1h -v ./test/soak
 	STOKER_HISTORY=1h $(GO) test -race -count=1 -timeout 3h -v ./test/history
