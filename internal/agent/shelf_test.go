@@ -96,7 +96,7 @@ type shelf struct {
 
 func newShelf(tb testing.TB) *shelf {
 	tb.Helper()
-	s := &shelf{t: tb, path: filepath.Join(tb.TempDir(), "stoker.db"), root: filepath.Join(tb.TempDir(), "alpha"), host: "host1@alpha"}
+	s := &shelf{t: tb, path: databases.New(tb), root: filepath.Join(tb.TempDir(), "alpha"), host: "host1@alpha"}
 	db, err := store.Open(tb.Context(), store.Options{URL: "sqlite:///" + s.path})
 	if err != nil {
 		tb.Fatal(err)
@@ -106,9 +106,6 @@ func newShelf(tb testing.TB) *shelf {
 			tb.Error(err)
 		}
 	})
-	if _, err := db.Sync(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
 	s.db = &flaky{port: port{db}}
 	s.db.saves.Store(1 << 40)
 	return s
@@ -198,14 +195,31 @@ func (s *shelf) fill() {
 // wants compares the rows; each is "status previous_status replication_status".
 func (s *shelf) wants(name string, want map[string]string) {
 	s.t.Helper()
-	got := s.look()
-	for id := range got {
-		if _, asked := want[id]; !asked {
-			delete(got, id)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, s.these(want)); diff != "" {
 		s.t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// these are the rows of which there is something to compare.
+func (s *shelf) these(want map[string]string) map[string]string {
+	s.t.Helper()
+	got := s.look()
+	maps.DeleteFunc(got, func(id, _ string) bool { _, asked := want[id]; return !asked })
+	return got
+}
+
+// becomes waits until the rows are as a task makes them: one after the other.
+func (s *shelf) becomes(name string, want map[string]string) {
+	s.t.Helper()
+	await(s.t, func() bool { return cmp.Equal(want, s.these(want)) })
+	s.wants(name, want)
+}
+
+// await waits until something is so, or for far longer than it takes.
+func await(tb testing.TB, so func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(time.Minute); !so() && time.Now().Before(deadline); {
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
@@ -270,29 +284,24 @@ func (s *shelf) manyMore(n int) {
 
 func (s *shelf) count(name string, want map[string]int) {
 	s.t.Helper()
-	got := map[string]int{}
-	for _, words := range s.look() {
-		got[words]++
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, s.counted()); diff != "" {
 		s.t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
 
-// eventually waits for what a task does.
+func (s *shelf) counted() map[string]int {
+	s.t.Helper()
+	got := map[string]int{}
+	for _, words := range s.look() {
+		got[words]++
+	}
+	return got
+}
+
+// eventually waits until a task has made the rows so.
 func (s *shelf) eventually(name string, want map[string]int) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) {
-		got := map[string]int{}
-		for _, words := range s.look() {
-			got[words]++
-		}
-		if cmp.Equal(want, got) {
-			return
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+	await(s.t, func() bool { return cmp.Equal(want, s.counted()) })
 	s.count(name, want)
 }
 

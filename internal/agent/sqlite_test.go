@@ -18,6 +18,7 @@ import (
 	"stoker/internal/cinder"
 	"stoker/internal/control"
 	"stoker/internal/store"
+	"stoker/internal/store/storetest"
 	"stoker/internal/telemetry"
 	"stoker/test/peers"
 )
@@ -29,11 +30,15 @@ func (p port) Update(ctx context.Context, fn func(control.Tx) error) error {
 	return p.DB.Update(ctx, func(tx *store.Tx) error { return fn(tx) })
 }
 
+// databases are the new ones of this package's tests.
+var databases storetest.Template
+
 func open(tb testing.TB) port {
 	tb.Helper()
-	return openURL(tb, "sqlite:///"+filepath.Join(tb.TempDir(), "stoker.db"))
+	return openURL(tb, "sqlite:///"+databases.New(tb))
 }
 
+// openURL opens a database that is prepared.
 func openURL(tb testing.TB, url string) port {
 	tb.Helper()
 	db, err := store.Open(tb.Context(), store.Options{URL: url})
@@ -45,9 +50,6 @@ func openURL(tb testing.TB, url string) port {
 			tb.Error(err)
 		}
 	})
-	if _, err := db.Sync(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
 	return port{db}
 }
 
@@ -156,6 +158,7 @@ func TestVolumeOnARealDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.want("disabled true 'frozen', frozen true, enabled on -")
+	await(t, func() bool { return !a.row().UpdatedAt.IsZero() }) // a heartbeat that takes longer than its interval is given up
 	if row := a.row(); row.ModifiedAt.IsZero() || row.UpdatedAt.IsZero() {
 		t.Errorf("modified at %v, updated at %v", row.ModifiedAt, row.UpdatedAt)
 	}
@@ -202,13 +205,22 @@ func TestClusterOnARealDatabase(t *testing.T) {
 }
 
 func TestFleetOnARealDatabase(t *testing.T) {
-	for name, url := range map[string]func(*testing.T) string{
-		"SQLite":     func(t *testing.T) string { t.Helper(); return "sqlite:///" + filepath.Join(t.TempDir(), "stoker.db") },
-		"MariaDB":    func(t *testing.T) string { t.Helper(); return peers.StartMariaDB(t).New(t) },
-		"PostgreSQL": func(t *testing.T) string { t.Helper(); return peers.StartPostgres(t).New(t) },
+	for name, open := range map[string]func(*testing.T) port{
+		"SQLite":     func(t *testing.T) port { t.Helper(); return open(t) },
+		"MariaDB":    func(t *testing.T) port { t.Helper(); return prepared(t, peers.StartMariaDB(t).New(t)) },
+		"PostgreSQL": func(t *testing.T) port { t.Helper(); return prepared(t, peers.StartPostgres(t).New(t)) },
 	} {
-		t.Run(name, func(t *testing.T) { fleet(t, openURL(t, url(t))) })
+		t.Run(name, func(t *testing.T) { fleet(t, open(t)) })
 	}
+}
+
+func prepared(t *testing.T, url string) port {
+	t.Helper()
+	db := openURL(t, url)
+	if _, err := db.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
 
 // fleet is one of more than a batch.

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +28,7 @@ import (
 	"stoker/internal/oslo/memory"
 	"stoker/internal/rpc"
 	"stoker/internal/store"
+	"stoker/internal/store/storetest"
 )
 
 // project is the one that the recorded cases use.
@@ -62,6 +62,9 @@ type parts struct {
 	health    func(context.Context) []api.Part
 }
 
+// databases are the new ones of this package's tests.
+var databases storetest.Template
+
 func newRig(tb testing.TB, p parts) *rig {
 	tb.Helper()
 	r := newQuietRig(tb, p)
@@ -75,15 +78,12 @@ func newRig(tb testing.TB, p parts) *rig {
 func newQuietRig(tb testing.TB, p parts) *rig {
 	tb.Helper()
 	ctx := tb.Context()
-	path := filepath.Join(tb.TempDir(), "stoker.db")
+	path := databases.New(tb)
 	db, err := store.Open(ctx, store.Options{URL: "sqlite:///" + path})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { check(tb, db.Close()) })
-	if _, err := db.Sync(ctx); err != nil {
-		tb.Fatal(err)
-	}
 	beside, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_txlock=immediate")
 	if err != nil {
 		tb.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/control"
+	"stoker/internal/store"
 	"stoker/test/peers"
 )
 
@@ -34,7 +34,7 @@ func (unrecordedTx) OpenOperations(context.Context) ([]cinder.Operation, error) 
 func BenchmarkChanges(b *testing.B) {
 	for _, engine := range []string{"sqlite", "mariadb", "postgresql"} {
 		b.Run(engine, func(b *testing.B) {
-			s := siteOn(b, emptyDatabase(b, engine))
+			s := siteOn(b, preparedDatabase(b, engine))
 			for i := range hosts {
 				s.volume(hostNumber(i), "", cinder.ReplicationEnabled)
 			}
@@ -47,16 +47,27 @@ func BenchmarkChanges(b *testing.B) {
 	}
 }
 
-func emptyDatabase(b *testing.B, engine string) (url string) {
+func preparedDatabase(b *testing.B, engine string) (url string) {
 	b.Helper()
 	switch engine {
 	case "mariadb":
-		return peers.StartMariaDB(b).New(b)
+		url = peers.StartMariaDB(b).New(b)
 	case "postgresql":
-		return peers.StartPostgres(b).New(b)
+		url = peers.StartPostgres(b).New(b)
 	default:
-		return "sqlite:///" + filepath.Join(b.TempDir(), "stoker.db")
+		return "sqlite:///" + databases.New(b)
 	}
+	db, err := store.Open(b.Context(), store.Options{URL: url})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := db.Sync(b.Context()); err != nil {
+		b.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		b.Error(err)
+	}
+	return url
 }
 
 const hosts = 96 // divides among the callers: nobody changes another's

@@ -87,7 +87,7 @@ func (p *player) serveAll(i int) error {
 			return err
 		}
 	}
-	ops, err := p.db.Operations(p.ctx, cinder.OperationQuery{})
+	ops, err := p.journal()
 	if err != nil {
 		return err
 	}

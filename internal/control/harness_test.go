@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"stoker/internal/cinder"
 	"stoker/internal/control"
 	"stoker/internal/store"
+	"stoker/internal/store/storetest"
 )
 
 // site is a Control over a real SQLite database and a fleet that does to its
@@ -65,15 +65,18 @@ func (s *site) editCluster(f func(*cinder.Cluster)) {
 	}
 }
 
+// databases are the new ones of this package's tests.
+var databases storetest.Template
+
 func newSite(tb testing.TB) *site {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "stoker.db")
+	path := databases.New(tb)
 	s := siteOn(tb, "sqlite:///"+path)
 	s.path = path
 	return s
 }
 
-// siteOn is a site over any database.
+// siteOn is a site over any database that is prepared.
 func siteOn(tb testing.TB, url string) *site {
 	tb.Helper()
 	db, err := store.Open(tb.Context(), store.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
@@ -81,9 +84,6 @@ func siteOn(tb testing.TB, url string) *site {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = db.Close() })
-	if _, err := db.Sync(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
 	s := &site{t: tb, db: db, logs: &loggers{}}
 	s.fleet = &fleet{db: db, answer: map[string]error{}}
 	s.Control = s.process("api-1")
@@ -214,9 +214,15 @@ func (s *site) settle(c *control.Control) {
 	s.runUntil(c, func() bool { return len(s.open()) == 0 })
 }
 
+// patience is how long tests wait for what must come: far longer than it takes.
+const patience = time.Minute
+
+// runUntil runs a process's recovery until done, which has to stay true once it is:
+// recovery goes on for a moment. What shows only between two of its looks is for
+// lookUntil.
 func (s *site) runUntil(c *control.Control, done func() bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	ended := make(chan struct{})
 	go func() { defer close(ended); c.Run(ctx) }()
@@ -227,10 +233,37 @@ func (s *site) runUntil(c *control.Control, done func() bool) {
 		}
 	}
 	if ctx.Err() != nil {
-		s.t.Errorf("not settled after 10 s: %+v", s.open())
+		s.t.Errorf("not settled after %v: %+v", patience, s.open())
 	}
 	cancel()
 	<-ended
+}
+
+// lookUntil has a process look, one look after another, until done: each operation
+// has taken one step more at most when done is asked again.
+func (s *site) lookUntil(c *control.Control, done func() bool) {
+	s.t.Helper()
+	for began := time.Now(); !done(); {
+		if time.Since(began) > patience {
+			s.t.Fatalf("not so after %v of looking: %+v", patience, s.open())
+		}
+		if err := c.Look(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// arrives waits until a command has reached the fleet, which holds it. It fails when
+// the request that sends it ends before that, with what it put into ended.
+func (f *fleet) arrives(tb testing.TB, ended <-chan error) {
+	tb.Helper()
+	select {
+	case <-f.entered:
+	case err := <-ended:
+		tb.Fatalf("the request has ended before its command was sent: %v", err)
+	case <-time.After(patience):
+		tb.Fatalf("no command was sent within %v", patience)
+	}
 }
 
 func wantKind(tb testing.TB, err error, want cinder.Kind) {

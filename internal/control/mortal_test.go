@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"stoker/internal/app"
 	"stoker/internal/cinder"
@@ -14,6 +16,7 @@ import (
 // or when it is killed. Then nothing of what it does has any effect.
 type mortal struct {
 	app.StorePort
+	journaled *atomic.Int64 // counts the transactions that wrote to the journal
 
 	mu     sync.Mutex // guards what follows
 	dead   bool
@@ -38,7 +41,14 @@ func (m *mortal) Update(ctx context.Context, fn func(control.Tx) error) error {
 	if m.dies() {
 		return errDead
 	}
-	err := m.StorePort.Update(ctx, fn)
+	var tx noting
+	err := m.StorePort.Update(ctx, func(inside control.Tx) error {
+		tx = noting{Tx: inside}
+		return fn(&tx)
+	})
+	if tx.wrote {
+		m.journaled.Add(1)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil && m.budget > 0 {
@@ -50,6 +60,27 @@ func (m *mortal) Update(ctx context.Context, fn func(control.Tx) error) error {
 		return errDead
 	}
 	return err
+}
+
+// noting is a transaction that notes whether it has written to the journal.
+type noting struct {
+	control.Tx
+	wrote bool
+}
+
+func (n *noting) AddOperation(ctx context.Context, op cinder.Operation) error {
+	n.wrote = true
+	return n.Tx.AddOperation(ctx, op)
+}
+
+func (n *noting) SaveOperation(ctx context.Context, was, now cinder.Operation) error {
+	n.wrote = true
+	return n.Tx.SaveOperation(ctx, was, now)
+}
+
+func (n *noting) Prune(ctx context.Context, then time.Time, limit int) (int, error) {
+	n.wrote = true
+	return n.Tx.Prune(ctx, then, limit)
 }
 
 func (m *mortal) View(ctx context.Context, q cinder.ServiceQuery) (*control.View, error) {

@@ -79,7 +79,17 @@ func (p *player) revive() error {
 }
 
 func (p *player) unsettled(state cinder.OperationState) ([]cinder.Operation, error) {
-	return p.db.Operations(p.ctx, cinder.OperationQuery{State: new(string(state))})
+	ops, err := p.journal()
+	if err != nil {
+		return nil, err
+	}
+	var found []cinder.Operation
+	for _, op := range ops {
+		if op.State == state {
+			found = append(found, op)
+		}
+	}
+	return found, nil
 }
 
 // restartStuck restarts services that are failing over and have nothing in hand:
