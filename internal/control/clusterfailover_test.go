@@ -3,6 +3,7 @@ package control_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"stoker/internal/app"
 	"stoker/internal/cinder"
@@ -157,10 +158,8 @@ func TestClusterFailoverLookedAtHalfWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.arrive("site-b", "nodea@alpha")
-	s.runUntil(s.Control, func() bool {
-		open := s.open()
-		return len(open) == 0 || !open[0].Progress.WatchUntil.IsZero()
-	})
+	s.lookUntil(s.Control, func() bool { return !s.operationNow(op.ID).Progress.WatchUntil.IsZero() })
+	s.change(op.ID, func(op *cinder.Operation) { op.Progress.WatchUntil = time.Now().Add(time.Hour) })
 	s.arrive("site-b", "nodeb@alpha")
 	s.settle(s.Control)
 	op, err = app.Store(s.db).Operation(t.Context(), op.ID)

@@ -30,8 +30,8 @@ func next(t *testing.T, l *control.Listener) (words []string, last string) {
 			t.Fatal("the listener was dropped")
 		}
 		return inWords(events), events[len(events)-1].ID
-	case <-time.After(5 * time.Second):
-		t.Fatal("no event within 5 s")
+	case <-time.After(patience):
+		t.Fatalf("no event within %v", patience)
 	}
 	return nil, ""
 }

@@ -44,7 +44,7 @@ func (s *site) inTheMidst(of func() error, do func()) error {
 	s.fleet.hold, s.fleet.entered = hold, make(chan struct{})
 	done := make(chan error, 1)
 	go func() { done <- of() }()
-	<-s.fleet.entered
+	s.fleet.arrives(s.t, done)
 	s.fleet.hold, s.fleet.entered = nil, nil
 	do()
 	close(hold)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"stoker/internal/cinder"
 	"stoker/internal/control"
@@ -53,7 +54,11 @@ func TestNotifications(t *testing.T) {
 		t.Fatal(e1, e2, e3, e4, e5)
 	}
 	s.settle(s.Control)
-	<-bus.all
+	select {
+	case <-bus.all:
+	case <-time.After(patience):
+		t.Errorf("%d notifications are not told within %v", bus.want, patience)
+	}
 	cancel()
 	<-done
 	want := []string{

@@ -182,7 +182,7 @@ func TestListShowsTheJournalWhileOpen(t *testing.T) {
 	s.fleet.hold, s.fleet.entered = make(chan struct{}), make(chan struct{})
 	done := make(chan error)
 	go func() { done <- s.act("thaw") }()
-	<-s.fleet.entered
+	s.fleet.arrives(t, done)
 	if got, want := says(s.row(alpha)), "disabled 'frozen' frozen enabled"; got != want {
 		t.Errorf("half-way: %s, want %s", got, want)
 	}
@@ -297,7 +297,7 @@ func TestAnotherProcessSettlesAFreeze(t *testing.T) {
 		s.fleet.answer["freeze"], s.fleet.late = errLate, late
 		done := make(chan error, 1)
 		go func() { done <- s.act("freeze") }()
-		<-s.fleet.entered
+		s.fleet.arrives(t, done)
 		err := s.db.Update(t.Context(), func(tx *store.Tx) error {
 			was := s.openIn(t, tx)
 			gone := was
@@ -330,7 +330,7 @@ func TestAFreezeThatAFailoverHides(t *testing.T) {
 	hold := s.fleet.hold
 	done := make(chan error, 1)
 	go func() { done <- s.act("freeze") }()
-	<-s.fleet.entered
+	s.fleet.arrives(t, done)
 	s.fleet.hold, s.fleet.entered = nil, nil
 	s.edit(alpha, func(r *cinder.Service) { // by a process that nothing is known of
 		r.Disabled, r.DisabledReason, r.ReplicationStatus, r.ActiveBackendID = true, new("failed-over"), cinder.ReplicationFailedOver, new("site-b")
@@ -382,7 +382,7 @@ func TestRecoveryLeavesTheLivingAlone(t *testing.T) {
 	s.fleet.hold, s.fleet.entered = make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() { done <- s.act("freeze") }()
-	<-s.fleet.entered
+	s.fleet.arrives(t, done)
 	for _, c := range []*control.Control{s.Control, s.process("api-2")} {
 		s.look(c)
 		if open := s.open(); len(open) != 1 || open[0].Owner != "api-1" {

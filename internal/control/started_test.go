@@ -23,7 +23,7 @@ func TestServiceStartsDuringAFailback(t *testing.T) {
 				_, err := s.Failover(t.Context(), control.Selector{Host: alpha}, new("default"))
 				failed <- err
 			}()
-			<-s.fleet.entered
+			s.fleet.arrives(t, failed)
 			starts(s)
 			close(s.fleet.hold)
 			wantKind(t, <-failed, cinder.KindUndeliverable)

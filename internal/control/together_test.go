@@ -85,7 +85,7 @@ func TestClustersShowTheJournal(t *testing.T) {
 		_, err := s.Freeze(t.Context(), control.Selector{Cluster: "mycl@alpha"})
 		done <- err
 	}()
-	<-s.fleet.entered
+	s.fleet.arrives(t, done)
 	if got, want := s.clusterSays(), "enabled - enabled"; got != want {
 		t.Errorf("half-way: %s, want %s", got, want)
 	}
@@ -116,7 +116,7 @@ func TestTheClientGoesAway(t *testing.T) {
 		_, err := s.Freeze(ctx, control.Selector{Host: alpha})
 		done <- err
 	}()
-	<-s.fleet.entered
+	s.fleet.arrives(t, done)
 	cancel()
 	close(s.fleet.hold)
 	if err := <-done; err != nil {

@@ -260,7 +260,7 @@ func TestTheUndoFails(t *testing.T) {
 	s.lateFreeze(alpha)
 	for i, c := range []*control.Control{s.Control, s.process("api-2"), s.Control, s.process("api-3"), s.Control, s.Control, s.Control, s.Control} {
 		s.fleet.said()
-		s.runUntil(c, func() bool { return s.operationNow(id).Progress.Attempts == i+1 })
+		s.lookUntil(c, func() bool { return s.operationNow(id).Progress.Attempts == i+1 })
 		if sent := s.fleet.said(); !slices.Equal(sent, []string{"thaw host1@alpha"}) {
 			t.Fatalf("attempt %d: sent %q, want a thaw", i+1, sent)
 		}
@@ -290,7 +290,7 @@ func TestTheUndoIsNotAnswered(t *testing.T) {
 	wantKind(t, s.act("freeze"), cinder.KindTimeout)
 	id := s.watched()[0].ID
 	s.lateFreeze(alpha)
-	s.runUntil(s.Control, func() bool { return s.operationNow(id).Progress.Attempts == 1 })
+	s.lookUntil(s.Control, func() bool { return s.operationNow(id).Progress.Attempts == 1 })
 	s.lateThaw(alpha)
 	if got := says(s.row(alpha)); got != want {
 		t.Errorf("a list shows %s before it is put right, want %s", got, want)
@@ -345,7 +345,7 @@ func TestAnotherProcessGoesOnUndoing(t *testing.T) {
 		t.Errorf("half-way: %s, want %s", got, want)
 	}
 	wantKind(t, s.act("freeze"), cinder.KindConflict)
-	s.runUntil(s.process("api-2"), func() bool { return s.operationNow(id).State == cinder.OpWatched })
+	s.lookUntil(s.process("api-2"), func() bool { return s.operationNow(id).State == cinder.OpWatched })
 	s.hurry(id)
 	s.runUntil(s.process("api-2"), func() bool { return s.operationNow(id).State == cinder.OpUndone })
 	if got, want := says(s.raw(alpha)), "enabled - enabled"; got != want {

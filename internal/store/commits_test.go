@@ -191,10 +191,11 @@ func TestFateOfCommits(t *testing.T) {
 				"lost with the server, done": done(io.ErrUnexpectedEOF), "lost with the server, not done": undone(io.ErrUnexpectedEOF),
 			} {
 				t.Run(name, func(t *testing.T) {
-					ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					lose := func(conn driver.Conn, tx driver.Tx) error {
 						e.server.away.Store(true)
+						time.AfterFunc(300*time.Millisecond, cancel) // the caller's patience, which must not end before the commit
 						return fate(conn, tx)
 					}
 					e.server.commit.Store(&lose)
