@@ -57,7 +57,7 @@ func allowed() map[string][]string {
 	return map[string][]string{
 		"internal/cinder":           {},
 		"internal/failpoint":        {},
-		"internal/telemetry":        {"internal/cinder"},
+		"internal/telemetry":        {"internal/cinder", "internal/printable"},
 		"internal/control":          {"internal/cinder", "internal/failpoint"},
 		"internal/api":              {"internal/cinder", "internal/control", "internal/api/..."},
 		"internal/api/contract":     {"internal/api"},
@@ -79,7 +79,8 @@ func allowed() map[string][]string {
 		"internal/metrics":          {"internal/cinder"},
 		"internal/config":           {"internal/cinder", "internal/dsn", "internal/osloconf"},
 		"internal/client":           {"internal/cinder"},
-		"internal/cli/format":       {},
+		"internal/cli/format":       {"internal/printable"},
+		"internal/printable":        {},
 		"internal/archtest":         {},
 		"test/cloud":                {"test/load", "test/peers"},
 		"test/load":                 {},

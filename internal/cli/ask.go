@@ -7,13 +7,13 @@ import (
 	"io"
 	"strings"
 
-	"stoker/internal/cli/format"
+	"stoker/internal/printable"
 )
 
 // ask puts a question to whoever is at the terminal. Only yes is yes: it fails when the answer is
 // another, or when nobody is there to give one.
 func ask(p Process, question string) error {
-	fmt.Fprint(p.Stderr, format.Printable(question), " [y/N] ")
+	fmt.Fprint(p.Stderr, printable.Text(question), " [y/N] ")
 	line := ""
 	if p.Stdin != nil {
 		var err error

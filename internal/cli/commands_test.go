@@ -33,12 +33,28 @@ const shortCluster = `{"cluster": {"name": "c@alpha", "binary": "cinder-volume",
 // Every command, with what it asks the API and what it prints: the golden file
 // has the latter.
 func TestCommands(t *testing.T) {
-	tests := []struct {
-		name    string // of the golden file
-		args    []string
-		answers map[string]string
-		asked   string
-	}{
+	for _, tt := range commandLines() {
+		t.Run(tt.name, func(t *testing.T) {
+			api := &fake{t: t, answers: tt.answers}
+			got := run(t, api, cli.Deps{}, tt.args...)
+			golden(t, tt.name, "$ stoker "+strings.Join(tt.args, " ")+"\n"+got.String())
+			if !slices.Equal(api.asked, strings.Split(tt.asked, "\n")) {
+				t.Errorf("asked %q, want %q", api.asked, tt.asked)
+			}
+		})
+	}
+}
+
+// commandLine is one command line, the answers of the API and what that is asked.
+type commandLine struct {
+	name    string // of the golden file
+	args    []string
+	answers map[string]string
+	asked   string
+}
+
+func commandLines() []commandLine {
+	return []commandLine{
 		{"service-list", words("service list"), map[string]string{"GET /v3/os-services": twoServices}, "GET /v3/os-services"},
 		{"service-list-long", words("service list --long"), map[string]string{"GET /v3/os-services": twoServices}, "GET /v3/os-services"},
 		{"service-list-json", words("service list -o json"), map[string]string{"GET /v3/os-services": twoServices}, "GET /v3/os-services"},
@@ -148,13 +164,6 @@ func TestCommands(t *testing.T) {
 			map[string]string{"PUT /v3/clusters/disable": shortCluster},
 			`PUT /v3/clusters/disable {"binary":"cinder-volume","disabled_reason":"why","name":"c@alpha"}`,
 		},
-	}
-	tests = append(tests, []struct {
-		name    string
-		args    []string
-		answers map[string]string
-		asked   string
-	}{
 		{
 			"operation-list", words("operation list --host stor1 --kind failover --state open --user ada --since 2026-11-23T00:00:00 --limit 2"),
 			map[string]string{"GET /stoker/v1/operations?host=stor1&kind=failover&limit=2&since=2026-11-23T00%3A00%3A00&state=open&user_id=ada": `{"operations": [` + oneOperation + `]}`},
@@ -175,16 +184,6 @@ func TestCommands(t *testing.T) {
 			map[string]string{"POST /stoker/v1/operations/01a2/abort": fault(409, "conflictingRequest", "Service cinder-volume on host stor1@alpha is up.")},
 			"POST /stoker/v1/operations/01a2/abort",
 		},
-	}...)
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			api := &fake{t: t, answers: tt.answers}
-			got := run(t, api, cli.Deps{}, tt.args...)
-			golden(t, tt.name, "$ stoker "+strings.Join(tt.args, " ")+"\n"+got.String())
-			if !slices.Equal(api.asked, strings.Split(tt.asked, "\n")) {
-				t.Errorf("asked %q, want %q", api.asked, tt.asked)
-			}
-		})
 	}
 }
 

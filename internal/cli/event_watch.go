@@ -11,6 +11,7 @@ import (
 	"stoker/internal/cinder"
 	"stoker/internal/cli/format"
 	"stoker/internal/client"
+	"stoker/internal/printable"
 )
 
 type eventWatchCmd struct {
@@ -49,14 +50,14 @@ func printEvent(w io.Writer, form string, e client.Event) error {
 		if err := json.Compact(&line, e.Data); err != nil {
 			return fmt.Errorf("output: %w", err)
 		}
-		_, err := fmt.Fprintf(w, "{\"event\":%q,\"data\":%s}\n", e.Kind, &line)
+		_, err := fmt.Fprintf(w, "{\"event\":%q,\"data\":%s}\n", e.Kind, printable.JSON(line.Bytes()))
 		return err
 	}
 	words, err := eventWords(e)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(w, format.Printable(words))
+	_, err = fmt.Fprintln(w, printable.Text(words))
 	return err
 }
 

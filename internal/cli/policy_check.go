@@ -12,6 +12,7 @@ import (
 	"stoker/internal/cinder"
 	"stoker/internal/cli/format"
 	"stoker/internal/policy"
+	"stoker/internal/printable"
 )
 
 type policyCheckCmd struct {
@@ -58,7 +59,7 @@ func (c *policyCheckCmd) Run(ctx context.Context, p Process) error {
 	if c.Output != format.FormTable {
 		err = format.Write(p.Stdout, c.Output, explained(c.Rule, x), format.Table{})
 	} else {
-		_, err = io.WriteString(p.Stdout, told(c.Rule, x))
+		_, err = io.WriteString(p.Stdout, printable.Lines(told(c.Rule, x)))
 	}
 	if err == nil && !x.Allowed {
 		return cinder.Errorf(cinder.KindForbidden, "Policy doesn't allow %s to be performed.", c.Rule)

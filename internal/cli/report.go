@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"stoker/internal/config"
+	"stoker/internal/printable"
 )
 
 // usageError is a command line that parses and still makes no sense.
@@ -38,14 +39,6 @@ func report(ctx context.Context, w io.Writer, err error, parsed *kong.Context) i
 	return exitFailed
 }
 
-// oneLine keeps a message on one line, whoever wrote it, and control characters
-// away from the terminal.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, strings.TrimSpace(s))
-	return strings.Join(strings.Fields(s), " ")
-}
+// oneLine keeps a message on one line, whoever wrote it, and escapes what a
+// terminal would obey or hide.
+func oneLine(s string) string { return printable.Text(strings.Join(strings.Fields(s), " ")) }

@@ -3,12 +3,15 @@ package format
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"stoker/internal/printable"
 )
 
 // The forms of output.
@@ -19,7 +22,8 @@ const (
 )
 
 // Write writes t, or v in its place when a program reads along: v is what
-// encoding/json makes of it, in YAML too, with the fields in the same order.
+// encoding/json makes of it, in YAML too, with the fields in the same order. What
+// a terminal would obey or hide is escaped in all of them.
 func Write(w io.Writer, form string, v any, t Table) error {
 	switch form {
 	case FormTable:
@@ -29,7 +33,7 @@ func Write(w io.Writer, form string, v any, t Table) error {
 		if err != nil {
 			return err
 		}
-		_, err = w.Write(b)
+		_, err = w.Write(printable.JSON(b))
 		return err
 	case FormYAML:
 		return writeYAML(w, v)
@@ -61,12 +65,14 @@ func writeYAML(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	e := yaml.NewEncoder(w)
+	var text bytes.Buffer
+	e := yaml.NewEncoder(&text)
 	e.SetIndent(2)
-	if err := e.Encode(node); err != nil {
+	if err := errors.Join(e.Encode(node), e.Close()); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
-	return e.Close()
+	_, err = w.Write(printable.Quoted(text.Bytes()))
+	return err
 }
 
 // yamlNode is the next JSON value of d. It goes by the tokens because a map
@@ -113,6 +119,8 @@ func yamlString(s string) *yaml.Node {
 	}
 	for i, r := range s {
 		switch {
+		case printable.Hidden(r): // is escaped, which only quotes allow
+			return n
 		case unicode.IsLetter(r):
 		case i > 0 && (unicode.IsDigit(r) || strings.ContainsRune("_-./@+", r)):
 		case i > 0 && i < len(s)-1 && r == ' ':

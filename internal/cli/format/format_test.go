@@ -42,24 +42,26 @@ func TestTablesAreDrawnAsByPrettytable(t *testing.T) {
 	}
 }
 
-// Nothing in a cell moves the cursor, and the borders stay where they are.
+// Nothing in a cell moves the cursor or hides, and the borders stay where they are.
 func TestControlCharacters(t *testing.T) {
 	var got strings.Builder
-	rows := [][]string{{"\x1b[31mred\x1b[0m"}, {"a\tb"}, {"a\r\nb\rc"}, {"\x9b2J\u009b2J"}, {"\x00\x7f"}}
+	rows := [][]string{{"\x1b[31mred\x1b[0m"}, {"a\tb"}, {"a\r\nb\rc"}, {"\x9b2J\u009b2J"}, {"\x00\x7f"}, {"txt.\u202egpj"}, {"ok\U000e0041"}}
 	if err := format.Write(&got, format.FormTable, nil, format.Table{Header: []string{"A"}, Rows: rows}); err != nil {
 		t.Fatal(err)
 	}
-	want := `+--------------+
-| A            |
-+--------------+
-|  [31mred [0m |
-| a b          |
-| a            |
-| b c          |
-|  2J 2J       |
-|              |
-+--------------+
-`
+	want := strings.ReplaceAll(`+--------------------+
+| A                  |
++--------------------+
+| ~x1b[31mred~x1b[0m |
+| a b                |
+| a                  |
+| b c                |
+| ~x9b2J~x9b2J       |
+| ~x00~x7f           |
+| txt.~u202egpj      |
+| ok~U000e0041       |
++--------------------+
+`, "~", `\`)
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -151,6 +153,23 @@ func FuzzYAML(f *testing.F) {
 			t.Errorf("(-want +got):\n%s\nfrom\n%s", diff, out.String())
 		}
 	})
+}
+
+// JSON and YAML escape what a terminal would obey or hide, and mean the same.
+func TestFormsEscapeWhatIsHidden(t *testing.T) {
+	text := []string{"\u009b2J", "a\u202eb", "\U000e0041", "\u3164"}
+	for form, want := range map[string]string{
+		format.FormJSON: "[\n  \"~u009b2J\",\n  \"a~u202eb\",\n  \"~udb40~udc41\",\n  \"~u3164\"\n]\n",
+		format.FormYAML: "- \"~x9B2J\"\n- \"a~u202eb\"\n- \"~U000E0041\"\n- \"~u3164\"\n",
+	} {
+		var got strings.Builder
+		if err := format.Write(&got, form, text, format.Table{}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.ReplaceAll(want, "~", `\`), got.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", form, diff)
+		}
+	}
 }
 
 type unwritable struct{}

@@ -4,7 +4,8 @@ import (
 	"io"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"stoker/internal/printable"
 )
 
 // Table is a table of text.
@@ -46,26 +47,15 @@ func (t Table) write(w io.Writer) error {
 	return err
 }
 
-// lines are the lines of each cell, without anything that moves the cursor.
+// lines are the lines of each cell, with what a terminal would obey or hide escaped.
 func lines(cells []string) [][]string {
 	split := make([][]string, len(cells))
 	for i, c := range cells {
 		for line := range strings.SplitSeq(strings.ReplaceAll(c, "\r\n", "\n"), "\n") {
-			split[i] = append(split[i], Printable(line))
+			split[i] = append(split[i], printable.Text(line))
 		}
 	}
 	return split
-}
-
-// Printable is s with a space in the place of every control character: text
-// that came over the network has no say over a terminal.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func border(b *strings.Builder, widths []int) {
