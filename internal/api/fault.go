@@ -52,8 +52,16 @@ func invalidInput(text string) error { return invalid("Invalid input received: "
 
 func errNotFound() error { return cinder.Errorf(cinder.KindNotFound, "%s", textNotFound) }
 
-// panicked makes an error of a panic. What it says is for the log alone.
-func panicked(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }
+// panicError is a panic. What it says is for the log alone.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// panicked makes an error of a panic.
+func panicked(p any) *panicError { return &panicError{p, string(debug.Stack())} }
 
 // statusOf is the one place that knows which status a kind of error has.
 func statusOf(kind cinder.Kind) int {
@@ -153,9 +161,14 @@ func (s *Server) logFault(rq *request, status int, err error) {
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
-	s.log.LogAttrs(rq.ctx, level, "request failed",
+	attrs := []slog.Attr{
 		slog.String("method", rq.http.Method), slog.String("path", rq.path), slog.Int("status", status),
-		slog.String("request_id", rq.caller.RequestID), slog.String("operation", rq.operation), slog.Any("error", err))
+		slog.String("request_id", rq.caller.RequestID), slog.String("operation", rq.operation), slog.Any("error", err),
+	}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		attrs = append(attrs, slog.String("stack", p.stack))
+	}
+	s.logFor(rq, status).LogAttrs(rq.ctx, level, "request failed", attrs...)
 }
 
 func faultBody(status int, text string) []byte { return faultBodyAfter(status, text, "") }

@@ -60,6 +60,7 @@ type parts struct {
 	rate      float64
 	burst     int
 	health    func(context.Context) []api.Part
+	refusals  *slog.Logger
 }
 
 // databases are the new ones of this package's tests.
@@ -120,7 +121,7 @@ func newQuietRig(tb testing.TB, p parts) *rig {
 	r.control = control.New(o)
 	r.api, err = api.New(api.Options{
 		Control: r.control, Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public, Challenge: p.challenge,
-		ProxyHeaders: p.proxy, CORS: p.cors, MaxBody: p.maxBody, Rate: p.rate, Burst: p.burst, Health: p.health,
+		ProxyHeaders: p.proxy, CORS: p.cors, MaxBody: p.maxBody, Rate: p.rate, Burst: p.burst, Health: p.health, Refusals: p.refusals,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -22,10 +22,11 @@ type request struct {
 	location
 	origin origin
 
-	caller  cinder.Caller
-	route   *route
-	version microversion.Version
-	body    map[string]any // nil when the route takes none
+	caller    cinder.Caller
+	permitted bool // the policy has let the caller through
+	route     *route
+	version   microversion.Version
+	body      map[string]any // nil when the route takes none
 
 	versionHeader string // of the answer; "" before a version is known
 	operation     string // the change that the request began
@@ -130,6 +131,7 @@ func (s *Server) process(rq *request) (*answer, error) {
 	if err := s.allow(rq, rt.policy); err != nil {
 		return nil, err
 	}
+	rq.permitted = rt.policy != ""
 	if check != "" {
 		if err := s.schemas[check].Validate(body); err != nil {
 			return nil, err

@@ -59,6 +59,10 @@ type Options struct {
 	Policy  Policy
 	Log     *slog.Logger
 
+	// Refusals is where records go that callers can cause who may do nothing: it
+	// should count those that agree in message and status. nil is Log.
+	Refusals *slog.Logger
+
 	// Challenge is what a 401 asks for (WWW-Authenticate). "" is plain Keystone.
 	Challenge string
 	// PublicURL is what the links in answers begin with, without a slash at the
@@ -111,6 +115,9 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, log: o.Log, challenge: o.Challenge, schemas: schemas}
 	if s.challenge == "" {
 		s.challenge = "Keystone"
+	}
+	if s.o.Refusals == nil {
+		s.o.Refusals = o.Log
 	}
 	if s.o.MaxBody == 0 {
 		s.o.MaxBody = defaultMaxBody
@@ -177,11 +184,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case a.stream != nil:
 		if err := a.stream(rq.ctx, w); err != nil {
-			s.log.DebugContext(rq.ctx, "the client has stopped to listen", "request_id", rq.caller.RequestID, "error", err)
+			s.logFor(rq, a.status).DebugContext(rq.ctx, "the client has stopped to listen", "request_id", rq.caller.RequestID, "error", err)
 		}
 	case r.Method != http.MethodHead:
 		if _, err := w.Write(a.body); err != nil {
-			s.log.DebugContext(rq.ctx, "the client did not wait for the answer", "request_id", rq.caller.RequestID, "error", err)
+			s.logFor(rq, a.status).DebugContext(rq.ctx, "the client did not wait for the answer", "request_id", rq.caller.RequestID, "error", err)
 		}
 	}
 	s.logAnswer(rq, a, began)
@@ -205,15 +212,25 @@ func (s *Server) observe(rq *request, found bool, status int, took time.Duration
 	s.o.Requests.Observe(pattern, rq.http.Method, status, took)
 }
 
+// logFor is where a request is logged that is answered with that status: records
+// that anybody can cause, or somebody who asks too often, are counted.
+func (s *Server) logFor(rq *request, status int) *slog.Logger {
+	if rq.operation == "" && (!rq.permitted || status == http.StatusTooManyRequests) {
+		return s.o.Refusals
+	}
+	return s.log
+}
+
 func (s *Server) logAnswer(rq *request, a *answer, began time.Time) {
 	level := slog.LevelDebug
 	if rq.operation != "" {
 		level = slog.LevelInfo
 	}
-	if !s.log.Enabled(rq.ctx, level) {
+	log := s.logFor(rq, a.status)
+	if !log.Enabled(rq.ctx, level) {
 		return
 	}
-	s.log.LogAttrs(rq.ctx, level, "request answered",
+	log.LogAttrs(rq.ctx, level, "request answered",
 		slog.String("method", rq.http.Method), slog.String("path", rq.path), slog.Int("status", a.status),
 		slog.Int("bytes", len(a.body)), slog.Duration("took", time.Since(began)), slog.String("user", rq.caller.UserID),
 		slog.String("address", rq.caller.Address), slog.String("request_id", rq.caller.RequestID), slog.String("operation", rq.operation))

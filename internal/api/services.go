@@ -56,7 +56,8 @@ func (s *Server) list(ctx context.Context, key listing) ([]byte, error) {
 			defer close(known)
 			defer func() {
 				if p := recover(); p != nil {
-					s.log.ErrorContext(ctx, "the backends' states could not be asked for", "error", panicked(p))
+					e := panicked(p)
+					s.log.ErrorContext(ctx, "the backends' states could not be asked for", "error", e, "stack", e.stack)
 				}
 			}()
 			states = s.o.Control.BackendStates(ctx)

@@ -16,7 +16,7 @@ import (
 func (a *App) guard(o api.Options) (api.Options, error) {
 	c := a.o.Config
 	p := PolicyOptions(c)
-	p.Log = a.loggers.Logger("stoker.policy")
+	p.Log = a.counted(a.loggers.Logger("stoker.policy"), "rule")
 	rules, err := policy.New(p)
 	if err != nil {
 		return o, fmt.Errorf("[oslo_policy]: %w", err)
@@ -26,7 +26,7 @@ func (a *App) guard(o api.Options) (api.Options, error) {
 		o.Auth = api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject}
 		return o, nil
 	}
-	auth, err := keystone.New(keystoneOptions(c.Authtoken, a.loggers.Logger("stoker.keystone")))
+	auth, err := keystone.New(keystoneOptions(c.Authtoken, a.counted(a.loggers.Logger("stoker.keystone"))))
 	if err != nil {
 		return o, err
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"stoker/internal/cinder"
@@ -18,7 +17,7 @@ const (
 
 // newMetrics takes the port of metrics and makes what is served there.
 func (a *App) newMetrics(ctx context.Context) error {
-	log := a.loggers.Logger("stoker.metrics")
+	log := a.counted(a.loggers.Logger("stoker.metrics"))
 	m, err := metrics.New(metrics.Options{
 		Registry: a.o.Metrics, Version: a.o.Version, Log: log,
 		Database: a.db.Ready, Bus: a.reachBus, Policy: a.policyState, Fleet: a.fleetState,
@@ -32,7 +31,7 @@ func (a *App) newMetrics(ctx context.Context) error {
 		return fmt.Errorf("[stoker] metrics_listen: %w", err)
 	}
 	server := newServer(m.Handler(), scrapeResponse, maxScrapers)
-	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	server.ErrorLog = a.connectionLog("stoker.metrics")
 	a.metrics, a.scrapes = m, &web{name: "metrics", listener: l, server: server}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -39,7 +38,8 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := a.guard(a.edge(api.Options{Control: a.control, Log: a.loggers.Logger("stoker.api")}))
+	log := a.loggers.Logger("stoker.api")
+	o, err := a.guard(a.edge(api.Options{Control: a.control, Log: log, Refusals: a.counted(log, "status")}))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 	}
 	server := newServer(wrapped, c.ResponseTimeout, maxConnections)
 	server.RegisterOnShutdown(handler.End)
-	server.ErrorLog = slog.NewLogLogger(a.loggers.Logger("stoker.http").Handler(), slog.LevelDebug)
+	server.ErrorLog = a.connectionLog("stoker.http")
 	if c.Edge.UseSSL {
 		files, err := newCertificates(c.Edge, a.loggers.Logger("stoker.http"))
 		if err != nil {
