@@ -62,14 +62,20 @@ func (s *Server) events(rq *request) (*answer, error) {
 	if ok, _ := regexp.MatchString(`^\d{1,16}-[0-9a-f]{16}$`, last); last != "" && !ok {
 		return nil, invalidInput("Last-Event-ID is no id of an event")
 	}
+	leave, err := s.streams.take(rq.who())
+	if err != nil {
+		return nil, err
+	}
 	l, err := s.o.Control.Listen(rq.ctx, last)
 	if err != nil {
+		leave()
 		return nil, err
 	}
 	return &answer{
 		status: http.StatusOK,
 		header: http.Header{"Content-Type": {mediaEvents}, "Cache-Control": {"no-store"}, "X-Accel-Buffering": {"no"}},
 		stream: func(ctx context.Context, w http.ResponseWriter) error {
+			defer leave()
 			defer l.Close()
 			return s.streamEvents(ctx, w, rq, l)
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control"
 )
 
 // follow opens a stream of events, and returns what reads the next of them.
@@ -86,6 +87,68 @@ func TestEvents(t *testing.T) {
 	}
 	if left := next(); left != nil {
 		t.Errorf("after the end: %v", left)
+	}
+}
+
+// One caller cannot take the streams of all others, and gets his own back.
+func TestEveryCallerHasAShareOfTheStreams(t *testing.T) {
+	const share = 16
+	r := newRig(t, parts{})
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	// open returns the status and the first line of a stream that lasts as long as ctx.
+	open := func(ctx context.Context, token string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/stoker/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Auth-Token", token)
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { check(t, resp.Body.Close()) })
+		body := bufio.NewScanner(resp.Body)
+		body.Scan()
+		return resp.StatusCode, body.Text()
+	}
+	his, leave := context.WithCancel(t.Context())
+	defer leave()
+	for i := range share {
+		if status, line := open(his, "greedy:"+project); status != http.StatusOK {
+			t.Fatalf("stream %d: %d %s", i, status, line)
+		}
+	}
+	for _, token := range []string{"greedy:" + project, "greedy:ffff"} { // for whatever project
+		status, line := open(his, token)
+		if want := `{"overLimit":{"code":429,"message":"You have 16 streams of events open already, and may have 16 at a time."}}`; status != http.StatusTooManyRequests || line != want {
+			t.Errorf("one more as %s: %d %s", token, status, line)
+		}
+	}
+	if status, line := open(t.Context(), "other:"+project); status != http.StatusOK {
+		t.Errorf("somebody else: %d %s", status, line)
+	}
+	leave()
+	for end := time.Now().Add(20 * time.Second); ; {
+		status, line := open(t.Context(), "greedy:"+project)
+		if status == http.StatusOK {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after he has left: %d %s", status, line)
+		}
+	}
+	r.api.End()
+}
+
+// A stream that does not begin takes nothing of the share.
+func TestStreamsThatDoNotBegin(t *testing.T) {
+	r := newRig(t, parts{store: func(s control.Store) control.Store { return away{s} }})
+	for range 20 {
+		if got := r.do(t, ask{path: "/stoker/v1/events"}); got.status != http.StatusServiceUnavailable {
+			t.Fatalf("got %d %s, want 503", got.status, got.body)
+		}
 	}
 }
 

@@ -122,7 +122,7 @@ func (s *Server) fault(rq *request, err error) *answer {
 	status, text := s.explain(rq, err)
 	s.logFault(rq, status, err)
 	a := &answer{status: status, body: faultBody(status, text)}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		a.header = http.Header{"Retry-After": {retryAfter}}
 	}
 	if status == http.StatusUnauthorized {

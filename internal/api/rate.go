@@ -65,14 +65,19 @@ func (e *limitedError) Error() string { return textRateLimited }
 
 // limit counts a request of a caller that is known.
 func (s *Server) limit(rq *request) error {
-	who := rq.caller.UserID
-	if who == "" {
-		who = rq.caller.Address
-	}
-	if wait := s.rates.take(who); wait > 0 {
+	if wait := s.rates.take(rq.who()); wait > 0 {
 		return &limitedError{wait}
 	}
 	return nil
+}
+
+// who is the one whose requests and streams are counted together: a user, with
+// whatever token.
+func (rq *request) who() string {
+	if rq.caller.UserID == "" {
+		return rq.caller.Address
+	}
+	return rq.caller.UserID
 }
 
 // limited is the answer to a request too many.

@@ -100,6 +100,7 @@ type Server struct {
 	levels    *coalescer[control.LogQuery, []byte]
 	kept      kept
 	rates     *rates
+	streams   streams
 	parts     *coalescer[struct{}, []Part]
 
 	ending <-chan struct{} // closed by End
