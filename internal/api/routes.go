@@ -48,6 +48,7 @@ type route struct {
 	bare  bool    // neither version nor body matter
 	own   bool    // of the part that Cinder has not: no versions
 
+	tells   string // what an open route tells everybody, for the README
 	summary string
 	ok      int    // the status when all goes well
 	shows   string // the OpenAPI component that the answer is; "" is no body
@@ -61,15 +62,22 @@ type handler func(*Server, *request) (*answer, error)
 func routes() []route {
 	table := []route{
 		{
-			pattern: "/{$}", access: open, serve: (*Server).versions,
+			pattern: "/{$}", access: open, serve: (*Server).versions, tells: "which versions the API has, and where",
 			summary: "The versions of the API", ok: http.StatusMultipleChoices, shows: "Versions",
 		},
 		{pattern: root, access: byToken, serve: (*Server).toRoot, bare: true, summary: "Where the API begins", ok: http.StatusFound},
 		{pattern: root + "/{$}", access: byToken, serve: (*Server).version, summary: "The version of the API", ok: http.StatusOK, shows: "Versions"},
-		{pattern: healthPath, access: open, serve: (*Server).health, bare: true, summary: "Whether the process answers", ok: http.StatusOK, shows: "text"},
-		{pattern: healthPath + "/{rest...}", access: open, serve: (*Server).health, bare: true, summary: "The same, whatever follows", ok: http.StatusOK, shows: "text"},
+		{
+			pattern: healthPath, access: open, serve: (*Server).health, bare: true, summary: "Whether the process answers", ok: http.StatusOK, shows: "text",
+			tells: "that the process answers; with `?detailed`, how the database, the bus and the policy are, without addresses, paths or errors",
+		},
+		{
+			pattern: healthPath + "/{rest...}", access: open, serve: (*Server).health, bare: true, summary: "The same, whatever follows", ok: http.StatusOK, shows: "text",
+			tells: "the same",
+		},
 		{
 			method: http.MethodGet, pattern: "/stoker/v1/openapi.yaml", access: open, serve: (*Server).openAPI, bare: true,
+			tells:   "what the API looks like: the same document in every process, with nothing of the cloud in it",
 			summary: "This document", ok: http.StatusOK, shows: "yaml",
 		},
 

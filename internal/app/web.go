@@ -89,7 +89,9 @@ func newServer(handler http.Handler, responseTimeout time.Duration, connections 
 		// A freeze may take the response timeout; what follows it is our own work.
 		WriteTimeout: responseTimeout + readTimeout,
 		HTTP2:        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ConnState:    newConnections(connections).changed,
+		// OPTIONS * goes to the handler as every other request does.
+		DisableGeneralOptionsHandler: true,
+		ConnState:                    newConnections(connections).changed,
 	}
 }
 
