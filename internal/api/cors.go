@@ -26,16 +26,9 @@ func simpleHeaders() []string {
 
 // add puts into the header of an answer what a page's request needs there.
 func (c *CORS) add(h http.Header, r *http.Request) {
-	values := r.Header.Values("Origin")
-	if len(c.Origins) == 0 || len(values) == 0 {
+	origin := c.origin(r)
+	if origin == "" {
 		return
-	}
-	origin := strings.Join(values, ",")
-	if !slices.Contains(c.Origins, origin) {
-		if !slices.Contains(c.Origins, "*") {
-			return
-		}
-		origin = "*"
 	}
 	if r.Method == http.MethodOptions {
 		c.preflight(h, r, origin)
@@ -51,6 +44,24 @@ func (c *CORS) add(h http.Header, r *http.Request) {
 		h["Access-Control-Expose-Headers"] = []string{strings.Join(c.Expose, ",")}
 	}
 }
+
+// origin is the allowed origin of a request: its own, or *; "" when it has none.
+func (c *CORS) origin(r *http.Request) string {
+	values := r.Header.Values("Origin")
+	if len(values) == 0 {
+		return ""
+	}
+	if own := strings.Join(values, ","); slices.Contains(c.Origins, own) {
+		return own
+	}
+	if slices.Contains(c.Origins, "*") {
+		return "*"
+	}
+	return ""
+}
+
+// allows says whether the page that sends a request may call the API.
+func (c *CORS) allows(r *http.Request) bool { return c.origin(r) != "" }
 
 func (c *CORS) allow(h http.Header, origin string) {
 	h["Access-Control-Allow-Origin"] = []string{origin}

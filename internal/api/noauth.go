@@ -21,6 +21,8 @@ type NoAuth struct {
 	// IncludeProject is what tells noauth_include_project_id from noauth: whether
 	// the address that a visitor without a token is given names his project.
 	IncludeProject bool
+	// Hosts are those that requests may be for, beside loopback names and addresses.
+	Hosts []string
 }
 
 // Authenticate implements Authenticator. A request without a token is

@@ -199,7 +199,8 @@ func shown(r *route) object {
 
 // faults are the statuses other than that of success that a route answers with.
 func faults(r *route) []int {
-	all := []int{http.StatusRequestEntityTooLarge, http.StatusInternalServerError}
+	// 403 of all: see NoAuth.admit.
+	all := []int{http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusInternalServerError}
 	if r.access != open {
 		all = append(all, http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable)
 	}
@@ -208,9 +209,6 @@ func faults(r *route) []int {
 	}
 	if !r.bare && !r.own {
 		all = append(all, http.StatusNotAcceptable)
-	}
-	if r.policy != "" {
-		all = append(all, http.StatusForbidden)
 	}
 	if r.change() || r.since > microversion.Min || strings.Contains(r.pattern, "{") && r.access != open || slices.Contains(r.filters, "marker") {
 		all = append(all, http.StatusNotFound)

@@ -262,6 +262,11 @@ func (s *Server) handle(rq *request, found bool) (*answer, error) {
 	if rq.http.ContentLength > s.o.MaxBody {
 		return nil, s.errTooLarge()
 	}
+	if d, ok := s.o.Auth.(doorkeeper); ok {
+		if err := d.admit(rq.http, s.o.CORS.allows); err != nil {
+			return nil, err
+		}
+	}
 	if a := s.greet(rq); a != nil {
 		return a, nil
 	}
@@ -281,15 +286,16 @@ func (s *Server) handle(rq *request, found bool) (*answer, error) {
 	return s.process(rq)
 }
 
-// greeter is an Authenticator that answers who comes to the door of the API
-// without a token, as noauth does.
-type greeter interface {
+// doorkeeper is an Authenticator that turns some requests away before anything
+// else, and answers who comes to the door of the API without a token, as noauth does.
+type doorkeeper interface {
+	admit(r *http.Request, allowed func(*http.Request) bool) error
 	greet(r *http.Request, base string) http.Header
 }
 
 // greet answers such a visitor (services.json, versions//v3); nil for everybody else.
 func (s *Server) greet(rq *request) *answer {
-	g, ok := s.o.Auth.(greeter)
+	g, ok := s.o.Auth.(doorkeeper)
 	if !ok || rq.path != root && rq.path != root+"/" {
 		return nil
 	}

@@ -142,7 +142,7 @@ func TestNoAuthWithoutProject(t *testing.T) {
 
 // A path leads where it says or nowhere: there is no redirect.
 func TestPaths(t *testing.T) {
-	r := newRig(t, parts{})
+	r := newRig(t, parts{auth: api.NoAuth{IncludeProject: true, Hosts: []string{"other.example", "http"}}}) // http: of a CONNECT to http://...
 	tests := []struct {
 		path string
 		want int
@@ -247,7 +247,7 @@ func TestBodiesThatAreTooLarge(t *testing.T) {
 	const limit = 114688
 	padded := func(n int) string { return body + strings.Repeat(" ", n-len(body)) }
 	chunked := func(text string) string {
-		return fmt.Sprintf("PUT /v3/os-services/enable HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Auth-Token: a\r\nContent-Type: application/json\r\n"+
+		return fmt.Sprintf("PUT /v3/os-services/enable HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Auth-Token: a\r\nContent-Type: application/json\r\n"+
 			"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(text), text)
 	}
 	enable := ask{method: "PUT", path: "{P}/os-services/enable"}

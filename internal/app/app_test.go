@@ -288,7 +288,7 @@ func TestStopCutsOffTheSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := io.WriteString(conn, "PUT /v3/os-services/enable HTTP/1.1\r\nHost: x\r\nX-Auth-Token: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"); err != nil {
+	if _, err := io.WriteString(conn, "PUT /v3/os-services/enable HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Stop(t.Context()); err != nil {

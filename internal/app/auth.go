@@ -23,7 +23,7 @@ func (a *App) guard(o api.Options) (api.Options, error) {
 	}
 	a.policy, o.Policy = rules, rules
 	if c.Noauth() {
-		o.Auth = api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject}
+		o.Auth = api.NoAuth{IncludeProject: c.AuthStrategy == config.AuthNoauthProject, Hosts: c.OwnHosts()}
 		return o, nil
 	}
 	auth, err := keystone.New(keystoneOptions(c.Authtoken, a.counted(a.loggers.Logger("stoker.keystone"))))

@@ -58,9 +58,9 @@ func (s *site) speak(t *testing.T, text string, answered bool) []int {
 func TestSmuggledRequests(t *testing.T) {
 	s := start(t, standalone(t, t.TempDir()))
 	const body = `{"host": "stoker@alpha", "binary": "cinder-volume"}`
-	hidden := fmt.Sprintf("PUT /v3/os-services/disable HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	hidden := fmt.Sprintf("PUT /v3/os-services/disable HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: admin\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	post := func(headers, body string) string {
-		return "PUT /v3/os-services/get-log HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nOpenStack-API-Version: volume 3.32\r\nContent-Type: application/json\r\n" + headers + "\r\n" + body
+		return "PUT /v3/os-services/get-log HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: admin\r\nOpenStack-API-Version: volume 3.32\r\nContent-Type: application/json\r\n" + headers + "\r\n" + body
 	}
 	const chunked = "Transfer-Encoding: chunked\r\n"
 	length := fmt.Sprintf("Content-Length: %d\r\n", len("0\r\n\r\n"+hidden))
@@ -89,19 +89,19 @@ func TestSmuggledRequests(t *testing.T) {
 		{"a chunk without an end", post(chunked, "2\r\n{}0\r\n\r\n"+hidden), 0},
 		{"a chunk of nothing", post(chunked, "\r\n"+hidden), 0},
 		{"a header in the trailer", post(chunked, "2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n"+hidden), 200},
-		{"a body where none belongs", fmt.Sprintf("GET /v3/os-services HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(hidden), hidden), 400},
+		{"a body where none belongs", fmt.Sprintf("GET /v3/os-services HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: admin\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(hidden), hidden), 400},
 		{"a NUL in a header", post("X: a\x00b\r\nContent-Length: 2\r\n", "{}"+hidden), 0},
 		{"a CR in a header", post("X: a\rContent-Length: 2\r\n", "{}"+hidden), 0},
 		{"a header without a colon", post("nonsense\r\nContent-Length: 2\r\n", "{}"+hidden), 0},
 		{"two hosts", "GET /v3/os-services HTTP/1.1\r\nHost: a\r\nHost: b\r\nX-Auth-Token: admin\r\n\r\n" + hidden, 0},
 		{"no host", "GET /v3/os-services HTTP/1.1\r\nX-Auth-Token: admin\r\n\r\n" + hidden, 0},
 		{"no version", "GET /v3/os-services\r\n" + hidden, 0},
-		{"a version that is none", "GET /v3/os-services HTTP/1.11\r\nHost: x\r\n\r\n" + hidden, 0},
+		{"a version that is none", "GET /v3/os-services HTTP/1.11\r\nHost: localhost\r\n\r\n" + hidden, 0},
 		{"HTTP/1.0 in chunks", "PUT /v3/os-services/get-log HTTP/1.0\r\nX-Auth-Token: admin\r\n" + chunked + "\r\n0\r\n\r\n" + hidden, 0},
 		{"a preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + hidden, 0},
 		{"a header as long as a book", post("X: "+strings.Repeat("x", 64<<10)+"\r\nContent-Length: 2\r\n", "{}"+hidden), 431},
 		{"more headers than fit", post(strings.Repeat("X: xxxxxxxxxxxxxxxxxxxx\r\n", 4096)+"Content-Length: 2\r\n", "{}"+hidden), 431},
-		{"an address as long as a book", "GET /v3/" + strings.Repeat("a", 64<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n" + hidden, 431},
+		{"an address as long as a book", "GET /v3/" + strings.Repeat("a", 64<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n" + hidden, 431},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

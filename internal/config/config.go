@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,7 @@ type Config struct {
 	Edge      Edge
 
 	InsecureNoauth   bool          // [stoker] insecure_noauth
+	NoauthHosts      []string      // [stoker] noauth_hosts
 	PoolsTimeout     time.Duration // [stoker] pools_timeout
 	LogTimeout       time.Duration // [stoker] log_timeout
 	FailoverExpiry   time.Duration // [stoker] failover_expiry
@@ -125,6 +127,19 @@ func (c Config) Find(name string) []string {
 // Noauth says whether requests are believed to come from whom they say.
 func (c Config) Noauth() bool {
 	return c.AuthStrategy == AuthNoauth || c.AuthStrategy == AuthNoauthProject
+}
+
+// OwnHosts are those under which this configuration says that the API is reached:
+// where it listens, what it is called in public, and noauth_hosts.
+func (c Config) OwnHosts() []string {
+	hosts := slices.Clone(c.NoauthHosts)
+	if a, err := netip.ParseAddr(c.Listen); (err != nil || !a.IsUnspecified()) && c.Listen != "" {
+		hosts = append(hosts, c.Listen)
+	}
+	if u, err := neturl.Parse(c.PublicEndpoint); err == nil && u.Host != "" {
+		hosts = append(hosts, u.Hostname())
+	}
+	return hosts
 }
 
 // loopback says whether only this machine reaches the address.

@@ -252,3 +252,22 @@ func TestWhereFilesAreLookedFor(t *testing.T) {
 		t.Errorf("absolute (-want +got):\n%s", diff)
 	}
 }
+
+// What the operator calls the API is its own, and no address that stands for all.
+func TestOwnHosts(t *testing.T) {
+	for _, tt := range []struct {
+		listen, public string
+		named, want    []string
+	}{
+		{"127.0.0.1", "", nil, []string{"127.0.0.1"}},
+		{"0.0.0.0", "", []string{"lab1", "192.0.2.7"}, []string{"lab1", "192.0.2.7"}},
+		{"::", "https://cloud.example:8776/volume", nil, []string{"cloud.example"}},
+		{"ctl1.example", "http://[2001:db8::1]:80", []string{"lab1"}, []string{"lab1", "ctl1.example", "2001:db8::1"}},
+	} {
+		c := config.Default()
+		c.Listen, c.PublicEndpoint, c.NoauthHosts = tt.listen, tt.public, tt.named
+		if diff := cmp.Diff(tt.want, c.OwnHosts()); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", tt, diff)
+		}
+	}
+}

@@ -122,8 +122,15 @@ func ownOptions() []option[Config] {
 	return []option[Config]{
 		boolean(option[Config]{
 			group: "stoker", name: "insecure_noauth", def: "false", ours: true, api: true,
-			help: "Allow auth_strategy noauth on an address that other machines reach. Whoever reaches it is an administrator then.",
+			help: "Allow auth_strategy noauth on an address that other machines reach. Whoever reaches it is an administrator then. " +
+				"They reach it by a name or address in noauth_hosts.",
 		}, func(c *Config) *bool { return &c.InsecureNoauth }),
+		list(option[Config]{
+			group: "stoker", name: "noauth_hosts", ours: true, api: true,
+			help: "With auth_strategy noauth, the names and addresses that requests may be sent to (their Host, whatever the port), " +
+				"beside those of loopback, osapi_volume_listen and public_endpoint. Others are refused: a page in a browser could " +
+				"have a name of its own lead here, and act as an administrator.",
+		}, "host names and IP addresses without ports, separated by commas", validListen, func(c *Config) *[]string { return &c.NoauthHosts }),
 		fraction(option[Config]{
 			group: "stoker", name: "pools_timeout", def: "1", ours: true,
 			help: "How long a list waits for a scheduler to tell the state of the backends; without an answer the state is shown as null.",
