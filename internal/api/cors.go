@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// CORS says which web pages of other origins may call the API, as oslo.middleware
-// does; testdata/cors.json holds what that answers. The zero CORS is none.
+// CORS says of some origins what their web pages may do, as oslo.middleware does;
+// testdata/cors.json holds what that answers.
 type CORS struct {
 	Origins     []string // scheme://host[:port]; "*" is every one
 	Credentials bool
@@ -24,10 +24,33 @@ func simpleHeaders() []string {
 	return []string{"Accept", "Accept-Language", "Content-Type", "Cache-Control", "Content-Language", "Expires", "Last-Modified", "Pragma"}
 }
 
+// origins are what is allowed to whom. Of two that name an origin the first counts.
+type origins []CORS
+
+// of is what is allowed to the page that sends a request, and the origin by which
+// it is: the page's own, or *. nil when nothing is.
+func (o origins) of(r *http.Request) (*CORS, string) {
+	values := r.Header.Values("Origin")
+	if len(values) == 0 {
+		return nil, ""
+	}
+	for _, origin := range []string{strings.Join(values, ","), "*"} {
+		for i := range o {
+			if slices.Contains(o[i].Origins, origin) {
+				return &o[i], origin
+			}
+		}
+	}
+	return nil, ""
+}
+
+// allow says whether the page that sends a request may call the API.
+func (o origins) allow(r *http.Request) bool { c, _ := o.of(r); return c != nil }
+
 // add puts into the header of an answer what a page's request needs there.
-func (c *CORS) add(h http.Header, r *http.Request) {
-	origin := c.origin(r)
-	if origin == "" {
+func (o origins) add(h http.Header, r *http.Request) {
+	c, origin := o.of(r)
+	if c == nil {
 		return
 	}
 	if r.Method == http.MethodOptions {
@@ -44,24 +67,6 @@ func (c *CORS) add(h http.Header, r *http.Request) {
 		h["Access-Control-Expose-Headers"] = []string{strings.Join(c.Expose, ",")}
 	}
 }
-
-// origin is the allowed origin of a request: its own, or *; "" when it has none.
-func (c *CORS) origin(r *http.Request) string {
-	values := r.Header.Values("Origin")
-	if len(values) == 0 {
-		return ""
-	}
-	if own := strings.Join(values, ","); slices.Contains(c.Origins, own) {
-		return own
-	}
-	if slices.Contains(c.Origins, "*") {
-		return "*"
-	}
-	return ""
-}
-
-// allows says whether the page that sends a request may call the API.
-func (c *CORS) allows(r *http.Request) bool { return c.origin(r) != "" }
 
 func (c *CORS) allow(h http.Header, origin string) {
 	h["Access-Control-Allow-Origin"] = []string{origin}

@@ -11,6 +11,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// corsOptions are a section as the cases have it.
+type corsOptions struct {
+	Origins     []string `json:"allowed_origin"`
+	Credentials *bool    `json:"allow_credentials"`
+	Expose      []string `json:"expose_headers"`
+	MaxAge      int      `json:"max_age"`
+	Methods     []string `json:"allow_methods"`
+	Headers     []string `json:"allow_headers"`
+}
+
 func TestCORS(t *testing.T) {
 	b, err := os.ReadFile("testdata/cors.json")
 	if err != nil {
@@ -22,14 +32,8 @@ func TestCORS(t *testing.T) {
 		Headers map[string]string
 		Vary    string
 		Answer  map[string]string
-		Options struct {
-			Origins     []string `json:"allowed_origin"`
-			Credentials *bool    `json:"allow_credentials"`
-			Expose      []string `json:"expose_headers"`
-			MaxAge      int      `json:"max_age"`
-			Methods     []string `json:"allow_methods"`
-			Headers     []string `json:"allow_headers"`
-		}
+		Options corsOptions
+		More    []corsOptions // [cors.NAME]
 	}
 	if err := json.Unmarshal(b, &cases); err != nil {
 		t.Fatal(err)
@@ -39,8 +43,10 @@ func TestCORS(t *testing.T) {
 	}
 	for _, tt := range cases {
 		t.Run(tt.Name, func(t *testing.T) {
-			o := tt.Options
-			c := CORS{Origins: o.Origins, Credentials: o.Credentials == nil || *o.Credentials, Expose: o.Expose, MaxAge: time.Duration(o.MaxAge) * time.Second, Methods: o.Methods, Headers: o.Headers}
+			var c origins
+			for _, o := range append([]corsOptions{tt.Options}, tt.More...) {
+				c = append(c, CORS{Origins: o.Origins, Credentials: o.Credentials == nil || *o.Credentials, Expose: o.Expose, MaxAge: time.Duration(o.MaxAge) * time.Second, Methods: o.Methods, Headers: o.Headers})
+			}
 			r := httptest.NewRequestWithContext(t.Context(), tt.Method, "/", http.NoBody)
 			for k, v := range tt.Headers {
 				r.Header.Set(k, v)

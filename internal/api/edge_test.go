@@ -117,7 +117,7 @@ func TestBodiesAsLargeAsConfigured(t *testing.T) {
 
 // A page's browser is told on every answer, a 401 too, but not by /healthcheck.
 func TestCORSOnAnswers(t *testing.T) {
-	r := newRig(t, parts{cors: api.CORS{Origins: []string{"https://a.example"}, Methods: []string{"GET"}}})
+	r := newRig(t, parts{cors: []api.CORS{{Origins: []string{"https://a.example"}, Methods: []string{"GET"}}}})
 	const page = "Origin: https://a.example"
 	for _, tt := range []struct {
 		ask    ask

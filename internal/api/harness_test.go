@@ -55,7 +55,7 @@ type parts struct {
 	public    string
 	challenge string
 	proxy     bool
-	cors      api.CORS
+	cors      []api.CORS
 	maxBody   int64
 	rate      float64
 	burst     int

@@ -70,8 +70,8 @@ type Options struct {
 	PublicURL string
 	// ProxyHeaders says that Forwarded and X-Forwarded-* are a proxy's, and true.
 	ProxyHeaders bool
-	CORS         CORS
-	MaxBody      int64 // bytes of a request's body; 0 is 112 KiB
+	CORS         []CORS // none: no page of another origin may call the API
+	MaxBody      int64  // bytes of a request's body; 0 is 112 KiB
 
 	// Rate is how many requests a caller may send in a second; 0 is any number.
 	// Burst is how many of them at once.
@@ -171,7 +171,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h["Content-Type"] = []string{rq.mediaType(a.status)}
 	}
 	if !strings.HasPrefix(rq.path, healthPath) {
-		s.o.CORS.add(h, r)
+		origins(s.o.CORS).add(h, r)
 	}
 	if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
 		// What follows a body in chunks is another request to a proxy that went by
@@ -263,7 +263,7 @@ func (s *Server) handle(rq *request, found bool) (*answer, error) {
 		return nil, s.errTooLarge()
 	}
 	if d, ok := s.o.Auth.(doorkeeper); ok {
-		if err := d.admit(rq.http, s.o.CORS.allows); err != nil {
+		if err := d.admit(rq.http, origins(s.o.CORS).allow); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"stoker/internal/api"
 	"stoker/internal/cinder"
+	"stoker/internal/config"
 )
 
 // Bounds on what a client may take of the server.
@@ -99,9 +100,10 @@ func newServer(handler http.Handler, responseTimeout time.Duration, connections 
 func (a *App) edge(o api.Options) api.Options {
 	e := a.o.Config.Edge
 	o.ProxyHeaders, o.MaxBody, o.Rate, o.Burst = e.ProxyHeaders, int64(e.MaxBody), e.Rate, e.Burst
-	o.CORS = api.CORS{
-		Origins: e.CORS.Origins, Credentials: e.CORS.Credentials, Expose: e.CORS.ExposeHeaders,
-		MaxAge: e.CORS.MaxAge, Methods: e.CORS.Methods, Headers: e.CORS.Headers,
+	for _, c := range append([]config.CORS{e.CORS}, e.MoreCORS...) {
+		o.CORS = append(o.CORS, api.CORS{
+			Origins: c.Origins, Credentials: c.Credentials, Expose: c.ExposeHeaders, MaxAge: c.MaxAge, Methods: c.Methods, Headers: c.Headers,
+		})
 	}
 	o.PublicURL = strings.TrimRight(a.o.Config.PublicEndpoint, "/")
 	o.Health = a.health

@@ -162,6 +162,13 @@ func (c Config) String() string {
 		}
 		b.WriteString(o.name + " = " + o.show(&c) + "\n")
 	}
+	for _, section := range c.Edge.MoreCORS {
+		b.WriteString("[" + section.Section + "]\n")
+		own := c.with(section)
+		for _, o := range corsOptions() {
+			b.WriteString(o.name + " = " + o.show(&own) + "\n")
+		}
+	}
 	for _, k := range c.Backends {
 		b.WriteString("[" + k.Section + "]\n")
 		for _, o := range backendOptions() {

@@ -1,9 +1,5 @@
 package config
 
-import (
-	"time"
-)
-
 // Edge is how the API meets its clients: TLS, proxies, browsers and limits.
 type Edge struct {
 	UseSSL   bool   // [DEFAULT] osapi_volume_use_ssl
@@ -14,20 +10,11 @@ type Edge struct {
 	ProxyHeaders bool // [oslo_middleware] enable_proxy_headers_parsing
 	MaxBody      int  // [oslo_middleware] max_request_body_size, in bytes
 
-	CORS CORS
+	CORS     CORS
+	MoreCORS []CORS // of the sections [cors.NAME], by name
 
 	Rate  float64 // [stoker] rate_limit: changes and lists per second and caller; 0 is no limit
 	Burst int     // [stoker] rate_limit_burst
-}
-
-// CORS is [cors]: which web pages may call the API.
-type CORS struct {
-	Origins       []string // allowed_origin; none: no page of another origin may
-	Credentials   bool
-	ExposeHeaders []string
-	MaxAge        time.Duration
-	Methods       []string
-	Headers       []string
 }
 
 // maxBody bounds max_request_body_size: no request of this API is long.
@@ -40,7 +27,6 @@ func edgeOptions() []option[Config] {
 	const (
 		ssl        = "ssl"
 		middleware = "oslo_middleware"
-		cors       = "cors"
 	)
 	return []option[Config]{
 		path(at(ssl, "cert_file", "", "The certificate of the API, in PEM, with those that lead to its root. Read again when it changes.", "DEFAULT.ssl_cert_file"),
@@ -54,15 +40,6 @@ func edgeOptions() []option[Config] {
 		integer(at(middleware, "max_request_body_size", "114688", "How many bytes the body of a request may have.",
 			"DEFAULT.osapi_max_request_body_size", "DEFAULT.max_request_body_size"), 1, maxBody,
 			func(c *Config) *int { return &c.Edge.MaxBody }),
-
-		anything(at(cors, "allowed_origin", "", "The origins of web pages that may call the API, or *. Empty: none."), func(c *Config) *[]string { return &c.Edge.CORS.Origins }),
-		boolean(at(cors, "allow_credentials", "true", "Whether they may send cookies and the like."), func(c *Config) *bool { return &c.Edge.CORS.Credentials }),
-		anything(at(cors, "expose_headers", "X-Auth-Token,X-Subject-Token,X-Service-Token,X-OpenStack-Request-ID,OpenStack-API-Version", "Which headers of an answer they may read."),
-			func(c *Config) *[]string { return &c.Edge.CORS.ExposeHeaders }),
-		period(at(cors, "max_age", "3600", "How long a browser may remember all this."), func(c *Config) *time.Duration { return &c.Edge.CORS.MaxAge }),
-		anything(at(cors, "allow_methods", "GET,PUT,POST,DELETE,PATCH,HEAD", "Which methods they may use."), func(c *Config) *[]string { return &c.Edge.CORS.Methods }),
-		anything(at(cors, "allow_headers", "X-Auth-Token,X-Identity-Status,X-Roles,X-Service-Catalog,X-User-Id,X-Tenant-Id,X-OpenStack-Request-ID,X-Trace-Info,X-Trace-HMAC,OpenStack-API-Version",
-			"Which headers they may send."), func(c *Config) *[]string { return &c.Edge.CORS.Headers }),
 	}
 }
 

@@ -76,7 +76,7 @@ func (u Use) concerns(c Config, f Fault) bool {
 	backend := f.Section == osloconf.DefaultGroup && f.Option == enabledBackends ||
 		slices.ContainsFunc(c.Backends, func(b Backend) bool { return b.Section == f.Section })
 	isAPI := slices.ContainsFunc(options(), func(o option[Config]) bool {
-		return o.api && o.section(&c) == f.Section && o.name == f.Option
+		return o.api && o.section(&c) == f.Section && o.name == f.Option || isCORS(f.Section)
 	})
 	switch u {
 	case ForAPI:
@@ -153,6 +153,7 @@ func read(s *osloconf.Settings) (Config, FaultsError) {
 		readOption(&r, o, &c, o.section(&c))
 	}
 	r.override()
+	r.readCORS()
 	if c.Listen == "" {
 		c.Listen = defaultListen(c.AuthStrategy)
 	}

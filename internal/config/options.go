@@ -20,7 +20,7 @@ const enabledBackends = "enabled_backends"
 
 // options are all there are outside of the backends' sections, by section.
 func options() []option[Config] {
-	return slices.Concat(defaultOptions(), databaseOptions(), rabbitOptions(), authtokenOptions(), policyOptions(), edgeOptions(), ownOptions())
+	return slices.Concat(defaultOptions(), databaseOptions(), rabbitOptions(), authtokenOptions(), policyOptions(), edgeOptions(), corsOptions(), ownOptions())
 }
 
 func defaultOptions() []option[Config] {

@@ -52,6 +52,9 @@ func (c Config) knows(section, name string) bool {
 			return true
 		}
 	}
+	if isCORS(section) {
+		return slices.ContainsFunc(corsOptions(), func(o option[Config]) bool { return o.name == name })
+	}
 	backend := section == defaultsSection ||
 		slices.ContainsFunc(c.EnabledBackends, func(b string) bool { return osloconf.Fold(b) == section })
 	return backend && slices.ContainsFunc(backendOptions(), func(o option[Backend]) bool { return o.name == name })

@@ -24,6 +24,12 @@ func (c Config) validate(known FaultsError, use Use) FaultsError {
 	for _, o := range options() {
 		checkOption(&v, o, &c, o.section(&c))
 	}
+	for _, section := range c.Edge.MoreCORS {
+		own := c.with(section)
+		for _, o := range corsOptions() {
+			checkOption(&v, o, &own, section.Section)
+		}
+	}
 	v.rules()
 	for _, b := range c.Backends {
 		for _, o := range backendOptions() {

@@ -3,12 +3,13 @@
 
     python3 cors.py > cors.json
 
-A case: the options of [cors], method and headers of the request, status and Vary
+A case: the options of [cors] and in full those of [cors.NAME] ("more"), method and headers of the request, status and Vary
 of the answer behind it, and the status and headers (without length and type) that
 come out.
 """
 import json
 import logging
+import tempfile
 import warnings
 
 import webob
@@ -23,9 +24,13 @@ SOME = {"allowed_origin": ["https://a.example", "http://b.example:8080"], "expos
 CASES = []
 
 
-def case(name, method="GET", headers=None, options=SOME, status=200, vary=None):
+def case(name, method="GET", headers=None, options=SOME, status=200, vary=None, more=()):
     conf = cfg.ConfigOpts()
-    conf([], default_config_files=[], default_config_dirs=[])
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        for i, section in enumerate(more):
+            f.write("[cors.%d]\n" % i + "".join("%s = %s\n" % (k, ",".join(v) if isinstance(v, list) else v) for k, v in section.items()))
+        f.flush()
+        conf([], default_config_files=[f.name], default_config_dirs=[])
 
     @webob.dec.wsgify
     def application(req):
@@ -40,6 +45,8 @@ def case(name, method="GET", headers=None, options=SOME, status=200, vary=None):
     res = webob.Request.blank("/v3/os-services", method=method, headers=headers or {}).get_response(cors.CORS(application, conf))
     out = {k: v for k, v in res.headers.items() if k not in ("Content-Length", "Content-Type")}
     CASES.append(dict(name=name, options=options, method=method, headers=headers or {}, behind=status, vary=vary or "", status=res.status_int, answer=out))
+    if more:
+        CASES[-1]["more"] = list(more)
 
 
 A = {"Origin": "https://a.example"}
@@ -79,4 +86,14 @@ case("no credentials, preflight", "OPTIONS", pre(), options=dict(SOME, allow_cre
 case("no age", "OPTIONS", pre(), options=dict(SOME, max_age=0))
 case("nothing exposed", headers=A, options=dict(SOME, expose_headers=[]))
 case("no methods", "OPTIONS", pre(), options=dict(SOME, allow_methods=[]))
+B = dict(SOME, allowed_origin=["https://c.example"], allow_methods=["POST"], allow_headers=["X-C"], expose_headers=["X-Three"], allow_credentials=False, max_age=5)
+ALL = dict(B, allowed_origin=["*"])
+for by, h in (("c", {"Origin": "https://c.example"}), ("a", A), ("x", {"Origin": "https://x.example"})):
+    for what, more in (("a section", [B]), ("a section for everybody", [B, ALL]), ("a second section", [dict(B, allowed_origin=["https://d.example"]), B])):
+        case("%s, %s" % (what, by), headers=h, more=more)
+        for method in ("GET", "POST"):
+            case("%s, %s, preflight of %s" % (what, by, method), "OPTIONS", dict(h, **{"Access-Control-Request-Method": method}), more=more)
+case("the first that names an origin", headers=A, more=[dict(B, allowed_origin=["https://a.example"])])
+case("a section alone", headers={"Origin": "https://c.example"}, options={}, more=[B])
+case("a section alone, others", headers=A, options={}, more=[B])
 print("[\n" + ",\n".join(json.dumps(c, sort_keys=True) for c in CASES) + "\n]")
