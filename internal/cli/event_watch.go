@@ -32,7 +32,7 @@ Examples:
 func (c *eventWatchCmd) Run(ctx context.Context, p Process) error {
 	return c.call(ctx, p, func(api *client.Client) error {
 		return api.Events(ctx, func(e client.Event) error { return printEvent(p.Stdout, c.Output, e) }, func(why error) {
-			fmt.Fprintf(p.Stderr, "stoker: %s Connecting again.\n", format.Printable(cinder.Message(why)))
+			fmt.Fprintf(p.Stderr, "stoker: %s Connecting again.\n", oneLine(cinder.Message(why)))
 		})
 	})
 }

@@ -125,7 +125,8 @@ func TestNoEventPrintsWhatATerminalObeys(t *testing.T) {
 		}
 		return strings.TrimSpace(b.String())
 	}
-	stream := "id: 1-aa\nevent: service\ndata: " + raw(poison(service)) + "\n\nid: 2-bb\nevent: operation\ndata: " + poisoned(t, strings.ReplaceAll(oneOperation, "\n", "")) + "\n\n"
+	stream := "id: 1-aa\nevent: service\ndata: " + raw(poison(service)) + "\n\nid: 2-bb\nevent: operation\ndata: " + poisoned(t, strings.ReplaceAll(oneOperation, "\n", "")) + "\n\n" +
+		"event: end\ndata: " + raw(poison(map[string]any{"code": 503, "message": "The process stops."})) + "\n\n"
 	for _, form := range []string{format.FormTable, format.FormJSON, format.FormYAML} {
 		t.Run(form, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -133,7 +134,7 @@ func TestNoEventPrintsWhatATerminalObeys(t *testing.T) {
 				defer cancel()
 				var out, errs bytes.Buffer
 				cli.Run(ctx, cli.Process{Args: words("event watch -o " + form), Stdout: &out, Stderr: &errs, Transport: &streams{end: cancel, streams: []string{stream}}}, cli.Deps{})
-				if strings.Count(out.String(), "failover") == 0 || strings.Count(out.String(), "disk swap") == 0 {
+				if strings.Count(out.String(), "failover") == 0 || strings.Count(out.String(), "disk swap") == 0 || !strings.Contains(errs.String(), "The process stops.") {
 					t.Errorf("not everything was printed:\n%s%s", out.String(), errs.String())
 				}
 				plain(t, "event watch", out.String()+errs.String())
