@@ -16,7 +16,7 @@ import (
 // or when it is killed. Then nothing of what it does has any effect.
 type mortal struct {
 	app.StorePort
-	journaled *atomic.Int64 // counts the transactions that wrote to the journal
+	journaled *atomic.Int64 // counts the transactions that wrote to the journal; nil for nobody
 
 	mu     sync.Mutex // guards what follows
 	dead   bool
@@ -46,7 +46,7 @@ func (m *mortal) Update(ctx context.Context, fn func(control.Tx) error) error {
 		tx = noting{Tx: inside}
 		return fn(&tx)
 	})
-	if tx.wrote {
+	if tx.wrote && m.journaled != nil {
 		m.journaled.Add(1)
 	}
 	m.mu.Lock()
