@@ -140,9 +140,7 @@ func (s *Server) listOperations(rq *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := selected
-	asked.Limit++ // one more tells whether there is another page
-	ops, err := s.o.Control.Operations(rq.ctx, asked)
+	page, err := s.o.Control.Operations(rq.ctx, selected)
 	if err != nil {
 		return nil, err
 	}
@@ -150,13 +148,12 @@ func (s *Server) listOperations(rq *request) (*answer, error) {
 		Operations []operationView `json:"operations"`
 		Links      []link          `json:"operations_links,omitempty"`
 	}{Operations: []operationView{}}
-	if len(ops) > selected.Limit {
-		ops = ops[:selected.Limit]
-		list.Links = []link{{Rel: "next", Href: s.base(rq) + nextPage(rq.path, q, ops[len(ops)-1].ID)}}
+	if page.Next != "" {
+		list.Links = []link{{Rel: "next", Href: s.base(rq) + nextPage(rq.path, q, page.Next)}}
 	}
 	now := time.Now()
-	for i := range ops {
-		list.Operations = append(list.Operations, viewOperation(&ops[i], now))
+	for i := range page.Operations {
+		list.Operations = append(list.Operations, viewOperation(&page.Operations[i], now))
 	}
 	return encoded(list)
 }

@@ -109,6 +109,15 @@ type OperationQuery struct {
 	Limit  int    // at most so many
 }
 
+// OperationPage is a part of what an OperationQuery selects.
+type OperationPage struct {
+	Operations []Operation // the newest first
+	// Next is the marker of the next page; "" when there is nothing more. There may
+	// be more after a page with fewer operations than its limit, or with none: where
+	// several filters meet rarely, one page does not look through the whole journal.
+	Next string
+}
+
 // Touches says whether the operation has the service of that name in hand.
 func (o *Operation) Touches(binary, host string) bool {
 	for i := range o.Before.Services {

@@ -6,6 +6,7 @@ import "time"
 // and what it was answered with.
 type KeptRequest struct {
 	ID          string // of its sender and key together
+	Caller      string // whose keys are counted together; "" for one that is not counted
 	Fingerprint string // of what was asked for
 	Owner       string // the process that answers it
 	LeaseUntil  time.Time

@@ -64,16 +64,21 @@ func (c *Client) Operations(ctx context.Context, f OperationFilter) ([]Operation
 		}
 		var page struct {
 			Operations []Operation
-			Links      []struct{ Rel string } `json:"operations_links"`
+			Links      []struct{ Href string } `json:"operations_links"`
 		}
 		if err := c.own(ctx, http.MethodGet, "operations", q, &page); err != nil {
 			return nil, err
 		}
 		ops = append(ops, page.Operations...)
-		if len(ops) >= f.Limit || len(page.Links) == 0 || len(page.Operations) == 0 {
+		// A page may have fewer than asked for, or none, and still not be the last.
+		if f.Limit == 0 && len(ops) > 0 || f.Limit > 0 && len(ops) >= f.Limit || len(page.Links) == 0 {
 			return ops, nil
 		}
-		q.Set("marker", ops[len(ops)-1].ID)
+		next, err := url.Parse(page.Links[0].Href)
+		if err != nil || next.Query().Get("marker") == "" {
+			return nil, cinder.Errorf(cinder.KindInternal, "the link to the next page makes no sense: %q", page.Links[0].Href)
+		}
+		q.Set("marker", next.Query().Get("marker"))
 	}
 }
 

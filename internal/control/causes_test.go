@@ -207,7 +207,7 @@ func TestDroppedCausesAreOnRecord(t *testing.T) {
 	}
 	s.look(s.Control)
 	s.look(s.Control)
-	ops, err := s.Operations(t.Context(), cinder.OperationQuery{Kind: new("reconcile")})
+	ops, err := s.db.Operations(t.Context(), cinder.OperationQuery{Kind: new("reconcile")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -318,7 +318,7 @@ func (p *player) call(i int, move, host string, x *process, how int) {
 
 // abort aborts the oldest operation that is open, if any is.
 func (p *player) abort(x *process) (cinder.Operation, error) {
-	ops, err := x.Operations(p.ctx, cinder.OperationQuery{State: new("open")})
+	ops, err := p.db.Operations(p.ctx, cinder.OperationQuery{State: new("open")})
 	if err != nil || len(ops) == 0 {
 		return cinder.Operation{}, err
 	}

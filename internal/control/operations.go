@@ -7,14 +7,14 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Operations lists those of the journal that q selects, the newest first.
-// KindNotFound when q's marker is no operation.
-func (c *Control) Operations(ctx context.Context, q cinder.OperationQuery) ([]cinder.Operation, error) {
-	ops, err := c.o.Store.Operations(ctx, q)
+// Operations lists a page of those of the journal that q selects, the newest
+// first. KindNotFound when q's marker is no operation.
+func (c *Control) Operations(ctx context.Context, q cinder.OperationQuery) (cinder.OperationPage, error) {
+	page, err := c.o.Store.OperationPage(ctx, q)
 	if err != nil {
-		return nil, fmt.Errorf("list operations: %w", err)
+		return cinder.OperationPage{}, fmt.Errorf("list operations: %w", err)
 	}
-	return ops, nil
+	return page, nil
 }
 
 // Operation returns one of the journal; KindNotFound when there is none of that id.

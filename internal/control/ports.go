@@ -9,6 +9,15 @@ import (
 
 // Store keeps services, clusters, causes and the journal.
 type Store interface {
+	Reader
+	Past
+	// Update runs fn in one transaction: all of its writes happen or none.
+	// fn may be run more than once. Fails with fn's error, or KindUnavailable.
+	Update(ctx context.Context, fn func(Tx) error) error
+}
+
+// Reader reads what is, without keeping any change waiting.
+type Reader interface {
 	// View reads the services that q selects and the operations that are open,
 	// in one snapshot that shows every change acknowledged before the call.
 	// The result is shared and must not be written to. Fails with KindUnavailable.
@@ -17,15 +26,25 @@ type Store interface {
 	// services that belong to any cluster, and the operations that are open, in
 	// one such snapshot.
 	Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterView, error)
-	// Update runs fn in one transaction: all of its writes happen or none.
-	// fn may be run more than once. Fails with fn's error, or KindUnavailable.
-	Update(ctx context.Context, fn func(Tx) error) error
+	// AllCauses returns why services are disabled, as we recorded it: every service,
+	// and every cluster by its name, that has a cause. Fails with KindUnavailable.
+	AllCauses(ctx context.Context) (map[cinder.ServiceName][]cinder.Cause, error)
+}
+
+// Past reads what was recorded, without keeping any change waiting.
+type Past interface {
 	// Operations reads those of the journal that q selects, the newest first.
 	// KindNotFound when q's marker is no operation.
 	Operations(ctx context.Context, q cinder.OperationQuery) ([]cinder.Operation, error)
+	// OperationPage reads as many of them as it finds in one look.
+	OperationPage(ctx context.Context, q cinder.OperationQuery) (cinder.OperationPage, error)
 	// Operation reads one; KindNotFound when there is none of that id.
 	Operation(ctx context.Context, id string) (cinder.Operation, error)
+	// KeysFull says until when the caller can leave no more keys: as long as so many
+	// kept requests are his. The zero time means that there is room.
+	KeysFull(ctx context.Context, caller string, most int) (time.Time, error)
 }
+
 
 // View is one consistent look at the services.
 type View struct {
@@ -68,8 +87,6 @@ type Rows interface {
 	SaveCluster(ctx context.Context, was, now cinder.Cluster) error
 	// Causes returns why the service is disabled, as we recorded it.
 	Causes(ctx context.Context, binary, host string) ([]cinder.Cause, error)
-	// AllCauses returns that of every service, and of every cluster by its name.
-	AllCauses(ctx context.Context) (map[cinder.ServiceName][]cinder.Cause, error)
 	// SaveCauses replaces what we recorded.
 	SaveCauses(ctx context.Context, binary, host string, causes []cinder.Cause) error
 }

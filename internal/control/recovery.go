@@ -72,16 +72,16 @@ func (c *Control) recover(ctx context.Context, calls *errgroup.Group) error {
 	short, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	var open []cinder.Operation
-	var causes map[cinder.ServiceName][]cinder.Cause
 	var now time.Time
 	err := c.o.Store.Update(short, func(tx Tx) (err error) {
 		now = tx.Now()
-		if open, err = c.openNow(short, tx); err != nil {
-			return err
-		}
-		causes, err = tx.AllCauses(short)
+		open, err = c.openNow(short, tx)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	causes, err := c.o.Store.AllCauses(short)
 	if err != nil {
 		return err
 	}

@@ -248,7 +248,7 @@ func TestChangesRightAfterAFailback(t *testing.T) {
 			if got := says(s.row(alpha)); got != tt.want {
 				t.Errorf("in the end: %s, want %s", got, tt.want)
 			}
-			if ops, err := s.Operations(t.Context(), cinder.OperationQuery{Kind: new(string(cinder.OpReconcile))}); err != nil || len(ops) > 0 {
+			if ops, err := s.db.Operations(t.Context(), cinder.OperationQuery{Kind: new(string(cinder.OpReconcile))}); err != nil || len(ops) > 0 {
 				t.Errorf("taken for changes from elsewhere: %+v %v", ops, err)
 			}
 		})

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 
 	"stoker/internal/cinder"
 )
@@ -10,7 +13,7 @@ import (
 // oldest first; none when nothing is recorded.
 func (tx *Tx) Causes(ctx context.Context, binary, host string) (_ []cinder.Cause, err error) {
 	rows, err := tx.tx.QueryContext(ctx,
-		`SELECT cause, reason, COALESCE(since, NULL) FROM stoker_causes WHERE "binary" = ? AND host = ? ORDER BY since, cause`, binary, host)
+		`SELECT cause, reason, COALESCE(since, NULL) FROM stoker_causes WHERE "binary" = ? AND host = ?`, binary, host)
 	if err != nil {
 		return nil, tx.db.fail(ctx, "read causes", err)
 	}
@@ -26,31 +29,47 @@ func (tx *Tx) Causes(ctx context.Context, binary, host string) (_ []cinder.Cause
 	if err := rows.Err(); err != nil {
 		return nil, tx.db.fail(ctx, "read causes", err)
 	}
+	sortCauses(causes)
 	return causes, nil
 }
 
+// sortCauses puts the oldest first.
+func sortCauses(causes []cinder.Cause) {
+	slices.SortFunc(causes, func(a, b cinder.Cause) int {
+		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(string(a.Kind), string(b.Kind)))
+	})
+}
+
 // AllCauses returns what is recorded of every service, and every cluster by its
-// name, that has a cause to be disabled, the oldest first.
-func (tx *Tx) AllCauses(ctx context.Context) (_ map[cinder.ServiceName][]cinder.Cause, err error) {
-	rows, err := tx.tx.QueryContext(ctx,
-		`SELECT "binary", host, cause, reason, COALESCE(since, NULL) FROM stoker_causes ORDER BY since, cause`)
+// name, that has a cause to be disabled, the oldest first. It reads a row for each
+// cause there is, and keeps no change waiting. Fails with KindUnavailable.
+func (db *DB) AllCauses(ctx context.Context) (all map[cinder.ServiceName][]cinder.Cause, err error) {
+	err = db.read(ctx, "read causes", func(ctx context.Context, tx querier) error {
+		all, err = readCauses(ctx, tx)
+		return err
+	})
+	return all, err
+}
+
+func readCauses(ctx context.Context, q querier) (_ map[cinder.ServiceName][]cinder.Cause, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT "binary", host, cause, reason, COALESCE(since, NULL) FROM stoker_causes`)
 	if err != nil {
-		return nil, tx.db.fail(ctx, "read causes", err)
+		return nil, err
 	}
 	defer func() { err = firstError(err, rows.Close()) }()
 	all := map[cinder.ServiceName][]cinder.Cause{}
 	c := newCells(5)
 	for rows.Next() {
 		if err := c.scan(rows); err != nil {
-			return nil, tx.db.fail(ctx, "read causes", err)
+			return nil, err
 		}
 		name := cinder.ServiceName{Binary: c.text(), Host: c.text()}
 		all[name] = append(all[name], cinder.Cause{Kind: cinder.CauseKind(c.text()), Reason: c.textOrNil(), Since: c.time()})
 	}
-	if err := rows.Err(); err != nil {
-		return nil, tx.db.fail(ctx, "read causes", err)
+	for _, causes := range all {
+		sortCauses(causes)
 	}
-	return all, nil
+	return all, rows.Err()
 }
 
 // SaveCauses replaces what is recorded of why the service is disabled.

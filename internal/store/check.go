@@ -134,9 +134,9 @@ func oneNumber(ctx context.Context, q querier, query string, args ...any) (int64
 	return c.number(), nil
 }
 
-// oneTime is the only value of a result.
-func oneTime(ctx context.Context, q querier, query string) (time.Time, error) {
-	c, err := one(ctx, q, query)
+// oneTime is the only value of a result; the zero time for NULL and when there is no row.
+func oneTime(ctx context.Context, q querier, query string, args ...any) (time.Time, error) {
+	c, err := one(ctx, q, query, args...)
 	if err != nil || c == nil {
 		return time.Time{}, err
 	}

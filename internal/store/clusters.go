@@ -38,7 +38,7 @@ func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnap
 		if s.Members, err = readServices(ctx, tx, membersServices); err != nil {
 			return err
 		}
-		s.Open, err = readOperations(ctx, tx, openOperations)
+		s.Open, err = readOpen(ctx, tx)
 		return err
 	})
 	if err != nil {

@@ -11,8 +11,10 @@ import (
 const (
 	// commitsKept is how long a commit is remembered: longer than anybody asks.
 	commitsKept = time.Hour
-	// commitsPruned is how rarely those older are removed: once in so many.
+	// commitsPruned is how rarely those older are removed: once in so many; and
+	// commitsBatch how many at once, for all others wait meanwhile.
 	commitsPruned = 50
+	commitsBatch  = 4 * commitsPruned
 )
 
 // serverDialect is that of an engine that is a server: what it does to keep all
@@ -37,8 +39,12 @@ func recordCommit(ctx context.Context, q querier, id string, now time.Time) erro
 	if err != nil || rand.N(commitsPruned) != 0 {
 		return err
 	}
-	_, err = q.ExecContext(ctx, `DELETE FROM stoker_commits WHERE committed_at < ? AND id <> ''`, timeValue(now.Add(-commitsKept)))
-	return err
+	ids, err := names(ctx, q, `SELECT id FROM stoker_commits WHERE committed_at < ? ORDER BY committed_at LIMIT ?`,
+		timeValue(now.Add(-commitsKept)), commitsBatch)
+	if err != nil {
+		return err
+	}
+	return remove(ctx, q, "stoker_commits", ids)
 }
 
 func errPreparing() error {

@@ -150,8 +150,8 @@ func TestMySQLSessions(t *testing.T) {
 		}
 	})
 	got, err := oneText(t.Context(), db.writer, `SELECT CONCAT_WS(' ', @@tx_isolation, @@sql_mode LIKE '%ANSI_QUOTES%STRICT_ALL_TABLES%', @@time_zone,
-		@@wsrep_sync_wait, @@idle_transaction_timeout, @@innodb_lock_wait_timeout, @@wait_timeout, @@character_set_client)`)
-	if want := "REPEATABLE-READ 1 +00:00 3 10 3 60 utf8mb4"; err != nil || got != want {
+		@@wsrep_sync_wait, @@idle_transaction_timeout, @@idle_write_transaction_timeout, @@innodb_lock_wait_timeout, @@wait_timeout, @@character_set_client)`)
+	if want := "REPEATABLE-READ 1 +00:00 3 10 2 3 60 utf8mb4"; err != nil || got != want {
 		t.Errorf("session %q, error %v, want %q", got, err, want)
 	}
 }

@@ -23,6 +23,18 @@ type Options struct {
 	URL  string       // as SQLAlchemy writes it; see dsn.ParseDatabase
 	Pool Pool         // of connections to a server; the zero Pool is DefaultPool
 	Log  *slog.Logger // nil to say nothing
+
+	// Watch is told of each statement before it is run: for tests that look at how
+	// the database would carry it out. nil to tell nobody.
+	Watch func(Statement)
+}
+
+// Statement is one of ours.
+type Statement struct {
+	Text   string // with the marks for parameters that the engine takes
+	Args   []any
+	Set    []string // sent before it: settings that hold until the transaction ends
+	Change bool     // while it runs, all other changes wait
 }
 
 // Pool says how connections to a database server are kept: options of [database]
@@ -54,6 +66,7 @@ type DB struct {
 	patience time.Duration
 	log      *slog.Logger
 	closed   atomic.Bool
+	watch    func(Statement) // nil to tell nobody
 
 	now     func() time.Time
 	newUUID func() string
@@ -75,7 +88,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Pool == (Pool{}) {
 		o.Pool = DefaultPool()
 	}
-	db := &DB{log: log, now: time.Now, newUUID: uuid.NewString}
+	db := &DB{log: log, watch: o.Watch, now: time.Now, newUUID: uuid.NewString}
 	switch where.Engine {
 	case dsn.SQLite:
 		err = db.openSQLite(ctx, where.Name)

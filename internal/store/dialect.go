@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -23,6 +24,16 @@ type dialect interface {
 	sameText(column string) string
 	// sameTime is same for times, to the second.
 	sameTime(column string) string
+	// hostName is stoker_operations.host without its backend, in the words of the
+	// index that finds it.
+	hostName() string
+	// walk keeps the engine from anything but walking along an index, until the
+	// transaction ends.
+	walk(ctx context.Context, q querier) error
+	// entries selects entries of the journal in words for which the engine uses the
+	// filter's index, which has no more than one, and not another: those in the span,
+	// in the order that is returned, the newest first.
+	entries(lead []filter, s span) (w where, order string)
 	// insert runs an INSERT into a table with numbered rows, and returns the number.
 	insert(ctx context.Context, q querier, query string, args ...any) (int64, error)
 	// options are those of a transaction.
@@ -32,6 +43,9 @@ type dialect interface {
 	// database's clock, UTC, and whether the transaction that recorded id is
 	// among those that were committed.
 	turn(ctx context.Context, q querier, id string) (now time.Time, committed bool, err error)
+	// bound limits how long a transaction that takes no turn waits for a lock, and
+	// the server for its next statement.
+	bound(ctx context.Context, q querier) error
 	// record writes id, so that turn finds it once this transaction is committed.
 	record(ctx context.Context, q querier, id string, now time.Time) error
 	// hold is a SELECT's last words: nobody changes these rows before the
@@ -65,18 +79,34 @@ type querier interface {
 type session struct {
 	querier
 	bind  func(string) string
-	wrote bool // whether anything was executed
+	watch func(Statement) // nil to tell nobody
+	set   []string        // settings of the transaction
+	turn  bool            // whether it has the turn
+	wrote bool            // whether anything was executed
+}
+
+// text readies a query.
+func (s *session) text(query string, args []any) string {
+	query = s.bind(query)
+	if s.watch != nil {
+		s.watch(Statement{query, args, s.set, s.turn})
+	}
+	return query
 }
 
 // QueryContext implements querier.
 func (s *session) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.querier.QueryContext(ctx, s.bind(query), args...)
+	return s.querier.QueryContext(ctx, s.text(query, args), args...)
 }
 
 // ExecContext implements querier.
 func (s *session) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	s.wrote = true
-	return s.querier.ExecContext(ctx, s.bind(query), args...)
+	text := s.text(query, args)
+	if strings.HasPrefix(text, "SET LOCAL ") {
+		s.set = append(s.set, text)
+	}
+	return s.querier.ExecContext(ctx, text, args...)
 }
 
 // transaction is a kind of transaction.

@@ -64,7 +64,7 @@ func rawMySQL(tb testing.TB, url string) *sql.DB {
 	tb.Helper()
 	db := peers.Open(tb, url)
 	db.SetMaxOpenConns(1)
-	execOn(tb, db, `SET SESSION sql_mode = 'TRADITIONAL,ANSI_QUOTES'`)
+	execOn(tb, db, `SET SESSION sql_mode = 'TRADITIONAL,ANSI_QUOTES', in_predicate_conversion_threshold = 0`)
 	return db
 }
 

@@ -2,29 +2,37 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"stoker/internal/cinder"
 )
 
 // Operations reads the operations of the journal that q selects, the newest
-// first. KindNotFound when q's marker is no operation; KindUnavailable.
+// first, over as many pages as it takes. KindNotFound when q's marker is no
+// operation; KindUnavailable.
 func (db *DB) Operations(ctx context.Context, q cinder.OperationQuery) (ops []cinder.Operation, err error) {
-	err = db.read(ctx, "read the journal", func(ctx context.Context, tx querier) error {
-		var marker *cinder.Operation
-		if q.Marker != "" {
-			found, err := readOperation(ctx, tx, q.Marker)
-			if err != nil {
-				return err
-			}
-			marker = &found
+	limit := q.Limit
+	for {
+		page, err := db.OperationPage(ctx, q)
+		if err != nil {
+			return nil, err
 		}
-		query, args := operationsQuery(q, marker)
-		ops, err = readOperations(ctx, tx, query, args...)
+		ops = append(ops, page.Operations...)
+		if q.Limit = limit - len(ops); page.Next == "" || limit > 0 && q.Limit == 0 {
+			return ops, nil
+		}
+		q.Limit, q.Marker = max(q.Limit, 0), page.Next
+	}
+}
+
+// OperationPage reads a page of them. KindNotFound when q's marker is no operation;
+// KindUnavailable.
+func (db *DB) OperationPage(ctx context.Context, q cinder.OperationQuery) (page cinder.OperationPage, err error) {
+	err = db.read(ctx, "read the journal", func(ctx context.Context, tx querier) error {
+		page, err = db.readPage(ctx, tx, q)
 		return err
 	})
-	return ops, err
+	return page, err
 }
 
 // Operation reads one operation; KindNotFound when there is none of that id.
@@ -49,58 +57,6 @@ func readOperation(ctx context.Context, q querier, id string) (cinder.Operation,
 	return cinder.Operation{}, cinder.Errorf(cinder.KindNotFound, "Operation %s could not be found.", id)
 }
 
-func operationsQuery(q cinder.OperationQuery, marker *cinder.Operation) (string, []any) {
-	var text strings.Builder
-	var args []any
-	and := func(condition string, values ...any) {
-		if len(args) == 0 {
-			text.WriteString(` WHERE `)
-		} else {
-			text.WriteString(` AND `)
-		}
-		text.WriteString(condition)
-		args = append(args, values...)
-	}
-	text.WriteString(`SELECT ` + operationColumns + ` FROM stoker_operations`)
-	for _, is := range []struct {
-		column string
-		value  *string
-	}{
-		{"cluster_name", q.Cluster},
-		{`"binary"`, q.Binary},
-		{"kind", q.Kind},
-		{"state", q.State},
-		{"user_id", q.UserID},
-	} {
-		if is.value != nil {
-			and(exactly(is.column), *is.value, *is.value)
-		}
-	}
-	if q.Host != nil {
-		and(`(`+exactly("host")+` OR SUBSTR(host, 1, ?) = ?)`, *q.Host, *q.Host, len([]rune(*q.Host))+1, *q.Host+"@")
-	}
-	if !q.Since.IsZero() {
-		and(`started_at >= ?`, timeValue(q.Since))
-	}
-	if !q.Before.IsZero() {
-		and(`started_at < ?`, timeValue(q.Before))
-	}
-	if marker != nil {
-		started := timeValue(marker.StartedAt)
-		and(`(started_at < ? OR started_at = ? AND id < ?)`, started, started, marker.ID)
-	}
-	text.WriteString(` ORDER BY started_at DESC, id DESC`)
-	if q.Limit > 0 {
-		text.WriteString(` LIMIT ?`)
-		args = append(args, q.Limit)
-	}
-	return text.String(), args
-}
-
-// exactly is the condition that a column of ours is a text, which it takes twice,
-// to the letter, in words that an index serves: MySQL ignores trailing spaces.
-func exactly(column string) string { return column + ` = ? AND LENGTH(` + column + `) = LENGTH(?)` }
-
 // OperationOf is the id of the first operation that the request of that id has
 // begun; "" when it has begun none.
 func (tx *Tx) OperationOf(ctx context.Context, request string) (string, error) {
@@ -121,14 +77,12 @@ func (tx *Tx) OperationOf(ctx context.Context, request string) (string, error) {
 // open nor watched, the oldest first, and says how many it has removed.
 func (tx *Tx) Prune(ctx context.Context, then time.Time, limit int) (int, error) {
 	ids, err := names(ctx, tx.tx, `SELECT id FROM stoker_operations
-		WHERE started_at < ? AND state NOT IN ('open', 'watched') ORDER BY started_at LIMIT ?`, timeValue(then), limit)
+		WHERE started_at < ? AND `+unindexed("state")+` NOT IN ('open', 'watched') ORDER BY started_at, id LIMIT ?`, timeValue(then), limit)
+	if err == nil {
+		err = remove(ctx, tx.tx, "stoker_operations", ids)
+	}
 	if err != nil {
 		return 0, tx.db.fail(ctx, "prune the journal", err)
-	}
-	for _, id := range ids {
-		if _, err := tx.tx.ExecContext(ctx, `DELETE FROM stoker_operations WHERE id = ?`, id); err != nil {
-			return 0, tx.db.fail(ctx, "prune the journal", err)
-		}
 	}
 	return len(ids), nil
 }

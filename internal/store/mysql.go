@@ -22,9 +22,19 @@ import (
 //go:embed migrations/mysql
 var mysqlMigrations embed.FS
 
+const (
+	// alterPatience is how long a change of a table waits for those who use it, in
+	// seconds. All who want to use it wait behind that.
+	alterPatience = 5
+	// prepareAge is how long the server keeps a connection that waits for such a
+	// change, in seconds: building the indexes of a long journal takes minutes.
+	prepareAge = 8 * 3600
+)
+
 // mysqlDialect is MariaDB or MySQL, alone or as a Galera cluster.
 type mysqlDialect struct {
 	connector driver.Connector
+	migrating driver.Connector // whose statements may take their time
 }
 
 func (db *DB) openMySQL(ctx context.Context, where dsn.Database, p Pool) error {
@@ -42,8 +52,16 @@ func (db *DB) openMySQL(ctx context.Context, where dsn.Database, p Pool) error {
 	if err != nil {
 		return db.refuse("%s", reason(err))
 	}
+	config.MultiStatements = false
+	config.ReadTimeout, config.WriteTimeout = 0, 0
+	config.Params["lock_wait_timeout"] = strconv.Itoa(alterPatience)
+	config.Params["wait_timeout"] = strconv.Itoa(prepareAge)
+	migrating, err := mysql.NewConnector(config)
+	if err != nil {
+		return db.refuse("%s", reason(err))
+	}
 	session := mysqlSession(p.WsrepSyncWait)
-	d := mysqlDialect{preparedConnector{connector, session}}
+	d := mysqlDialect{connector: preparedConnector{connector, session}, migrating: preparedConnector{migrating, session}}
 	return db.serve(ctx, d, d.connector, preparedConnector{watch, session}, p)
 }
 
@@ -93,7 +111,9 @@ func (l mysqlLog) Print(v ...any) {
 func mysqlSession(syncWait int) func(context.Context, driver.Conn) error {
 	statements := []string{
 		`SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ`,
-		`SET SESSION idle_transaction_timeout = ` + strconv.Itoa(idlePatience), // MariaDB's
+		`SET SESSION idle_transaction_timeout = ` + strconv.Itoa(idlePatience) +
+			`, idle_write_transaction_timeout = ` + strconv.Itoa(writePatience) +
+			`, in_predicate_conversion_threshold = 0`, // MariaDB's; the last lets it find any number of ids by their index
 	}
 	if syncWait > 0 {
 		statements = append(statements, `SET SESSION wsrep_sync_wait = `+strconv.Itoa(syncWait)) // Galera's
@@ -127,6 +147,25 @@ func (mysqlDialect) sameText(column string) string {
 // sameTime has nothing to cut off: these columns keep whole seconds.
 func (mysqlDialect) sameTime(column string) string { return column + " <=> CAST(? AS DATETIME)" }
 
+// hostName is a column that is computed when it is read: MariaDB has no index of an expression.
+func (mysqlDialect) hostName() string { return "host_name" }
+
+// entries says in other words that a filter's column is equal to its value. Of "="
+// the optimizer makes a reference into the index, which knows nothing of times: it
+// begins at the newest entry with that value, however old those are that are wanted.
+func (mysqlDialect) entries(lead []filter, s span) (w where, order string) {
+	if len(lead) == 0 {
+		return entries(lead, s)
+	}
+	f := lead[0]
+	w.and(f.column+` >= ?`, f.value)
+	w.and(f.column+` <= ?`, f.value)
+	w.in(s)
+	return w, ` ORDER BY ` + f.column + ` DESC, started_at DESC, id DESC`
+}
+
+func (mysqlDialect) walk(context.Context, querier) error { return nil }
+
 func (mysqlDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
 	result, err := q.ExecContext(ctx, query, args...)
 	if err != nil {
@@ -151,6 +190,9 @@ func (mysqlDialect) turn(ctx context.Context, q querier, id string) (time.Time, 
 	}
 	return turnTaken(ctx, q, `SELECT UTC_TIMESTAMP(6), COUNT(*) FROM stoker_commits WHERE id = ?`, id)
 }
+
+// bound has nothing to do: the session has it.
+func (mysqlDialect) bound(context.Context, querier) error { return nil }
 
 func (mysqlDialect) record(ctx context.Context, q querier, id string, now time.Time) error {
 	return recordCommit(ctx, q, id, now)
@@ -187,7 +229,7 @@ func (mysqlDialect) version(ctx context.Context, q querier) (engine, version str
 // transactions of their own here: each may be run again. A Galera cluster may
 // refuse such locks; it runs those statements one after the other everywhere.
 func (d mysqlDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
-	locker := sql.OpenDB(d.connector)
+	locker := sql.OpenDB(d.migrating)
 	defer func() { err = firstError(err, locker.Close()) }() // and with its connection goes the lock
 	lock, err := locker.Conn(ctx)
 	if err != nil {

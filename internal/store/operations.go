@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"stoker/internal/cinder"
 )
@@ -17,8 +20,22 @@ const operationColumns = `id, kind, state,
 // operationCells is the number of operationColumns.
 const operationCells = 24
 
-const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state IN ('open', 'watched')
-	ORDER BY started_at IS NOT NULL, started_at, id` // without a time: older than any
+// openOperations has no order: readOpen and the others who use it give it one.
+const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state IN ('open', 'watched')`
+
+// readOpen reads the operations that are open or watched, the oldest first.
+func readOpen(ctx context.Context, q querier) ([]cinder.Operation, error) {
+	ops, err := readOperations(ctx, q, openOperations)
+	oldestFirst(ops)
+	return ops, err
+}
+
+// oldestFirst sorts operations; one without a time is older than any.
+func oldestFirst(ops []cinder.Operation) {
+	slices.SortFunc(ops, func(a, b cinder.Operation) int {
+		return cmp.Or(a.StartedAt.Compare(b.StartedAt), strings.Compare(a.ID, b.ID))
+	})
+}
 
 // AddOperation records a new operation.
 func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
@@ -39,7 +56,7 @@ func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
 
 // OpenOperations returns the operations that are open or watched, the oldest first.
 func (tx *Tx) OpenOperations(ctx context.Context) ([]cinder.Operation, error) {
-	open, err := readOperations(ctx, tx.tx, openOperations)
+	open, err := readOpen(ctx, tx.tx)
 	if err != nil {
 		return nil, tx.db.fail(ctx, "read open operations", err)
 	}

@@ -123,6 +123,37 @@ func (postgresDialect) sameTime(column string) string {
 	return "DATE_TRUNC('second', " + column + ") IS NOT DISTINCT FROM DATE_TRUNC('second', CAST(? AS TIMESTAMP))"
 }
 
+func (postgresDialect) hostName() string { return "SPLIT_PART(host, '@', 1)" }
+
+// walk: of a part of the journal the planner expects so few rows, having no idea of
+// times and values together, that it reads all there are and sorts them.
+func (postgresDialect) walk(ctx context.Context, q querier) error {
+	_, err := q.ExecContext(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off`)
+	return err
+}
+
+// entries has the filter's value in the order too. Asked for an order by time alone,
+// the planner may well walk through the whole journal by time, and look for entries
+// with that value: it takes them for spread evenly.
+func (postgresDialect) entries(lead []filter, s span) (w where, order string) {
+	if len(lead) == 0 {
+		return entries(lead, s)
+	}
+	f := lead[0]
+	key := `(` + f.column + `, started_at, id)`
+	if s.from == nil {
+		w.and(f.column+` >= ?`, f.value)
+	} else {
+		w.and(key+` >= (?, CAST(? AS TIMESTAMP), ?)`, f.value, timeValue(s.from.started), s.from.id)
+	}
+	if s.to == nil {
+		w.and(f.column+` <= ?`, f.value)
+	} else {
+		w.and(key+` < (?, CAST(? AS TIMESTAMP), ?)`, f.value, timeValue(s.to.started), s.to.id)
+	}
+	return w, ` ORDER BY ` + f.column + ` DESC, started_at DESC, id DESC`
+}
+
 func (postgresDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
 	return oneNumber(ctx, q, query+` RETURNING id`, args...)
 }
@@ -139,13 +170,22 @@ func (postgresDialect) options(kind transaction) *sql.TxOptions {
 
 // turn locks a table, which one transaction at a time can.
 func (postgresDialect) turn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
-	_, err := q.ExecContext(ctx, `SET LOCAL lock_timeout = '`+strconv.Itoa(lockPatience)+`s';
-		SET LOCAL idle_in_transaction_session_timeout = '`+strconv.Itoa(idlePatience)+`s';
-		LOCK TABLE stoker_commits IN EXCLUSIVE MODE`)
+	_, err := q.ExecContext(ctx, postgresPatience()+`; LOCK TABLE stoker_commits IN EXCLUSIVE MODE`)
 	if err != nil {
 		return time.Time{}, false, err
 	}
 	return turnTaken(ctx, q, `SELECT CLOCK_TIMESTAMP() AT TIME ZONE 'UTC', COUNT(*) FROM stoker_commits WHERE id = ?`, id)
+}
+
+// bound implements dialect.
+func (postgresDialect) bound(ctx context.Context, q querier) error {
+	_, err := q.ExecContext(ctx, postgresPatience())
+	return err
+}
+
+func postgresPatience() string {
+	return `SET LOCAL lock_timeout = '` + strconv.Itoa(lockPatience) + `s'; ` +
+		`SET LOCAL idle_in_transaction_session_timeout = '` + strconv.Itoa(writePatience) + `s'`
 }
 
 func (postgresDialect) record(ctx context.Context, q querier, id string, now time.Time) error {
@@ -176,7 +216,9 @@ func (postgresDialect) version(ctx context.Context, q querier) (engine, version 
 	return "PostgreSQL", version, err
 }
 
-// prepare holds an advisory lock over a connection of its own while fn runs.
+// prepare holds an advisory lock over a connection of its own while fn runs. Who
+// waits for it asks again and again: an index that is built beside running
+// transactions waits for all that have begun, and so for a statement that waits.
 func (d postgresDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
 	db := stdlib.OpenDB(d.config)
 	defer func() { err = firstError(err, db.Close()) }() // and with its connection goes the lock
@@ -187,7 +229,15 @@ func (d postgresDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (e
 	defer func() { err = firstError(err, lock.Close()) }()
 	waiting, cancel := context.WithTimeout(ctx, prepareWait*time.Second)
 	defer cancel()
-	_, err = lock.ExecContext(waiting, `SELECT PG_ADVISORY_LOCK(HASHTEXT('stoker'), HASHTEXT(CURRENT_SCHEMA()))`)
+	for got := int64(0); got == 0; {
+		got, err = oneNumber(waiting, lock, `SELECT CAST(PG_TRY_ADVISORY_LOCK(HASHTEXT('stoker'), HASHTEXT(CURRENT_SCHEMA())) AS INTEGER)`)
+		if err != nil {
+			break
+		}
+		if got == 0 {
+			err = wait(waiting, preparePause)
+		}
+	}
 	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
 		return errPreparing()
 	}

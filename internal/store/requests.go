@@ -9,7 +9,18 @@ import (
 	"stoker/internal/cinder"
 )
 
-const requestColumns = `id, fingerprint, owner, COALESCE(lease_until, NULL), COALESCE(expires_at, NULL), status, headers, body`
+const requestColumns = `id, caller, fingerprint, owner, COALESCE(lease_until, NULL), COALESCE(expires_at, NULL), status, headers, body`
+
+// KeysFull says until when the caller can leave no more keys: as long as so many
+// kept requests are his. The zero time means that there is room.
+func (db *DB) KeysFull(ctx context.Context, caller string, most int) (until time.Time, err error) {
+	err = db.read(ctx, "count kept requests", func(ctx context.Context, tx querier) error {
+		until, err = oneTime(ctx, tx, `SELECT COALESCE(expires_at, NULL) FROM stoker_requests
+			WHERE caller = ? AND expires_at > ? ORDER BY expires_at DESC LIMIT 1 OFFSET ?`, caller, timeValue(db.now()), most-1)
+		return err
+	})
+	return until, err
+}
 
 // Request returns the request that is kept under that id; KindNotFound when none is.
 func (tx *Tx) Request(ctx context.Context, id string) (r cinder.KeptRequest, err error) {
@@ -24,11 +35,11 @@ func (tx *Tx) Request(ctx context.Context, id string) (r cinder.KeptRequest, err
 		}
 		return r, cinder.Errorf(cinder.KindNotFound, "No such request is kept.")
 	}
-	c := newCells(8)
+	c := newCells(9)
 	if err := c.scan(rows); err != nil {
 		return r, tx.db.fail(ctx, "read kept request", err)
 	}
-	r = cinder.KeptRequest{ID: c.text(), Fingerprint: c.text(), Owner: c.text(), LeaseUntil: c.time(), ExpiresAt: c.time(), Status: int(c.number())}
+	r = cinder.KeptRequest{ID: c.text(), Caller: c.text(), Fingerprint: c.text(), Owner: c.text(), LeaseUntil: c.time(), ExpiresAt: c.time(), Status: int(c.number())}
 	if err := c.json(&r.Header); err != nil {
 		return r, fmt.Errorf("kept request: %w", err)
 	}
@@ -45,9 +56,9 @@ func (tx *Tx) KeepRequest(ctx context.Context, r cinder.KeptRequest) error {
 	if err := tx.ForgetRequest(ctx, r.ID); err != nil {
 		return err
 	}
-	_, err = tx.tx.ExecContext(ctx, `INSERT INTO stoker_requests (id, fingerprint, owner, lease_until, expires_at, status, headers, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.ID, r.Fingerprint, r.Owner, timeValue(r.LeaseUntil), timeValue(r.ExpiresAt), r.Status, string(header), string(r.Body))
+	_, err = tx.tx.ExecContext(ctx, `INSERT INTO stoker_requests (id, caller, fingerprint, owner, lease_until, expires_at, status, headers, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Caller, r.Fingerprint, r.Owner, timeValue(r.LeaseUntil), timeValue(r.ExpiresAt), r.Status, string(header), string(r.Body))
 	if err != nil {
 		return tx.db.fail(ctx, "keep request", err)
 	}
@@ -69,10 +80,8 @@ func (tx *Tx) PruneRequests(ctx context.Context, then time.Time, limit int) (int
 	if err != nil {
 		return 0, tx.db.fail(ctx, "prune kept requests", err)
 	}
-	for _, id := range ids {
-		if err := tx.ForgetRequest(ctx, id); err != nil {
-			return 0, err
-		}
+	if err := remove(ctx, tx.tx, "stoker_requests", ids); err != nil {
+		return 0, tx.db.fail(ctx, "prune kept requests", err)
 	}
 	return len(ids), nil
 }

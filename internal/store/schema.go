@@ -130,7 +130,9 @@ func migrate(ctx context.Context, conn *sql.DB, dialect goose.Dialect, files fs.
 	provider, err := goose.NewProvider(dialect, conn, files,
 		goose.WithTableName(versionTable),
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithIsolateDDL(true)) // no transactions of its own: it runs inside ours
+		// On SQLite all runs inside one transaction of ours, and MySQL has none for
+		// tables; on PostgreSQL each migration is one, or says that it cannot be.
+		goose.WithIsolateDDL(dialect != goose.DialectPostgres))
 	if err != nil {
 		return nil, err
 	}

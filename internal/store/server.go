@@ -20,14 +20,18 @@ const (
 	// transaction, in seconds.
 	lockPatience = 3
 	// idlePatience is how long a server lets a transaction wait for its next
-	// statement, in seconds: one whose client has vanished keeps others waiting.
-	idlePatience = 10
+	// statement, in seconds, and writePatience one that writes. While its process is
+	// stopped, every change of everybody waits for it; ended, it is tried again.
+	idlePatience  = 10
+	writePatience = 2
 	// idleAge is how long a connection that nobody uses is kept, and sessionAge,
 	// in seconds, how long the server keeps it: longer, but not for hours.
 	idleAge    = 30 * time.Second
 	sessionAge = 60
 	// prepareWait is how long Sync waits for another process's, in seconds.
 	prepareWait = 30
+	// preparePause is the time between two looks whether it is over.
+	preparePause = 100 * time.Millisecond
 )
 
 // serve readies a pool of connections to a server, and looks whether what is

@@ -109,5 +109,6 @@ func decodeOperations(raw *rawRows) ([]cinder.Operation, error) {
 		}
 		ops = append(ops, op)
 	}
+	oldestFirst(ops)
 	return ops, nil
 }

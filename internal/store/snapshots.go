@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"stoker/internal/cinder"
@@ -73,7 +75,7 @@ func (tx *Tx) snapshots(ctx context.Context, volumes []string) (_ []snapshot, er
 	}
 	rows, err := tx.tx.QueryContext(ctx, `SELECT s.id, s.status, f.id, f.status, f.previous_status, f.replication_status
 		FROM snapshots s LEFT JOIN stoker_failed_over f ON f.resource = 'snapshot' AND f.id = s.id
-		WHERE COALESCE(s.deleted, FALSE) = FALSE AND s.volume_id IN (`+places(len(volumes))+`) ORDER BY s.id`, anys(volumes)...)
+		WHERE COALESCE(s.deleted, FALSE) = FALSE AND s.volume_id IN (`+places(len(volumes))+`)`, anys(volumes)...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,5 +88,6 @@ func (tx *Tx) snapshots(ctx context.Context, volumes []string) (_ []snapshot, er
 		}
 		found = append(found, snapshot{id: c.text(), status: c.label(), before: c.before()})
 	}
+	slices.SortFunc(found, func(a, b snapshot) int { return strings.Compare(a.id, b.id) })
 	return found, rows.Err()
 }

@@ -116,6 +116,12 @@ func (sqliteDialect) sameTime(column string) string {
 	return "DATETIME(" + column + ") IS DATETIME(?)"
 }
 
+func (sqliteDialect) hostName() string { return "SUBSTR(host, 1, INSTR(host || '@', '@') - 1)" }
+
+func (sqliteDialect) entries(lead []filter, s span) (where, string) { return entries(lead, s) }
+
+func (sqliteDialect) walk(context.Context, querier) error { return nil }
+
 func (sqliteDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
 	return oneNumber(ctx, q, query+` RETURNING id`, args...)
 }
@@ -129,6 +135,8 @@ func (sqliteDialect) options(kind transaction) *sql.TxOptions {
 func (d sqliteDialect) turn(context.Context, querier, string) (time.Time, bool, error) {
 	return d.now().UTC(), false, nil
 }
+
+func (sqliteDialect) bound(context.Context, querier) error { return nil }
 
 func (sqliteDialect) record(context.Context, querier, string, time.Time) error { return nil }
 

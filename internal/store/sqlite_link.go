@@ -84,5 +84,6 @@ func (l *sqliteLink) readAll(ctx context.Context, expected int) (*fleetRows, err
 		return nil, err
 	}
 	rows.open, err = scanOperations(result)
+	oldestFirst(rows.open)
 	return rows, err
 }

@@ -86,14 +86,17 @@ func (db *DB) attempts(err error) int {
 }
 
 // pause waits, and says whether there is still time to go on.
-func (db *DB) pause(ctx context.Context, d time.Duration) bool {
+func (db *DB) pause(ctx context.Context, d time.Duration) bool { return wait(ctx, d) == nil }
+
+// wait fails with ctx's error when that ends first.
+func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return nil
 	case <-ctx.Done():
-		return false
+		return ctx.Err()
 	}
 }
 
@@ -116,6 +119,7 @@ func (db *DB) patiently(ctx context.Context, d dialect, fn func() error) error {
 // transact is one attempt. A panic of fn rolls back on its way up.
 func (db *DB) transact(ctx context.Context, c *commit, fn func(*Tx) error) error {
 	return db.within(ctx, transactionWrite, func(tx *sql.Tx, s *session) error {
+		s.turn = true
 		now, committed, err := db.dialect.turn(ctx, s, c.id)
 		if err != nil {
 			return db.fail(ctx, "begin", err)
@@ -147,6 +151,9 @@ func (db *DB) transact(ctx context.Context, c *commit, fn func(*Tx) error) error
 // writes, and waits for no turn.
 func (db *DB) blind(ctx context.Context, fn func(*Tx) error) error {
 	return db.within(ctx, transactionWrite, func(tx *sql.Tx, s *session) error {
+		if err := db.dialect.bound(ctx, s); err != nil {
+			return db.fail(ctx, "begin", err)
+		}
 		if err := fn(&Tx{db: db, tx: s, now: db.hostTime()}); err != nil {
 			return err
 		}
@@ -190,7 +197,7 @@ func (db *DB) within(ctx context.Context, kind transaction, fn func(*sql.Tx, *se
 		return db.fail(ctx, "begin", err)
 	}
 	defer func() { _ = tx.Rollback() }() // of no effect after the commit
-	return fn(tx, &session{querier: tx, bind: db.dialect.bind})
+	return fn(tx, &session{querier: tx, bind: db.dialect.bind, watch: db.watch})
 }
 
 // connection waits for one of the pool's connections as long as it may.

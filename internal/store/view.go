@@ -41,7 +41,7 @@ func (db *DB) View(ctx context.Context, q cinder.ServiceQuery) (*Snapshot, error
 		if s.Services, err = selectServices(ctx, db.dialect, tx, q); err != nil {
 			return err
 		}
-		s.Open, err = readOperations(ctx, tx, openOperations)
+		s.Open, err = readOpen(ctx, tx)
 		return err
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -38,13 +39,13 @@ func causes(t *testing.T, create func(testing.TB) Database) {
 	wantSame(t, "of another binary", get(t, "cinder-backup", "h@b"), []cinder.Cause{admin})
 	wantSame(t, "of a name in other letters", get(t, "cinder-volume", "H@b"), []cinder.Cause{empty})
 
-	update(t, db, func(tx *store.Tx) error {
-		all, err := tx.AllCauses(t.Context())
-		wantSame(t, "all causes", all, map[cinder.ServiceName][]cinder.Cause{
-			{Binary: "cinder-backup", Host: "h@b"}: {admin}, {Binary: "cinder-volume", Host: "h@b"}: {admin, frozen, empty},
-			{Binary: "cinder-volume", Host: "H@b"}: {empty},
-		})
-		return err
+	all, err := db.AllCauses(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "all causes", all, map[cinder.ServiceName][]cinder.Cause{
+		{Binary: "cinder-backup", Host: "h@b"}: {admin}, {Binary: "cinder-volume", Host: "h@b"}: {admin, frozen, empty},
+		{Binary: "cinder-volume", Host: "H@b"}: {empty},
 	})
 
 	frozen.Reason = new("renewed")
@@ -234,7 +235,7 @@ func keptRequests(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	db := create(t).Open(t)
 	r := cinder.KeptRequest{
-		ID: "1a", Fingerprint: "2b", Owner: "process-1", LeaseUntil: at(9, 1), ExpiresAt: at(10, 0), Header: map[string]string{"X": "y"}, Body: []byte{},
+		ID: "1a", Caller: "bob", Fingerprint: "2b", Owner: "process-1", LeaseUntil: at(9, 1), ExpiresAt: at(10, 0), Header: map[string]string{"X": "y"}, Body: []byte{},
 	}
 	get := func() (got cinder.KeptRequest, err error) {
 		err = db.Update(t.Context(), func(tx *store.Tx) (err error) {
@@ -257,6 +258,17 @@ func keptRequests(t *testing.T, create func(testing.TB) Database) {
 		t.Fatal(err)
 	}
 	wantSame(t, "answered", got, r)
+	now := time.Now().UTC().Truncate(time.Second)
+	for i, age := range []time.Duration{-time.Hour, time.Hour, 2 * time.Hour, 3 * time.Hour} {
+		of := cinder.KeptRequest{ID: fmt.Sprint("of ann ", i), Caller: "ann", ExpiresAt: now.Add(age)}
+		update(t, db, func(tx *store.Tx) error { return tx.KeepRequest(t.Context(), of) })
+	}
+	for most, want := range map[int]time.Time{1: now.Add(3 * time.Hour), 3: now.Add(time.Hour), 4: {}} {
+		until, err := db.KeysFull(t.Context(), "ann", most)
+		if err != nil || !until.Equal(want) {
+			t.Errorf("of ann's keys %d are too many until %v, error %v, want %v: the first has expired", most, until, err, want)
+		}
+	}
 	for then, want := range map[time.Time]int{at(9, 59): 0, at(10, 1): 1} {
 		pruned := 0
 		update(t, db, func(tx *store.Tx) (err error) {

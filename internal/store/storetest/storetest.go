@@ -36,6 +36,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"causes", causes},
 		{"journal", journal},
 		{"journal queries", journalQueries},
+		{"journal pages", journalPages},
 		{"kept requests", keptRequests},
 		{"registration", registration},
 		{"beats", beats},
