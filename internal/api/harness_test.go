@@ -59,6 +59,7 @@ type parts struct {
 	maxBody   int64
 	rate      float64
 	burst     int
+	keys      int
 	health    func(context.Context) []api.Part
 	refusals  *slog.Logger
 }
@@ -101,7 +102,7 @@ func newQuietRig(tb testing.TB, p parts) *rig {
 	o := control.Options{
 		Store: app.Store(db), Fleet: remote, Logs: remote, Loggers: &loggers{}, Log: log, Host: "api1", Owner: "api1:1",
 		DownTime: time.Minute, PoolsTimeout: time.Second, LogTimeout: time.Second, ResponseTimeout: time.Second,
-		FailoverDeadline: time.Minute, Lease: time.Minute,
+		FailoverDeadline: time.Minute, Lease: time.Minute, Keys: p.keys,
 	}
 	if p.store != nil {
 		o.Store = p.store(o.Store)

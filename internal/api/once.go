@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stoker/internal/control"
 )
@@ -37,9 +39,16 @@ func (s *Server) once(rq *request, text []byte, serve handler) (*answer, error) 
 		return nil, invalidInput(headerKey + " must be at most " + strconv.Itoa(maxKey) + " visible ASCII characters")
 	}
 	id := digest(rq.caller.UserID, rq.caller.ProjectID, rq.caller.DomainID, rq.caller.SystemScope, key)
-	kept, op, err := s.o.Control.Once(rq.ctx, id, digest(rq.http.Method, rq.path, rq.version.String(), string(text)))
+	kept, op, err := s.o.Control.Once(rq.ctx, control.Key{
+		ID: id, Caller: digest(rq.who()), Fingerprint: digest(rq.http.Method, rq.path, rq.version.String(), string(text)),
+	})
 	rq.operation = op
+	full, isFull := errors.AsType[*control.KeysFullError](err)
 	switch {
+	case isFull:
+		text := fmt.Sprintf("You have sent %d changes with an %s within a day, the most that [stoker] idempotency_keys_per_caller allows. "+
+			"Wait until the oldest is a day old, or send the change without a key.", full.Most, headerKey)
+		return nil, &limitedError{text, time.Until(full.Until)}
 	case errors.Is(err, control.ErrOtherRequest):
 		return nil, &statusError{http.StatusUnprocessableEntity, "This " + headerKey + " was used for another request."}
 	case err != nil:

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -160,6 +161,48 @@ func TestKeyOfADoubtfulCommit(t *testing.T) {
 				t.Errorf("%d operations were begun, want 1", n)
 			}
 		})
+	}
+}
+
+// A caller leaves so many keys and no more. What it has sent before is answered all
+// the same, and so is what it sends without a key; others have keys of their own.
+func TestKeysOfOneCaller(t *testing.T) {
+	r := newRig(t, parts{keys: 2})
+	r.service(t, cinder.BinaryVolume, "a@b", nil)
+	disable := func(token, key string) reply {
+		t.Helper()
+		a := ask{method: "PUT", path: "{P}/os-services/disable", body: `{"host": "a@b", "binary": "cinder-volume"}`, token: token}
+		if key != "" {
+			a.header = []string{"Idempotency-Key: " + key}
+		}
+		return r.do(t, a)
+	}
+	ann, bob := "ann:"+project, "bob:"+project
+	for _, key := range []string{"k1", "k2"} {
+		if got := disable(ann, key); got.status != 200 {
+			t.Fatalf("%s: %d %s", key, got.status, got.body)
+		}
+	}
+	got := disable(ann, "k3")
+	if name, message := got.fault(t); got.status != 429 || name != "overLimit" || !strings.Contains(message, "idempotency_keys_per_caller") || !strings.Contains(message, "2") {
+		t.Errorf("one too many: %d %s", got.status, got.body)
+	}
+	if after, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || after < 23*3600 || after > 24*3600 {
+		t.Errorf("Retry-After %q, want about a day", got.header.Get("Retry-After"))
+	}
+	if got := disable(ann, "k1"); got.status != 200 || got.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("one that was sent before: %d %s", got.status, got.body)
+	}
+	if got := disable(ann, ""); got.status != 200 {
+		t.Errorf("without a key: %d %s", got.status, got.body)
+	}
+	if got := disable(bob, "k3"); got.status != 200 {
+		t.Errorf("another caller's: %d %s", got.status, got.body)
+	}
+	r.exec(t, `UPDATE stoker_requests SET expires_at = ? WHERE id = (SELECT MIN(id) FROM stoker_requests WHERE caller = (
+		SELECT caller FROM stoker_requests GROUP BY caller HAVING COUNT(*) = 2))`, stamp(1e12))
+	if got := disable(ann, "k3"); got.status != 200 {
+		t.Errorf("once one has expired: %d %s", got.status, got.body)
 	}
 }
 

@@ -59,20 +59,23 @@ func (r *rates) take(caller string) time.Duration {
 }
 
 // limitedError is a request too many.
-type limitedError struct{ wait time.Duration }
+type limitedError struct {
+	text string
+	wait time.Duration
+}
 
-func (e *limitedError) Error() string { return textRateLimited }
+func (e *limitedError) Error() string { return e.text }
 
 // limit counts a request of a caller that is known.
 func (s *Server) limit(rq *request) error {
 	if wait := s.rates.take(rq.who()); wait > 0 {
-		return &limitedError{wait}
+		return &limitedError{textRateLimited, wait}
 	}
 	return nil
 }
 
-// who is the one whose requests and streams are counted together: a user, with
-// whatever token.
+// who is the one whose requests, streams and keys are counted together: a user,
+// with whatever token.
 func (rq *request) who() string {
 	if rq.caller.UserID == "" {
 		return rq.caller.Address
@@ -82,9 +85,9 @@ func (rq *request) who() string {
 
 // limited is the answer to a request too many.
 func (e *limitedError) answer() *answer {
-	after := strconv.Itoa(int(math.Ceil(e.wait.Seconds())))
+	after := strconv.Itoa(max(1, int(math.Ceil(e.wait.Seconds()))))
 	return &answer{
 		status: http.StatusTooManyRequests, header: http.Header{"Retry-After": {after}},
-		body: faultBodyAfter(http.StatusTooManyRequests, textRateLimited, after),
+		body: faultBodyAfter(http.StatusTooManyRequests, e.text, after),
 	}
 }

@@ -107,7 +107,7 @@ func (a *App) wire(ctx context.Context) error {
 		Host: c.Host, Owner: c.Host + ":" + uuid.NewString(), Alone: a.o.Alone,
 		DownTime: c.DownTime, PoolsTimeout: c.PoolsTimeout, LogTimeout: c.LogTimeout,
 		ResponseTimeout: c.ResponseTimeout, FailoverExpiry: c.FailoverExpiry, FailoverDeadline: c.FailoverDeadline,
-		Watch: c.WatchTime, Retention: time.Duration(c.JournalDays) * 24 * time.Hour, Lease: c.LeaseTime,
+		Watch: c.WatchTime, Retention: time.Duration(c.JournalDays) * 24 * time.Hour, Lease: c.LeaseTime, Keys: c.Edge.Keys,
 	})
 	if !a.o.API {
 		return nil

@@ -96,7 +96,7 @@ func TestDefault(t *testing.T) {
 			File: "policy.yaml", Dirs: []string{"policy.d"}, DefaultRule: "default", RemoteContentType: "application/x-www-form-urlencoded",
 		},
 		Edge: config.Edge{
-			MaxBody: 114688, Burst: 20,
+			MaxBody: 114688, Burst: 20, Keys: 10_000,
 			CORS: config.CORS{
 				Credentials: true, MaxAge: time.Hour,
 				ExposeHeaders: []string{"X-Auth-Token", "X-Subject-Token", "X-Service-Token", "X-OpenStack-Request-ID", "OpenStack-API-Version"},

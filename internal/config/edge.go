@@ -15,6 +15,7 @@ type Edge struct {
 
 	Rate  float64 // [stoker] rate_limit: changes and lists per second and caller; 0 is no limit
 	Burst int     // [stoker] rate_limit_burst
+	Keys  int     // [stoker] idempotency_keys_per_caller
 }
 
 // maxBody bounds max_request_body_size: no request of this API is long.

@@ -155,6 +155,11 @@ func ownOptions() []option[Config] {
 			group: "stoker", name: "rate_limit_burst", def: "20", ours: true, api: true,
 			help: "How many of them at once.",
 		}, 1, 1_000_000, func(c *Config) *int { return &c.Edge.Burst }),
+		integer(option[Config]{
+			group: "stoker", name: "idempotency_keys_per_caller", def: "10000", ours: true, api: true,
+			help: "How many changes with an Idempotency-Key one caller may send a day. One more is refused with 429 until the oldest key is a day old: " +
+				"to forget a key sooner would let its request be carried out twice.",
+		}, 1, 1_000_000, func(c *Config) *int { return &c.Edge.Keys }),
 		fraction(option[Config]{
 			group: "stoker", name: "watch_time", def: "3600", ours: true,
 			help: "How long a freeze or thaw that nobody answered is watched after its deadline: should the service carry it out late, it is undone.",

@@ -324,7 +324,7 @@ func TestClockIsSetDuringARequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inTime(t, func(s *timed) {
 				ctx := cinder.WithCaller(t.Context(), cinder.Caller{RequestID: "req-1"})
-				if _, _, err := s.Once(ctx, "id", "f"); err != nil {
+				if _, _, err := s.Once(ctx, control.Key{ID: "id", Fingerprint: "f"}); err != nil {
 					t.Fatal(err)
 				}
 				s.wall.set(jump)
@@ -340,7 +340,7 @@ func TestClockIsSetDuringARequest(t *testing.T) {
 			})
 			inTime(t, func(s *timed) {
 				ctx := cinder.WithCaller(t.Context(), cinder.Caller{RequestID: "req-1"})
-				if _, _, err := s.Once(ctx, "id", "f"); err != nil {
+				if _, _, err := s.Once(ctx, control.Key{ID: "id", Fingerprint: "f"}); err != nil {
 					t.Fatal(err)
 				}
 				s.wall.set(jump)

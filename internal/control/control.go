@@ -36,6 +36,7 @@ type Options struct {
 	FailoverDeadline time.Duration // after it an open failover is overdue
 	Watch            time.Duration // how long what a hung process may still carry out is watched
 	Retention        time.Duration // how long the journal keeps operations
+	Keys             int           // how many idempotency keys one caller may leave; 0 for any number
 	Lease            time.Duration // an operation not renewed for so long may be taken over
 }
 

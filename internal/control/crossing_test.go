@@ -120,7 +120,7 @@ func TestADisableOnTheWayBack(t *testing.T) {
 	if got, want := says(s.row(host)), "disabled 'disk swap' frozen enabled"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	ops, err := s.Operations(t.Context(), cinder.OperationQuery{Kind: new(string(cinder.OpReconcile))})
+	ops, err := s.db.Operations(t.Context(), cinder.OperationQuery{Kind: new(string(cinder.OpReconcile))})
 	if err != nil || len(ops) > 0 {
 		t.Errorf("on record: %+v, %v", ops, err)
 	}

@@ -19,23 +19,46 @@ const (
 // ErrOtherRequest says that a key was used for another request before.
 var ErrOtherRequest = errors.New("the key was used for another request")
 
-// Once begins a request that its sender may send again under the same key: id is
-// that of sender and key together, fingerprint that of what is asked for. It
+// KeysFullError says that a caller has left as many keys as one may.
+type KeysFullError struct {
+	Most  int
+	Until time.Time // when the next of them expires
+}
+
+// Error implements error.
+func (e *KeysFullError) Error() string {
+	return fmt.Sprintf("the caller has left %d keys, until %s", e.Most, e.Until.Format(time.RFC3339))
+}
+
+// Key is what a request is sent under that may be sent again. Each is a digest.
+type Key struct {
+	ID          string // of sender and key together
+	Caller      string // of the sender, whose keys are counted
+	Fingerprint string // of what is asked for
+}
+
+// Once begins a request that its sender may send again under the same key. It
 // returns the answer that is kept, or nil when the request is to be carried out:
 // then Answered ends it, or Forget when nothing was changed, or Doubt. It fails with
-// ErrOtherRequest when the key was used for something else, and with KindConflict
-// when the first request is under way or was cut off: the operation, if it came so
-// far, says what came of it.
-func (c *Control) Once(ctx context.Context, id, fingerprint string) (kept *cinder.KeptRequest, op string, err error) {
+// ErrOtherRequest when the key was used for something else, with a KeysFullError
+// when it is one too many, and with KindConflict when the first request is under
+// way or was cut off: the operation, if it came so far, says what came of it.
+func (c *Control) Once(ctx context.Context, key Key) (kept *cinder.KeptRequest, op string, err error) {
+	full, err := c.keysFull(ctx, key.Caller)
+	if err != nil {
+		return nil, "", fmt.Errorf("idempotency key: %w", err)
+	}
 	underWay := false
 	err = c.o.Store.Update(ctx, func(tx Tx) error {
 		kept, underWay = nil, false
-		r, err := tx.Request(ctx, id)
+		r, err := tx.Request(ctx, key.ID)
 		switch {
+		case cinder.KindOf(err) == cinder.KindNotFound && full != nil:
+			return full
 		case cinder.KindOf(err) == cinder.KindNotFound, err == nil && r.ExpiresAt.Before(tx.Now()):
 		case err != nil:
 			return err
-		case r.Fingerprint != fingerprint:
+		case r.Fingerprint != key.Fingerprint:
 			return ErrOtherRequest
 		case r.Status != 0:
 			kept = &r
@@ -59,7 +82,7 @@ func (c *Control) Once(ctx context.Context, id, fingerprint string) (kept *cinde
 		}
 		now := tx.Now()
 		return tx.KeepRequest(ctx, cinder.KeptRequest{
-			ID: id, Fingerprint: fingerprint, Owner: c.o.Owner, ExpiresAt: now.Add(keptFor),
+			ID: key.ID, Caller: key.Caller, Fingerprint: key.Fingerprint, Owner: c.o.Owner, ExpiresAt: now.Add(keptFor),
 			LeaseUntil: now.Add(c.requestLease()),
 			Header:     map[string]string{headerRequest: cinder.CallerFrom(ctx).RequestID},
 		})
@@ -75,6 +98,20 @@ func (c *Control) Once(ctx context.Context, id, fingerprint string) (kept *cinde
 
 // requestLease is how long a request may take.
 func (c *Control) requestLease() time.Duration { return c.o.ResponseTimeout + 2*settleTimeout }
+
+// keysFull is what a new key of the caller fails with; nil when there is room for
+// one. It is asked before the transaction, which keeps others waiting: of many at
+// the same moment, a few may get past it.
+func (c *Control) keysFull(ctx context.Context, caller string) (*KeysFullError, error) {
+	if c.o.Keys == 0 {
+		return nil, nil
+	}
+	until, err := c.o.Store.KeysFull(ctx, caller, c.o.Keys)
+	if err != nil || until.IsZero() {
+		return nil, err
+	}
+	return &KeysFullError{Most: c.o.Keys, Until: until}, nil
+}
 
 // Answered keeps the answer to a request that Once has begun.
 func (c *Control) Answered(ctx context.Context, id string, status int, header map[string]string, body []byte) error {

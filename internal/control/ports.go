@@ -45,7 +45,6 @@ type Past interface {
 	KeysFull(ctx context.Context, caller string, most int) (time.Time, error)
 }
 
-
 // View is one consistent look at the services.
 type View struct {
 	Services []cinder.Service   // by id
