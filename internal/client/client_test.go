@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -396,5 +397,26 @@ func TestTimes(t *testing.T) {
 		if text, err := parsed.MarshalText(); err != nil || `"`+string(text)+`"` != tt.out {
 			t.Errorf("%s: text %s, %v", tt.in, text, err)
 		}
+	}
+}
+
+// A page without operations may lead to one that has some.
+func TestOperationsOverEmptyPages(t *testing.T) {
+	pages := map[string]string{
+		"":   `{"operations": [], "operations_links": [{"rel": "next", "href": "http://x/stoker/v1/operations?limit=5&marker=m1"}]}`,
+		"m1": `{"operations": [{"id": "a"}], "operations_links": [{"rel": "next", "href": "http://x/stoker/v1/operations?marker=m2"}]}`,
+		"m2": `{"operations": [{"id": "b"}]}`,
+	}
+	var asked []string
+	c := serve(t, api("3.71", func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("limit"))
+		answer(w, http.StatusOK, pages[r.URL.Query().Get("marker")], nil)
+	}), client.Options{})
+	ops, err := c.Operations(t.Context(), client.OperationFilter{Kind: "freeze", Limit: 5})
+	if err != nil || len(ops) != 2 || ops[0].ID != "a" || ops[1].ID != "b" {
+		t.Errorf("operations %+v, error %v, want a and b", ops, err)
+	}
+	if want := []string{"5", "5", "4"}; !slices.Equal(asked, want) {
+		t.Errorf("limits %v, want %v", asked, want)
 	}
 }
