@@ -36,7 +36,8 @@ func fill(tb testing.TB, e engine, db *sql.DB, entries, services int) {
 		into, values string
 		rows         int
 	}{
-		{`stoker_operations (id, kind, state, user_id, project_id, roles, is_admin, request_id, global_request_id, address, "binary", host,
+		{
+			`stoker_operations (id, kind, state, user_id, project_id, roles, is_admin, request_id, global_request_id, address, "binary", host,
 			cluster_name, detail, rows_before, rows_shown, rows_after, owner, started_at, settled_at, outcome, progress)`,
 			`CONCAT('op-', 10000000 + n),
 			CASE WHEN n % 5000 = 7 THEN 'failover' WHEN n % 10 = 0 THEN 'freeze' WHEN n % 10 = 5 THEN 'thaw' WHEN n % 2 = 0 THEN 'enable' ELSE 'disable' END,
@@ -44,24 +45,39 @@ func fill(tb testing.TB, e engine, db *sql.DB, entries, services int) {
 			CASE WHEN n % 2 = 0 THEN 'automation' ELSE CONCAT('user-', n % 1000) END, 'project', '["admin"]', TRUE,
 			CONCAT('req-', n), '', '192.0.2.1', CASE WHEN n % 100 = 1 THEN 'cinder-backup' ELSE 'cinder-volume' END, ` + host + `,
 			CASE WHEN n % 7 = 0 THEN CONCAT('cluster', n % 50, '@alpha') ELSE '' END, 'detail', '` + rowsOfServices + `', '{}', '` + rowsOfServices + `',
-			'api1:1', ` + after("n") + `, ` + after("n") + `, '', '{}'`, entries},
-		{`stoker_requests (id, caller, fingerprint, owner, expires_at, status, headers, body)`,
-			`CONCAT('key-', n), CASE WHEN n % 2 = 0 THEN 'automation' ELSE CONCAT('user-', n % 1000) END, 'fingerprint', 'api1:1', ` + after("n") + `, 200, '{}', ''`, entries},
-		{`stoker_failed_over (resource, id, status, previous_status, replication_status, since)`,
-			`'volume', CONCAT('v-', n), 'available', NULL, 'enabled', ` + after("n"), entries},
-		{`stoker_causes ("binary", host, cause, reason, since)`,
-			`'cinder-volume', CONCAT('host', n, '@alpha'), 'admin', 'maintenance', ` + after("n"), services},
-		{`services (id, host, "binary", topic, report_count, disabled, frozen, availability_zone, cluster_name, uuid, deleted)`,
+			'api1:1', ` + after("n") + `, ` + after("n") + `, '', '{}'`, entries,
+		},
+		{
+			`stoker_requests (id, caller, fingerprint, owner, expires_at, status, headers, body)`,
+			`CONCAT('key-', n), CASE WHEN n % 2 = 0 THEN 'automation' ELSE CONCAT('user-', n % 1000) END, 'fingerprint', 'api1:1', ` + after("n") + `, 200, '{}', ''`, entries,
+		},
+		{
+			`stoker_failed_over (resource, id, status, previous_status, replication_status, since)`,
+			`'volume', CONCAT('v-', n), 'available', NULL, 'enabled', ` + after("n"), entries,
+		},
+		{
+			`stoker_causes ("binary", host, cause, reason, since)`,
+			`'cinder-volume', CONCAT('host', n, '@alpha'), 'admin', 'maintenance', ` + after("n"), services,
+		},
+		{
+			`services (id, host, "binary", topic, report_count, disabled, frozen, availability_zone, cluster_name, uuid, deleted)`,
 			`n + 1, CONCAT('host', n, '@alpha'), 'cinder-volume', 'cinder-volume', 0, FALSE, FALSE, 'nova',
-			CASE WHEN n % 10 = 0 THEN CONCAT('cluster', n / 100, '@alpha') END, CONCAT('uuid-', n), FALSE`, services},
-		{`clusters (id, name, "binary", race_preventer, frozen, disabled, deleted)`,
-			`n + 1, CONCAT('cluster', n, '@alpha'), 'cinder-volume', 0, FALSE, FALSE, FALSE`, services / 100},
+			CASE WHEN n % 10 = 0 THEN CONCAT('cluster', n / 100, '@alpha') END, CONCAT('uuid-', n), FALSE`, services,
+		},
+		{
+			`clusters (id, name, "binary", race_preventer, frozen, disabled, deleted)`,
+			`n + 1, CONCAT('cluster', n, '@alpha'), 'cinder-volume', 0, FALSE, FALSE, FALSE`, services / 100,
+		},
 		{`"groups" (id, host, status, deleted)`, `CONCAT('g-', n), CONCAT('host', n, '@alpha#pool'), 'available', FALSE`, services},
-		{`volumes (id, host, status, attach_status, group_id, volume_type_id, deleted)`,
-			`CONCAT('v-', n), CONCAT('host', n, '@alpha#pool'), 'available', 'detached', CONCAT('g-', n), 'type', FALSE`, services},
+		{
+			`volumes (id, host, status, attach_status, group_id, volume_type_id, deleted)`,
+			`CONCAT('v-', n), CONCAT('host', n, '@alpha#pool'), 'available', 'detached', CONCAT('g-', n), 'type', FALSE`, services,
+		},
 		{`snapshots (id, volume_id, status, volume_type_id, deleted)`, `CONCAT('s-', n), CONCAT('v-', n), 'available', 'type', FALSE`, services},
-		{`workers (id, resource_type, resource_id, status, service_id, race_preventer, deleted)`,
-			`n + 2, 'Volume', CONCAT('v-', n), 'creating', n + 1, 0, FALSE`, services},
+		{
+			`workers (id, resource_type, resource_id, status, service_id, race_preventer, deleted)`,
+			`n + 2, 'Volume', CONCAT('v-', n), 'creating', n + 1, 0, FALSE`, services,
+		},
 	}
 	if e.name != "sqlite" {
 		tables = append(tables, struct {
