@@ -330,11 +330,11 @@ func TestClockIsSetDuringARequest(t *testing.T) {
 				s.wall.set(jump)
 				other := s.process("ctl2:second")
 				if jump <= 0 {
-					_, _, err := other.Once(ctx, "id", "f")
+					_, _, err := other.Once(ctx, control.Key{ID: "id", Fingerprint: "f"})
 					wantKind(t, err, cinder.KindConflict)
 				}
 				s.wait(2 * time.Minute)
-				if _, _, err := other.Once(ctx, "id", "f"); err != nil {
+				if _, _, err := other.Once(ctx, control.Key{ID: "id", Fingerprint: "f"}); err != nil {
 					t.Errorf("two minutes later: %v", err)
 				}
 			})
@@ -344,7 +344,7 @@ func TestClockIsSetDuringARequest(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.wall.set(jump)
-				if _, _, err := s.process("ctl1:second", alone).Once(ctx, "id", "f"); err != nil {
+				if _, _, err := s.process("ctl1:second", alone).Once(ctx, control.Key{ID: "id", Fingerprint: "f"}); err != nil {
 					t.Errorf("a process that knows that the one before is dead: %v", err)
 				}
 			})
