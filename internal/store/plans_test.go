@@ -24,13 +24,14 @@ const (
 // deliberate are statements that read a whole table, or sort, and why they may.
 func deliberate() map[string]string {
 	return map[string]string{
-		`SELECT "binary", host, cause, reason`: "AllCauses reads one row for each, outside of changes",
-		`SELECT COUNT(*) FROM "`:               "Check counts, when an operator asks it to",
-		`SELECT DISTINCT t.host FROM`:          "Cinder's tables have no index on host: once in the life of a service, when it joins a cluster",
-		`UPDATE volumes SET cluster_name`:      "the same",
-		`UPDATE "groups" SET cluster_name`:     "the same",
-		`SELECT g.id, g.host`:                  "Cinder's tables have no index on host: read outside of changes, after a failover",
-		`SELECT v.id, v.host`:                  "the same; page by page",
+		`SELECT "binary", host, cause, reason`:               "AllCauses reads one row for each, outside of changes",
+		`SELECT COALESCE(MAX(since), 0) FROM stoker_writers`: "it has a row for each migration at most",
+		`SELECT COUNT(*) FROM "`:                             "Check counts, when an operator asks it to",
+		`SELECT DISTINCT t.host FROM`:                        "Cinder's tables have no index on host: once in the life of a service, when it joins a cluster",
+		`UPDATE volumes SET cluster_name`:                    "the same",
+		`UPDATE "groups" SET cluster_name`:                   "the same",
+		`SELECT g.id, g.host`:                                "Cinder's tables have no index on host: read outside of changes, after a failover",
+		`SELECT v.id, v.host`:                                "the same; page by page",
 	}
 }
 
