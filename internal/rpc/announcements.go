@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,11 +14,11 @@ import (
 // announcements are the failover targets that volume services announce in their
 // capabilities.
 type announcements struct {
-	mu     sync.Mutex // guards latest
-	latest map[string]announcement
+	mu     sync.Mutex                         // guards latest
+	latest map[string]map[string]announcement // of a host or cluster, by the host that announces
 }
 
-// announcement is the latest of one host or cluster.
+// announcement is the latest of one host.
 type announcement struct {
 	targets cinder.FailoverTargets
 	at      time.Time
@@ -48,14 +49,28 @@ func (c *Client) Follow(ctx context.Context, t oslo.Transport) (*oslo.Server, er
 }
 
 // Targets are the sites that the service announced; the zero value when it
-// announced none, or Follow was not called.
+// announced none, or Follow was not called. Of a cluster they are those of all its
+// members, and complete when each member says so, as any may take the command.
 func (c *Client) Targets(s cinder.Service) cinder.FailoverTargets {
 	c.known.mu.Lock()
 	defer c.known.mu.Unlock()
-	t := c.known.latest[s.QueueHost()].targets
-	t.Names = slices.Clone(t.Names)
+	members := c.known.latest[s.QueueHost()]
+	t := cinder.FailoverTargets{Complete: len(members) > 0}
+	for _, host := range slices.Sorted(maps.Keys(members)) {
+		m := members[host].targets
+		t.Complete = t.Complete && m.Complete
+		for _, name := range m.Names {
+			if !slices.Contains(t.Names, name) {
+				t.Names = append(t.Names, name)
+			}
+		}
+	}
 	return t
 }
+
+// announcedFor is how long a member counts that announces nothing any more, while
+// others do: they all announce once a minute.
+const announcedFor = 10 * time.Minute
 
 // clockSlack is how far the clocks of hosts may differ.
 const clockSlack = time.Minute
@@ -68,10 +83,16 @@ func (a *announcements) add(c cinder.Capabilities) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if known, ok := a.latest[c.QueueHost()]; ok && c.Time.Before(known.at) && known.at.Before(time.Now().Add(clockSlack)) {
+	members := a.latest[c.QueueHost()]
+	if known, ok := members[c.Host]; ok && c.Time.Before(known.at) && known.at.Before(time.Now().Add(clockSlack)) {
 		return
 	}
-	a.latest[c.QueueHost()] = announcement{targets: targets(c.Values), at: c.Time}
+	if members == nil {
+		members = map[string]announcement{}
+		a.latest[c.QueueHost()] = members
+	}
+	maps.DeleteFunc(members, func(_ string, m announcement) bool { return c.Time.Sub(m.at).Abs() > announcedFor })
+	members[c.Host] = announcement{targets: targets(c.Values), at: c.Time}
 }
 
 // targets reads replication_targets: names, or objects that have them as backend_id.

@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,15 @@ func TestTargets(t *testing.T) {
 	}
 	cluster := host(0, []string{"site-d"})
 	cluster.Host, cluster.Cluster = "nodea@alpha", "mycl@alpha"
+	other := host(0, []string{"site-d", "site-b"})
+	other.Host, other.Cluster = "nodeb@alpha", cluster.Cluster
+	old := host(time.Hour, []string{"site-f"})
+	old.Host, old.Cluster = "nodec@alpha", cluster.Cluster
+	whole := func(c cinder.Capabilities) cinder.Capabilities {
+		c.Values = maps.Clone(c.Values)
+		c.Values[cinder.CapabilityTargetsComplete] = true
+		return c
+	}
 	backup := host(0, []string{"site-e"})
 	backup.Service = "backup"
 	complete := host(0, []string{"site-b"})
@@ -56,6 +66,10 @@ func TestTargets(t *testing.T) {
 		{"there are no more", []cinder.Capabilities{host(time.Minute, []string{"site-b"}), host(0, nil)}, alpha(), cinder.FailoverTargets{}},
 		{"another service", []cinder.Capabilities{host(0, []string{"site-b"})}, member("host1@alpha"), cinder.FailoverTargets{}},
 		{"a cluster's", []cinder.Capabilities{cluster}, member("nodeb@alpha"), named("site-d")},
+		{"members of a cluster", []cinder.Capabilities{cluster, other}, member("nodeb@alpha"), named("site-d", "site-b")},
+		{"members that all say that there are no more", []cinder.Capabilities{whole(cluster), whole(other)}, member("nodeb@alpha"), cinder.FailoverTargets{Names: []string{"site-d", "site-b"}, Complete: true}},
+		{"one that does not", []cinder.Capabilities{whole(cluster), other}, member("nodeb@alpha"), named("site-d", "site-b")},
+		{"one that has long been silent", []cinder.Capabilities{old, cluster}, member("nodeb@alpha"), named("site-d")},
 		{"a backup service of the same name", []cinder.Capabilities{backup}, alpha(), cinder.FailoverTargets{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

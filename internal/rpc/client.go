@@ -35,7 +35,7 @@ type Client struct {
 
 // New makes a client on top of one that knows the wire.
 func New(bus *oslo.Client, o Options) *Client {
-	return &Client{bus: bus, o: o, known: announcements{latest: map[string]announcement{}}}
+	return &Client{bus: bus, o: o, known: announcements{latest: map[string]map[string]announcement{}}}
 }
 
 // Freeze asks the service, or any member of its cluster, to freeze its backend

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 )
 
@@ -52,6 +53,26 @@ func (a API) Abort(tb testing.TB, id string) Answer {
 		tb.Fatal(err)
 	}
 	return got
+}
+
+// Announced says whether the services of these hosts have announced failover
+// targets, and whether those are complete, as Stoker's API knows them.
+func (a API) Announced(tb testing.TB, hosts []string, complete bool) bool {
+	tb.Helper()
+	var list struct {
+		Services []struct {
+			Host     string   `json:"host"`
+			Targets  []string `json:"targets"`
+			Complete bool     `json:"complete"`
+		} `json:"failover_targets"`
+	}
+	a.own(tb, "/stoker/v1/failover-targets", &list)
+	for _, s := range list.Services {
+		if slices.Contains(hosts, s.Host) && (len(s.Targets) == 0 || s.Complete != complete) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a API) own(tb testing.TB, path string, value any) {

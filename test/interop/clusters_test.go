@@ -13,6 +13,7 @@ type cluster struct {
 
 	ours, cinder cloud.API
 	members      map[string]*peers.Cinder // by host
+	python       bool                     // one of them is Cinder's
 }
 
 // A cluster of two unchanged cinder-volume.
@@ -50,6 +51,7 @@ func newCluster(t *testing.T, python map[string]bool) *cluster {
 	theirs := c.Python(t, "host1", "scheduler", "api")
 	c.Sync(t)
 	for host, is := range python {
+		c.python = c.python || is
 		c.members[host] = c.Member(t, host, is)
 	}
 	own := c.Stoker(t, "host1", "api")
@@ -60,7 +62,7 @@ func newCluster(t *testing.T, python map[string]bool) *cluster {
 // walk is one by that API and target.
 func (c *cluster) walk(a cloud.API, target map[string]any) walk {
 	return walk{
-		d: c.Cloud, api: a, ours: a == c.ours, target: target,
+		d: c.Cloud, api: a, ours: a == c.ours, python: c.python, target: target,
 		hosts: []string{"nodea@alpha", "nodeb@alpha"}, cluster: "mycl@alpha", start: healthy,
 	}
 }
@@ -127,7 +129,8 @@ func clusterFailingOvers() []step {
 		{name: "failback", action: "failover", body: to("default"), want: want{accepted, "", healthy}},
 		{
 			name: "to an unknown target", action: "failover", body: to("nowhere"),
-			want: want{bad, "nowhere is no replication target", healthy}, cinder: &want{accepted, "", healthy},
+			want: want{bad, "nowhere is no replication target", healthy}, python: &want{accepted, "", healthy}, cinder: &want{accepted, "", healthy},
+			announced: true,
 		},
 		{name: "failover and", action: "failover", body: to("site-b"), want: want{accepted, "", onSiteB}},
 		{name: "failback once more", action: "failover", body: to("default"), want: want{accepted, "", healthy}},

@@ -65,7 +65,8 @@ func failingOvers() []step {
 		{name: "failback", action: "failover@3.26", body: to("default"), want: want{accepted, "", healthy}},
 		{
 			name: "failover to an unknown target", action: "failover@3.26", body: to("nowhere"),
-			want: want{bad, "nowhere is no replication target", healthy}, cinder: &want{accepted, "", healthy},
+			want: want{bad, "nowhere is no replication target", healthy}, python: &want{accepted, "", healthy}, cinder: &want{accepted, "", healthy},
+			announced: true,
 		},
 		{name: "freeze", action: "freeze", want: want{ok, "", frozen}},
 		{

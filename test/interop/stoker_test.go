@@ -22,7 +22,7 @@ func TestStokerOverCinder(t *testing.T) {
 	ours, cinder := cloud.API{Name: "stoker", URL: own.URL}, cloud.API{Name: "cinder-api", URL: python.URL}
 	on := func(backend string) walk {
 		host := "host1@" + backend
-		return walk{d: d, api: ours, ours: true, target: map[string]any{"host": host}, hosts: []string{host}, start: healthy}
+		return walk{d: d, api: ours, ours: true, python: true, target: map[string]any{"host": host}, hosts: []string{host}, start: healthy}
 	}
 	refuse := func(t *testing.T, words string) {
 		t.Helper()

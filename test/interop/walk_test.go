@@ -29,10 +29,13 @@ type step struct {
 	action  string           // below os-services/, with the version where that matters: failover@3.26
 	body    map[string]any   // beside the target
 	want    want             // of Stoker's API
+	python  *want            // of Stoker's API over services of which one is Cinder's, where it differs
 	cinder  *want            // of Cinder's over Stoker's services, where it differs
-	shows   []string         // what Stoker's list may show in between, beside before and after
-	after   func(*testing.T)
-	ends    string // the line after that, where it is another
+
+	announced bool     // whether it depends on what the services announced
+	shows     []string // what Stoker's list may show in between, beside before and after
+	after     func(*testing.T)
+	ends      string // the line after that, where it is another
 }
 
 // walk is steps that follow one another on the same services.
@@ -40,6 +43,7 @@ type walk struct {
 	d       *cloud.Cloud
 	api     cloud.API
 	ours    bool           // the API is Stoker's
+	python  bool           // one of the services is Cinder's
 	target  map[string]any // the host or cluster in a body
 	hosts   []string       // the services that are meant
 	cluster string         // the cluster that is, whose row says the same but for disabled, which is the members'
@@ -63,8 +67,14 @@ func (w walk) run(t *testing.T, steps []step) {
 func (w walk) take(t *testing.T, s step, before string) string {
 	t.Helper()
 	want := s.want
-	if !w.ours && s.cinder != nil {
+	switch {
+	case !w.ours && s.cinder != nil:
 		want = *s.cinder
+	case w.ours && w.python && s.python != nil:
+		want = *s.python
+	}
+	if w.ours && s.announced {
+		cloud.Eventually(t, "the services have announced their targets", func() bool { return w.api.Announced(t, w.hosts, !w.python) })
 	}
 	w.settled(t, before, "before the step")
 	if s.arrange != nil {

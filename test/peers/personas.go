@@ -153,7 +153,7 @@ func (k *Keystone) RestrictedToken(tb testing.TB, user, project string, rules ..
 // Revoke ends a token.
 func (k *Keystone) Revoke(tb testing.TB, token string) {
 	tb.Helper()
-	if _, err := k.call(tb.Context(), http.MethodDelete, "/auth/tokens", map[string]string{"X-Subject-Token": token}, nil, nil); err != nil {
+	if _, err := k.call(tb.Context(), http.MethodDelete, "/auth/tokens", map[string]string{"X-Subject-Token": token, "OpenStack-Identity-Access-Rules": "1"}, nil, nil); err != nil {
 		tb.Fatal(err)
 	}
 }
