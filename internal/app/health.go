@@ -22,10 +22,15 @@ func (a *App) health(ctx context.Context) []api.Part {
 	parts := []api.Part{{Name: "database"}, {Name: "bus"}}
 	var looks sync.WaitGroup
 	looks.Go(func() {
-		parts[0].OK, parts[0].Reason = verdict(a.db.Ready(ctx), "its schema is not for this version: stoker db check says more")
+		if err := a.db.Ready(ctx); err != nil {
+			parts[0].Reason = a.db.Trouble(err)
+		}
 	})
-	looks.Go(func() { parts[1].OK, parts[1].Reason = verdict(a.reachBus(ctx), "it refuses us") })
+	looks.Go(func() { parts[1].Reason = busTrouble(a.reachBus(ctx)) })
 	looks.Wait()
+	for i := range parts {
+		parts[i].OK = parts[i].Reason == ""
+	}
 	h := a.policy.Health()
 	p := api.Part{Name: "policy", OK: h.Err == nil}
 	switch {
@@ -43,13 +48,13 @@ func (a *App) reachBus(ctx context.Context) error {
 	return err
 }
 
-// verdict is what is told of an error.
-func verdict(err error, otherwise string) (ok bool, reason string) {
+// busTrouble is what is told of an error of the bus; "" of none.
+func busTrouble(err error) string {
 	if err == nil {
-		return true, ""
+		return ""
 	}
 	if kind := cinder.KindOf(err); kind == cinder.KindUnavailable || kind == cinder.KindTimeout {
-		return false, "away"
+		return "away"
 	}
-	return false, otherwise
+	return "it refuses us"
 }

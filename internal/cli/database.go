@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/internal/app"
+	"stoker/internal/cinder"
 	"stoker/internal/cli/format"
 	"stoker/internal/store"
 )
@@ -39,6 +40,9 @@ func syncDB(ctx context.Context, o DBOptions) error {
 func checkDB(ctx context.Context, o DBOptions) error {
 	return withDB(ctx, o, func(db *store.DB) error {
 		r, err := db.Check(ctx)
+		if cinder.KindOf(err) == cinder.KindInvalid {
+			return err // the server's own reason
+		}
 		if err != nil {
 			return cmp.Or(db.Ready(ctx), err) // which knows what to do about a file that is not there
 		}

@@ -41,7 +41,8 @@ func checkedTables() []string {
 	return []string{"services", "clusters", "workers", "groups", "volumes", "snapshots"}
 }
 
-// Check looks the database over and changes nothing. Fails with KindUnavailable.
+// Check looks the database over and changes nothing. Fails with KindUnavailable,
+// and with KindInvalid when the user may not read it.
 func (db *DB) Check(ctx context.Context) (CheckReport, error) {
 	report := CheckReport{Database: db.name}
 	if file, ok := db.dialect.(sqliteDialect); ok {
@@ -72,7 +73,7 @@ func (db *DB) Check(ctx context.Context) (CheckReport, error) {
 		return err
 	})
 	if err != nil {
-		return CheckReport{}, err
+		return CheckReport{}, db.command(ctx, "check database "+db.name, err)
 	}
 	return report, nil
 }

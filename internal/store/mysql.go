@@ -227,7 +227,9 @@ func (mysqlDialect) version(ctx context.Context, q querier) (engine, version str
 
 // prepare holds a lock by name while fn runs. Statements that make tables are
 // transactions of their own here: each may be run again. A Galera cluster may
-// refuse such locks; it runs those statements one after the other everywhere.
+// refuse such locks: MariaDB's as not supported (1235), Percona's in strict mode
+// with the number for everything else (1105). It runs those statements one after
+// the other everywhere.
 func (d mysqlDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
 	locker := sql.OpenDB(d.migrating)
 	defer func() { err = firstError(err, locker.Close()) }() // and with its connection goes the lock
@@ -237,8 +239,8 @@ func (d mysqlDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err 
 	}
 	defer func() { err = firstError(err, lock.Close()) }()
 	got, err := oneNumber(ctx, lock, `SELECT GET_LOCK(CONCAT('stoker ', SHA1(DATABASE())), ?)`, prepareWait)
-	switch {
-	case mysqlNumber(err) == 1235: // not supported yet
+	switch n := mysqlNumber(err); {
+	case n == 1235, n == 1105: // go on without
 	case err != nil:
 		return err
 	case got != 1:

@@ -23,8 +23,11 @@ func (mysqlDialect) fault(err error) fault {
 		}
 		return faultOther
 	case 1213, // deadlock, and on Galera: another server's transaction was first
+		3101,       // Group Replication: the same, told when it commits
 		1205,       // waited too long for a lock, or for the cluster
-		1020, 3572: // changed since it was read; locked, and asked not to wait
+		1020, 1412, // changed since it was read: a row, a table
+		1637, // too many transactions at once
+		3572: // locked, and asked not to wait
 		return faultBusy
 	case 1062, 1586: // duplicate key
 		return faultDuplicate
@@ -41,11 +44,22 @@ func (mysqlDialect) fault(err error) fault {
 		1290, 1792, 1836, 1874, // read-only
 		1317, 1969, 3024, 1927, 1970, // interrupted, took too long, connection killed
 		1158, 1159, 1160, 1161, 1184, 1152, 1153, 1156, 1157, // packets that did not come through
-		4031,                                     // idle for too long
+		4031,       // idle for too long
+		3098, 3100, // Group Replication: a table that it cannot replicate, a member that cannot commit
 		1021, 1114, 1037, 1038, 1041, 1135, 1180, // disk, table, memory or threads are full; failed while it committed
 		1016, 1017, 1023, 1024, 1026, 1030, 1033, 1034, 1035, 1194, 1195, 1877: // files and tables that are broken
 		return faultLost
 	default:
+		if fromProxy(n) {
+			return faultLost
+		}
 		return faultOther
 	}
+}
+
+// fromProxy says whether a proxy made the error, of a server that it could not
+// reach: ProxySQL has the numbers from 9000 on to itself, and proxies pass on
+// what their own client library says, which counts from 2000.
+func fromProxy(n uint16) bool {
+	return n >= 9000 && n < 10000 || n >= 2000 && n < 3000
 }

@@ -38,7 +38,7 @@ func (r SyncReport) Empty() bool { return len(r.Created) == 0 && len(r.Applied) 
 // processes try. Cinder's tables are made, one by one, where they do not exist
 // and Cinder has not made the database itself; one that exists is never altered.
 // KindInvalid when a newer program has changed the database so that this one must
-// not write to it.
+// not write to it, and when the user may not create or alter tables.
 func (db *DB) Sync(ctx context.Context) (SyncReport, error) {
 	var report SyncReport
 	err := db.patiently(ctx, db.dialect, func() error {
@@ -48,7 +48,7 @@ func (db *DB) Sync(ctx context.Context) (SyncReport, error) {
 		})
 	})
 	if err != nil {
-		return SyncReport{}, db.fail(ctx, "prepare database "+db.name, err)
+		return SyncReport{}, db.command(ctx, "prepare database "+db.name, err)
 	}
 	return report, nil
 }

@@ -9,6 +9,9 @@ import (
 	"net"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"stoker/internal/cinder"
 )
 
@@ -81,12 +84,33 @@ func (db *DB) explain(err error) error {
 	}
 	switch db.dialect.fault(err) {
 	case faultMissing:
-		return db.refuse("does not exist on that server: create it first")
+		return db.refuse("%s: it does not exist on that server: create it first", serverReason(err))
 	case faultRefused:
-		return db.refuse("does not let the user in: check user, password and grants")
+		return db.refuse("%s: it does not let the user in: check user, password and grants", serverReason(err))
 	default:
 		return cinder.Errorf(cinder.KindUnavailable, "database %s: %s", db.name, reason(err))
 	}
+}
+
+// command is fail for what an operator runs: of a right that the user lacks it
+// says which, in the server's words.
+func (db *DB) command(ctx context.Context, doing string, err error) error {
+	if db.server && db.dialect.fault(err) == faultRefused {
+		return db.refuse("%s: check the user's grants", serverReason(err))
+	}
+	return db.fail(ctx, doing, err)
+}
+
+// serverReason is what the server said, on one line, without what drivers and
+// migrations put around it.
+func serverReason(err error) string {
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		err = e
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		err = e
+	}
+	return reason(err)
 }
 
 // lostConnection says whether a driver's error means that there is no connection

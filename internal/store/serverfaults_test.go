@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -38,13 +40,13 @@ func TestServerFaults(t *testing.T) {
 		pg        []error
 		anyEngine []error
 	}{
-		{faultBusy, cinder.KindUnavailable, my(1213, 1205, 1020), pg("40001", "40P01", "55P03"), nil},
+		{faultBusy, cinder.KindUnavailable, my(1213, 1205, 1020, 1412, 1637, 3101), pg("40001", "40P01", "55P03"), nil},
 		{faultDuplicate, cinder.KindConflict, my(1062), pg("23505"), nil},
 		{faultValue, cinder.KindInvalid, my(1406, 1264, 1300, 1366, 3854, 3988), pg("22001", "22021", "22003"), nil},
 		{faultMissing, cinder.KindUnavailable, my(1049), pg("3D000"), nil},
 		{faultRefused, cinder.KindUnavailable, my(1045, 1142), pg("28P01", "28000", "42501"), nil},
 		{
-			faultLost, cinder.KindUnavailable, append(my(1047, 1290, 1792, 1836, 1040, 1053, 1927, 1317, 1969, 4031, 1021), mysql.ErrInvalidConn),
+			faultLost, cinder.KindUnavailable, append(my(1047, 1290, 1792, 1836, 1040, 1053, 1927, 1317, 1969, 4031, 1021, 3098, 3100, 9001, 9006, 2013, 2003), mysql.ErrInvalidConn),
 			pg("08006", "57P01", "57P02", "57P03", "57014", "53300", "53100", "25006", "25P03", "58030", "XX001"), lost,
 		},
 		{faultOther, cinder.KindInternal, my(1146, 1064, 1054, 1048, 1364), pg("42P01", "42601", "23502", "25P02", ""), []error{errors.New("deadlock, 1213, 40001")}},
@@ -67,6 +69,61 @@ func TestServerFaults(t *testing.T) {
 					t.Errorf("%T: a caller is told %q of %v", dialect, message, err)
 				}
 			}
+		}
+	}
+}
+
+// TestTrouble: health gives the true reason, and nothing of what the server said.
+func TestTrouble(t *testing.T) {
+	db := &DB{dialect: mysqlDialect{}, server: true}
+	number := func(n uint16) error {
+		return db.fail(t.Context(), "look", &mysql.MySQLError{Number: n, Message: "secret"})
+	}
+	for _, test := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"a proxy without servers", number(9001), "away"},
+		{"a member that cannot commit", number(3100), "away"},
+		{"no answer in time", db.fail(t.Context(), "look", context.DeadlineExceeded), "away"},
+		{"a table that was just altered", number(1412), "busy"},
+		{"another password", number(1045), "it refuses us: stoker db check says more"},
+		{"no right to read", number(1142), "it refuses us: stoker db check says more"},
+		{"a statement that it does not understand", number(1064), "it answers with an error: stoker db check says more"},
+		{"no tables", cinder.Errorf(cinder.KindUnavailable, "run stoker db sync"), "it is not prepared for this version: stoker db check says more"},
+		{"a newer program's tables", cinder.Errorf(cinder.KindInvalid, "secret"), "it is not prepared for this version: stoker db check says more"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := db.Trouble(test.err); got != test.want {
+				t.Errorf("%q of %v, want %q", got, test.err, test.want)
+			}
+		})
+	}
+}
+
+// noLocks connects to a server that answers every query with an error.
+type noLocks struct {
+	driver.Conn
+	number uint16
+}
+
+func (c noLocks) Connect(context.Context) (driver.Conn, error) { return c, nil }
+func (noLocks) Driver() driver.Driver                          { return nil }
+func (noLocks) Close() error                                   { return nil }
+
+func (c noLocks) QueryContext(context.Context, string, []driver.NamedValue) (driver.Rows, error) {
+	return nil, &mysql.MySQLError{Number: c.number, Message: "prohibits use of GET_LOCK"}
+}
+
+// TestPrepareWithoutLocks: a cluster that forbids locks by name is prepared without
+// one; any other error is one.
+func TestPrepareWithoutLocks(t *testing.T) {
+	for number, goesOn := range map[uint16]bool{1235: true, 1105: true, 1047: false, 1205: false, 1142: false} {
+		prepared := false
+		err := mysqlDialect{migrating: noLocks{number: number}}.prepare(t.Context(), func(*sql.DB) error { prepared = true; return nil })
+		if prepared != goesOn || (err == nil) != goesOn {
+			t.Errorf("GET_LOCK fails with %d: prepared %v, error %v", number, prepared, err)
 		}
 	}
 }

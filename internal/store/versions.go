@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -96,6 +97,29 @@ func numbers(ctx context.Context, q querier, query string) (_ []int64, err error
 		found = append(found, c.number())
 	}
 	return found, rows.Err()
+}
+
+// Trouble says what an error of Ready comes down to, in words that anybody may
+// read: no name, no address, no text of the server's.
+func (db *DB) Trouble(err error) string {
+	switch db.dialect.fault(err) {
+	case faultBusy:
+		return "busy"
+	case faultRefused:
+		return "it refuses us: stoker db check says more"
+	case faultLost:
+		return "away"
+	case faultOther, faultMissing, faultDuplicate, faultValue:
+	}
+	e, ok := errors.AsType[*cinder.Error](err)
+	switch {
+	case !ok || e.Kind == cinder.KindInternal:
+		return "it answers with an error: stoker db check says more"
+	case e.Err != nil:
+		return "away"
+	default: // what Ready itself has to say
+		return "it is not prepared for this version: stoker db check says more"
+	}
 }
 
 // Ready says whether this program can work with the database: KindUnavailable
