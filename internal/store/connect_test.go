@@ -50,7 +50,21 @@ func TestMySQLOverTLS(t *testing.T) {
 	}{
 		{"without options", "example.com", "", false, false},
 		{"disabled", "example.com", "?ssl_ca=" + ca + "&ssl_disabled=true", false, false},
-		{"whoever it is", "elsewhere.org", "?ssl_check_hostname=true", true, true},
+		{"whoever it is", "elsewhere.org", "?ssl_cipher=AES", true, true},
+		{"whoever it is, in so many words", "elsewhere.org", "?ssl_verify_cert=false", true, true},
+		{"whoever it is, its authority notwithstanding", "elsewhere.org", "?ssl_ca=" + ca + "&ssl_verify_cert=false", true, true},
+		{"one that the system does not know", "example.com", "?ssl_verify_cert=true", true, false},
+		{"one that the system does not know, as a word", "example.com", "?ssl_verify_cert=required", true, false},
+		{"one that the system does not know, any name", "example.com", "?ssl_verify_cert=true&ssl_verify_identity=false", true, false},
+		{"one that the system does not know, its name asked for", "example.com", "?ssl_verify_identity=true", true, false},
+		{"one that the system does not know, its name asked for in SQLAlchemy's word", "example.com", "?ssl_check_hostname=true", true, false},
+		{"one that the system does not know, in mysqlclient's word", "example.com", "?ssl_mode=VERIFY_IDENTITY", true, false},
+		{"encrypted, in mysqlclient's word", "elsewhere.org", "?ssl_mode=REQUIRED", true, true},
+		{"disabled, in mysqlclient's word", "example.com", "?ssl_mode=disabled&ssl_ca=" + ca, false, false},
+		{"its authority, asked for", "example.com", "?ssl_verify_cert=true&ssl_ca=" + ca, true, true},
+		{"its authority, asked for, another name", "elsewhere.org", "?ssl_verify_cert=true&ssl_ca=" + ca, true, false},
+		{"its authority, any name, in PyMySQL's word", "elsewhere.org", "?ssl_verify_identity=false&ssl_ca=" + ca, true, true},
+		{"its authority, any name, in mysqlclient's word", "elsewhere.org", "?ssl_mode=VERIFY_CA&ssl_ca=" + ca, true, true},
 		{"its authority and its name", "example.com", "?ssl_ca=" + ca, true, true},
 		{"its authority in a folder", "example.com", "?ssl_capath=" + folder, true, true},
 		{"its authority, another name", "elsewhere.org", "?ssl_ca=" + ca, true, false},
@@ -80,9 +94,26 @@ func TestMySQLOverTLS(t *testing.T) {
 			}
 		})
 	}
-	for _, options := range []string{"?ssl_ca=" + other, "?ssl_ca=/nowhere.pem", "?ssl_cert=" + other, "?ssl_ca=" + ca + "&ssl_cert=/nowhere.pem&ssl_key=x"} {
+	for _, options := range []string{"?ssl_ca=" + other, "?ssl_ca=/nowhere.pem", "?ssl_cert=" + other, "?ssl_ca=" + ca + "&ssl_cert=/nowhere.pem&ssl_key=x", "?ssl_verify_cert=maybe", "?ssl_check_hostname=maybe"} {
 		if _, err := mysqlTLS(parse(t, "mysql://u:secret@h/d"+options)); cinder.KindOf(err) != cinder.KindInvalid || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, want that it is invalid", options, err)
+		}
+	}
+}
+
+// TestOpenReadsDefaults: the file that a URL names is read before anybody connects.
+func TestOpenReadsDefaults(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "my.cnf")
+	if err := os.WriteFile(path, []byte("[client]\nssl-ca = /nowhere.pem\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for url, says := range map[string]string{
+		"mysql://u:secret@127.0.0.1:1/d?read_default_file=" + path:         "ssl_ca of the database connection: /nowhere.pem",
+		"mysql://u:secret@127.0.0.1:1/d?read_default_file=/nowhere/my.cnf": "/nowhere/my.cnf: no such file",
+	} {
+		_, err := Open(t.Context(), Options{URL: url})
+		if cinder.KindOf(err) != cinder.KindInvalid || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, want one that says %q", err, says)
 		}
 	}
 }

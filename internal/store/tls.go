@@ -13,32 +13,31 @@ import (
 	"stoker/internal/dsn"
 )
 
-// mysqlTLS reads the options of a MySQL URL that begin with ssl_ as PyMySQL does:
-// any of them asks for TLS; without ssl_ca (or ssl_capath) nobody's certificate
-// is looked at; with it the certificate is, and the name in it unless
-// ssl_check_hostname is false. nil without any.
+// mysqlTLS reads the options of a MySQL URL that begin with ssl_. Any of them asks
+// for TLS, nil without any. KindInvalid for files and values that it cannot read.
 func mysqlTLS(where dsn.Database) (*tls.Config, error) {
 	option := func(name string) string { return where.Option("ssl_" + name) }
 	asked := false
 	for name := range where.Options {
 		asked = asked || strings.HasPrefix(name, "ssl_") && name != "ssl_disabled"
 	}
-	if !asked || truth(option("disabled"), false) {
+	if off, _ := flag(option("disabled")); !asked || off || strings.EqualFold(option("mode"), "DISABLED") {
 		return nil, nil //nolint:nilnil // no TLS is an answer.
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: where.Host}
 	pool, err := authorities(option("ca"), option("capath"))
 	if err != nil {
 		return nil, err
 	}
+	chain, name, err := verified(where)
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: where.Host, RootCAs: pool} // nil are the system's
 	switch {
-	case pool == nil:
+	case !chain:
 		c.InsecureSkipVerify = true
-	case !truth(option("check_hostname"), true):
-		c.RootCAs = pool
+	case !name:
 		skipHostname(c)
-	default:
-		c.RootCAs = pool
 	}
 	if cert := option("cert"); cert != "" {
 		key := option("key")
@@ -52,6 +51,33 @@ func mysqlTLS(where dsn.Database) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+// verified says what of a server's certificate is looked at: who vouches for it,
+// and whose name is in it. That is both when an authority is named, or when either
+// is asked for; ssl_verify_cert=false asks for neither, and ssl_check_hostname=false
+// or ssl_verify_identity=false for the first alone. PyMySQL forgets the name, and
+// without ssl_ca the certificate too: who asks for a look gets one here.
+func verified(where dsn.Database) (chain, name bool, err error) {
+	mode := strings.ToUpper(where.Option("ssl_mode")) // mysqlclient's, of mysql+mysqldb
+	chain = where.Option("ssl_ca") != "" || where.Option("ssl_capath") != "" || strings.HasPrefix(mode, "VERIFY_")
+	name = mode != "VERIFY_CA"
+	for _, option := range []string{"ssl_check_hostname", "ssl_verify_identity", "ssl_verify_cert"} {
+		text := where.Option(option)
+		on, known := flag(text)
+		switch {
+		case text == "":
+		case !known:
+			return false, false, cinder.Errorf(cinder.KindInvalid, "%s of the database connection must be true or false", option)
+		case on:
+			chain = true
+		case option == "ssl_verify_cert":
+			chain = false
+		default:
+			name = false
+		}
+	}
+	return chain, name, nil
 }
 
 // authorities reads certificates from a file and from the files of a folder; nil when neither is named.
@@ -97,15 +123,16 @@ func skipHostname(c *tls.Config) {
 	}
 }
 
-// truth reads a flag as SQLAlchemy does; otherwise when it is none.
-func truth(s string, otherwise bool) bool {
+// flag reads a flag as SQLAlchemy does, and the words that PyMySQL has for
+// ssl_verify_cert.
+func flag(s string) (on, known bool) {
 	switch strings.ToLower(s) {
-	case "true", "yes", "on", "y", "t", "1":
-		return true
-	case "false", "no", "off", "n", "f", "0":
-		return false
+	case "true", "yes", "on", "y", "t", "1", "required", "optional":
+		return true, true
+	case "false", "no", "off", "n", "f", "0", "none":
+		return false, true
 	default:
-		return otherwise
+		return false, false
 	}
 }
 
