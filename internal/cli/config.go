@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"stoker/internal/cinder"
 	"stoker/internal/config"
@@ -13,12 +15,13 @@ type configCmd struct {
 
 type configCheckCmd struct {
 	configFlags
+	All bool   `help:"List the ignored options that are harmless as well."`
 	For string `placeholder:"PROGRAM" enum:"all,api,volume,scheduler,backup" default:"all" help:"What the configuration is for: api, volume, scheduler or backup (default: all of them)."`
 }
 
 // Help is shown by --help.
 func (configCheckCmd) Help() string {
-	return `Reads the files and nothing else: no database and no bus is connected to. Faults are on standard error, a line each, and make the exit status 1; the options that Stoker ignores are on standard output. Passwords are in neither.
+	return `Reads the files and nothing else: no database and no bus is connected to. Faults come first, on standard error, a line each, and make the exit status 1. Then, on standard output, the options that Stoker ignores although it behaves otherwise than they ask, a line each, and how many others it ignores; --all lists those too. Passwords are in neither.
 
 Examples:
 
@@ -37,15 +40,46 @@ func (c *configCheckCmd) Run(p Process) error {
 		return err
 	}
 	conf, faults := config.Check(files, p.Env, use)
-	ignored := conf.Unknown()
-	for _, i := range ignored {
-		if _, err := fmt.Fprintln(p.Stdout, oneLine("ignored: "+i.String())); err != nil {
-			return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
+	if len(faults) > 0 {
+		reportFaults(p.Stderr, faults)
+	}
+	if err := c.ignored(p.Stdout, conf.Unknown()); err != nil {
+		return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
+	}
+	switch len(faults) {
+	case 0:
+		_, err = fmt.Fprintln(p.Stdout, "No faults.")
+		return err
+	case 1:
+		return errors.New("1 fault")
+	default:
+		return fmt.Errorf("%d faults", len(faults))
+	}
+}
+
+// ignored lists the options that matter, or all of them, and says how many there are.
+func (c *configCheckCmd) ignored(w io.Writer, options []config.Ignored) error {
+	matter := 0
+	for _, i := range options {
+		line := "ignored, harmless: "
+		if i.Matters {
+			line = "ignored: "
+			matter++
+		}
+		if !i.Matters && !c.All {
+			continue
+		}
+		if _, err := fmt.Fprintln(w, oneLine(line+i.String())); err != nil {
+			return err
 		}
 	}
-	if len(faults) > 0 {
-		return faults
+	if len(options) == 0 {
+		return nil
 	}
-	_, err = fmt.Fprintf(p.Stdout, "No faults; %d options ignored.\n", len(ignored))
+	more := ""
+	if harmless := len(options) - matter; harmless > 0 && !c.All {
+		more = " (--all lists them)"
+	}
+	_, err := fmt.Fprintf(w, "Ignored options that matter: %d; harmless ones: %d%s.\n", matter, len(options)-matter, more)
 	return err
 }

@@ -26,9 +26,7 @@ func report(ctx context.Context, w io.Writer, err error, parsed *kong.Context) i
 		return exitInterrupted
 	}
 	if faults, ok := errors.AsType[config.FaultsError](err); ok {
-		for _, f := range faults {
-			fmt.Fprintln(w, "stoker:", oneLine(f.String()))
-		}
+		reportFaults(w, faults)
 		return exitFailed
 	}
 	if e, ok := errors.AsType[usageError](err); ok {
@@ -37,6 +35,13 @@ func report(ctx context.Context, w io.Writer, err error, parsed *kong.Context) i
 	}
 	fmt.Fprintln(w, "stoker:", oneLine(err.Error()))
 	return exitFailed
+}
+
+// reportFaults writes the faults of a configuration, a line each.
+func reportFaults(w io.Writer, faults config.FaultsError) {
+	for _, f := range faults {
+		fmt.Fprintln(w, "stoker:", oneLine(f.String()))
+	}
 }
 
 // oneLine keeps a message on one line, whoever wrote it, and escapes what a

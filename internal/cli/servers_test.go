@@ -174,26 +174,45 @@ func TestConfigCheck(t *testing.T) {
 	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nvolume_driver = x\n")
 	bad := conf(t, "[DEFAULT]\nreport_interval = never\nhelp = me\n[database]\nconnection = mysql://u:hunter2@[h/d\n"+
 		"[keystone_authtoken]\nauth_type = password\npassword = hunter2\nauth_url = http://k\nuser_id = u\nmemcached_servers = h\n")
+	workers := ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n"
+	driver := "ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n"
+	url := conf(t, "[DEFAULT]\nauth_strategy = noauth\n[database]\n"+
+		"connection = mysql+pymysql://u:hunter2@h/d?charset=utf8&ssl_cipher=AES&read_timeout=30&ssl_verify_cert=true&plugin=dbcounter&p/w=hunter2\n")
+	lookalikes := conf(t, "[DEFAULT]\nauth_strategy = noauth\nmy_ip = 192.0.2.1\nservice_downtime = 5\n[stoker]\npool_timeout = 2\nnosuch = 1\n")
 	tests := []struct {
 		name string
 		args []string
 		want result
 	}{
-		{"fine", []string{"--config-file", good}, result{stdout: "ignored: " + good + ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n" +
-			"ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n" +
-			"No faults; 2 options ignored.\n"}},
+		{"fine", []string{"--config-file", good}, result{
+			stdout: driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\nNo faults.\n",
+		}},
+		{"all of it", []string{"--config-file", good, "--all"}, result{
+			stdout: "ignored, harmless: " + good + workers + driver + "Ignored options that matter: 1; harmless ones: 1.\nNo faults.\n",
+		}},
 		{"for what it lacks", []string{"--config-file", good, "--for", "backup"}, result{
-			status: 1, stdout: "ignored: " + good + ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n" +
-				"ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n",
-			stderr: "stoker: [DEFAULT] transport_url = memory:// (the default): reaches no other process: a service by itself needs a bus, rabbit://...\n",
+			status: 1, stdout: driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\n",
+			stderr: "stoker: [DEFAULT] transport_url = memory:// (the default): reaches no other process: a service by itself needs a bus, rabbit://...\nstoker: 1 fault\n",
 		}},
 		{"faults", []string{"--config-file", bad}, result{
-			status: 1, stdout: "ignored: " + bad + ":3: [DEFAULT] help\n" +
-				"ignored: " + bad + ":11: [keystone_authtoken] memcached_servers: tokens are cached in the process\n",
+			status: 1, stdout: "Ignored options that matter: 0; harmless ones: 2 (--all lists them).\n",
 			stderr: "stoker: " + bad + ":2: [DEFAULT] report_interval = never: must be a whole number of seconds from 1 to 31536000\n" +
-				"stoker: " + bad + ":5: [database] connection = mysql://***@[h/d: the host of the database connection makes no sense: an @ in a password is written %40, an IPv6 address stands in brackets\n",
+				"stoker: " + bad + ":5: [database] connection = mysql://***@[h/d: the host of the database connection makes no sense: an @ in a password is written %40, an IPv6 address stands in brackets\n" +
+				"stoker: 2 faults\n",
 		}},
-		{"no file", []string{"--config-file", "/nowhere/x"}, result{status: 1, stderr: "stoker: /nowhere/x: no such file or directory\n"}},
+		{"a database URL with more than is followed", []string{"--config-file", url}, result{
+			stdout: "ignored: " + url + ":4: [database] connection: the URL's option read_timeout is not followed\n" +
+				"ignored: " + url + ":4: [database] connection: the URL's option ssl_cipher is not followed\n" +
+				"Ignored options that matter: 2; harmless ones: 0.\nNo faults.\n",
+		}},
+		{"names that are nearly ours", []string{"--config-file", lookalikes}, result{
+			stdout: "ignored: " + lookalikes + ":4: [DEFAULT] service_downtime: is service_down_time meant?\n" +
+				"ignored: " + lookalikes + ":6: [stoker] pool_timeout: is pools_timeout meant?\n" +
+				"ignored: " + lookalikes + ":7: [stoker] nosuch\n" +
+				"Ignored options that matter: 3; harmless ones: 1 (--all lists them).\nNo faults.\n",
+		}},
+		{"nothing ignored", []string{"--config-file", conf(t, "[DEFAULT]\nauth_strategy = noauth\n")}, result{stdout: "No faults.\n"}},
+		{"no file", []string{"--config-file", "/nowhere/x"}, result{status: 1, stderr: "stoker: /nowhere/x: no such file or directory\nstoker: 1 fault\n"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -59,7 +59,7 @@ starts cinder-api, cinder-volume, cinder-scheduler or cinder-backup starts Stoke
 - ` + "`--config-dir D`" + ` reads the files *.conf in D after those, in the order of their names.
 - Times are in seconds.
 - What is wrong with an option is no fault for a program that has no use for it, so that one file does for all machines: ` + "`stoker config check`" + `
-  lists every fault, and every option that is ignored.
+  lists every fault, and the ignored options for which Stoker behaves otherwise; with --all, every ignored one.
 - Options that Stoker does not know are ignored. Values that are not allowed are reported all at once, each with its file and line, and
   nothing is started. Passwords are printed nowhere.
 

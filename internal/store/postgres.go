@@ -56,11 +56,7 @@ func postgresSettings(where dsn.Database) string {
 	if where.Port != 0 {
 		settings["port"] = strconv.Itoa(where.Port)
 	}
-	for _, name := range []string{
-		"sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslsni", "sslnegotiation", "channel_binding", "require_auth",
-		"passfile", "service", "servicefile", "connect_timeout", "application_name", "options", "target_session_attrs",
-		"krbsrvname", "min_protocol_version", "max_protocol_version", "host", "port",
-	} {
+	for _, name := range dsn.Options(dsn.PostgreSQL) {
 		if values := where.Options[name]; len(values) > 0 {
 			settings[name] = strings.Join(values, ",")
 		}
