@@ -195,6 +195,17 @@ func Rules() []string {
 	return rules
 }
 
+// RuleBefore is the rule that a request asks for before it asks for this one; ""
+// when it asks for no other.
+func RuleBefore(rule string) string {
+	for _, r := range routes() {
+		if rule != "" && r.then == rule {
+			return r.policy
+		}
+	}
+	return ""
+}
+
 // match is where the router leaves what it found: it is the ResponseWriter of a
 // request that is only looked up. What the router itself would answer is lost,
 // so that it neither redirects nor says which methods there are.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"stoker/internal/api"
 	"stoker/internal/cinder"
 	"stoker/internal/cli/format"
 	"stoker/internal/policy"
@@ -30,7 +32,7 @@ type policyCheckCmd struct {
 
 // Help is shown by --help.
 func (policyCheckCmd) Help() string {
-	return `Each check that was looked at is shown with + when it passes and - when it does not, and what it was compared with. The exit status is 1 when the rule denies.
+	return `Each check that was looked at is shown with + when it passes and - when it does not, and what it was compared with. Where a request asks for another rule first, that is shown as well: both must allow. The exit status is 1 when a rule that was looked at denies.
 
 Examples:
 
@@ -52,18 +54,47 @@ func (c *policyCheckCmd) Run(ctx context.Context, p Process) error {
 	if c.Rule == "" {
 		return c.all(ctx, p, e, caller)
 	}
-	x, err := e.Explain(ctx, caller, c.Rule)
-	if err != nil {
+	asked := []question{{rule: c.Rule}}
+	if before := api.RuleBefore(c.Rule); before != "" {
+		asked = append(asked, question{rule: before})
+	}
+	for i, q := range asked {
+		if asked[i].answer, err = e.Explain(ctx, caller, q.rule); err != nil {
+			return err
+		}
+	}
+	if err := c.print(p.Stdout, asked); err != nil {
 		return err
 	}
+	for _, q := range slices.Backward(asked) { // as a request asks
+		if !q.answer.Allowed {
+			return cinder.Errorf(cinder.KindForbidden, "Policy doesn't allow %s to be performed.", q.rule)
+		}
+	}
+	return nil
+}
+
+// question is a rule and what comes of it.
+type question struct {
+	rule   string
+	answer policy.Explanation
+}
+
+// print shows the rule that was asked for, and the one that a request asks for before it.
+func (c *policyCheckCmd) print(w io.Writer, asked []question) error {
 	if c.Output != format.FormTable {
-		err = format.Write(p.Stdout, c.Output, explained(c.Rule, x), format.Table{})
-	} else {
-		_, err = io.WriteString(p.Stdout, printable.Lines(told(c.Rule, x)))
+		r := explained(asked[0])
+		var before any
+		if len(asked) > 1 {
+			before = explained(asked[1])
+		}
+		return format.Write(w, c.Output, append(r, format.Field{Name: "before", Value: before}), format.Table{})
 	}
-	if err == nil && !x.Allowed {
-		return cinder.Errorf(cinder.KindForbidden, "Policy doesn't allow %s to be performed.", c.Rule)
+	text := told(asked[0])
+	if len(asked) > 1 {
+		text += "\nA request asks for this rule first, and both must allow:\n" + told(asked[1])
 	}
+	_, err := io.WriteString(w, printable.Lines(text))
 	return err
 }
 
@@ -72,13 +103,15 @@ func (c *policyCheckCmd) all(ctx context.Context, p Process, e *policy.Enforcer,
 	type verdict struct {
 		Rule    string `json:"rule"`
 		Allowed bool   `json:"allowed"`
+		Before  string `json:"before"`
 	}
 	verdicts := []verdict{}
-	t := format.Table{Header: []string{"Rule", "Allowed"}}
+	t := format.Table{Header: []string{"Rule", "Allowed", "Asked for first"}}
 	for _, r := range e.Rules() {
 		allowed := e.Allow(ctx, caller, r.Name) == nil
-		verdicts = append(verdicts, verdict{r.Name, allowed})
-		t.Rows = append(t.Rows, []string{r.Name, format.Cell(allowed)})
+		before := api.RuleBefore(r.Name)
+		verdicts = append(verdicts, verdict{r.Name, allowed, before})
+		t.Rows = append(t.Rows, []string{r.Name, format.Cell(allowed), before})
 	}
 	return format.Write(p.Stdout, c.Output, verdicts, t)
 }
@@ -148,7 +181,8 @@ func readToken(name string) (cinder.Caller, error) {
 }
 
 // told is an explanation in words.
-func told(rule string, x policy.Explanation) string {
+func told(q question) string {
+	rule, x := q.rule, q.answer
 	var b strings.Builder
 	verdict := "denied"
 	if x.Allowed {
@@ -183,9 +217,10 @@ func tell(b *strings.Builder, indent string, s *policy.Step) {
 }
 
 // explained is an explanation for a program.
-func explained(rule string, x policy.Explanation) format.Record {
+func explained(q question) format.Record {
+	x := q.answer
 	return format.Record{
-		{Name: "rule", Value: rule},
+		{Name: "rule", Value: q.rule},
 		{Name: "allowed", Value: x.Allowed},
 		{Name: "check", Value: x.Rule.Check},
 		{Name: "source", Value: x.Rule.Source},

@@ -24,6 +24,7 @@ const somePolicy = `"clusters:get": "role:reader and"
 "volume:freeze_host": "rule:ours"
 "ours": "role:storage or user_id:%(user_id)s and not project_id:p2"
 "volume:thaw_host":
+"volume_extension:services:update": "role:reader"
 `
 
 func TestPolicyOutput(t *testing.T) {
@@ -31,6 +32,8 @@ func TestPolicyOutput(t *testing.T) {
 		"policy-list":         {"policy", "list", "--policy-file", "policy.yaml"},
 		"policy-check":        {"policy", "check", "volume:freeze_host", "--role", "reader", "--user", "u1", "--project", "p2", "--policy-file", "policy.yaml"},
 		"policy-check-yes":    {"policy", "check", "volume:freeze_host", "--role", "reader", "--user", "u1", "--project", "p1", "--policy-file", "policy.yaml"},
+		"policy-check-both":   {"policy", "check", "volume:failover_host", "--role", "admin", "--role", "reader", "--policy-file", "policy.yaml"},
+		"policy-check-first":  {"policy", "check", "volume:freeze_host", "--role", "storage", "--policy-file", "policy.yaml", "-o", "json"},
 		"policy-check-json":   {"policy", "check", "clusters:get", "--role", "reader", "--policy-file", "policy.yaml", "-o", "json"},
 		"policy-check-all":    {"policy", "check", "--role", "reader", "--system", "--policy-file", "policy.yaml"},
 		"policy-check-nosuch": {"policy", "check", "nosuch", "--policy-file", "policy.yaml"},
