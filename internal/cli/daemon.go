@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"stoker/internal/cinder"
 	"stoker/internal/config"
@@ -36,12 +37,20 @@ func (p Program) use() config.Use {
 
 // configFlags name the configuration.
 type configFlags struct {
-	ConfigFile []string `required:"" sep:"none" placeholder:"FILE" help:"Read options from FILE, in Cinder's format. May be repeated: a later file has the last word, but for the environment (OS_DEFAULT__HOST=...)."`
-	ConfigDir  []string `sep:"none" placeholder:"DIR" help:"Read the files *.conf in DIR too, after those of --config-file, in the order of their names. May be repeated."`
+	ConfigFile []string `sep:"none" placeholder:"FILE" help:"Read options from FILE, in Cinder's format. May be repeated: a later file has the last word, but for the environment (OS_DEFAULT__HOST=...)."`
+	ConfigDir  []string `sep:"none" placeholder:"DIR" help:"Read the files *.conf in DIR, in the order of their names, alone or after those of --config-file. May be repeated."`
 }
 
-// files are those to read, in their order.
+// files are those to read, in their order. One of the two flags is needed.
 func (f configFlags) files() ([]string, error) {
+	if len(f.ConfigFile) == 0 && len(f.ConfigDir) == 0 {
+		return nil, usageError{"name a configuration: --config-file FILE or --config-dir DIR"}
+	}
+	return f.named()
+}
+
+// named are those to read, or none.
+func (f configFlags) named() ([]string, error) {
 	files := slices.Clone(f.ConfigFile)
 	for _, dir := range f.ConfigDir {
 		entries, err := os.ReadDir(dir) // sorted by name
@@ -49,7 +58,8 @@ func (f configFlags) files() ([]string, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if !e.IsDir() && filepath.Ext(e.Name()) == ".conf" {
+			hidden := strings.HasPrefix(e.Name(), ".")
+			if !e.IsDir() && !hidden && filepath.Ext(e.Name()) == ".conf" {
 				files = append(files, filepath.Join(dir, e.Name()))
 			}
 		}

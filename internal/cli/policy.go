@@ -18,13 +18,17 @@ type policyCmd struct {
 
 // policyFlags say which policy is meant.
 type policyFlags struct {
-	ConfigFile []string `sep:"none" placeholder:"FILE" help:"Read [oslo_policy] from FILE, in Cinder's format. May be repeated."`
-	PolicyFile string   `placeholder:"FILE" help:"Read the rules from FILE alone, whatever a configuration says."`
+	configFlags
+	PolicyFile string `placeholder:"FILE" help:"Read the rules from FILE alone, whatever a configuration says."`
 }
 
 // enforcer is the policy. Nothing but [oslo_policy] is found fault with.
 func (f policyFlags) enforcer(p Process) (*policy.Enforcer, error) {
-	c, faults := config.Check(f.ConfigFile, p.Env, config.ForAPI)
+	files, err := f.named()
+	if err != nil {
+		return nil, err
+	}
+	c, faults := config.Check(files, p.Env, config.ForAPI)
 	faults = slices.DeleteFunc(faults, func(x config.Fault) bool { return x.Option != "" && x.Section != "oslo_policy" })
 	if len(faults) > 0 {
 		return nil, faults

@@ -170,6 +170,43 @@ func TestConfigDirectory(t *testing.T) {
 	}
 }
 
+// A directory is enough, for every command that takes files.
+func TestConfigDirectoryAlone(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"10.conf":    "[DEFAULT]\nauth_strategy = noauth\ntransport_url = rabbit://h/\nhost = ten\nenabled_backends = a\n[a]\n",
+		"20.conf":    "[database]\nconnection = sqlite:////x\n[oslo_policy]\npolicy_file = " + filepath.Join(dir, "rules.yaml") + "\n",
+		".30.conf":   "[DEFAULT]\nlog_file = hidden\n", // as an editor leaves it; the shell's * and oslo.config pass it over
+		"rules.yaml": `{"clusters:get": "role:of-the-directory"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, program := range []string{"api", "volume", "scheduler", "backup"} {
+		var r recorder
+		if got := run(t, nil, r.deps(), program, "--config-dir", dir); got != (result{}) || r.daemon.Config.Host != "ten" || r.daemon.Config.Database != "sqlite:////x" || r.daemon.Config.LogFile != "" {
+			t.Errorf("%s of %s at %s, log %q: %v", program, r.daemon.Config.Host, r.daemon.Config.Database, r.daemon.Config.LogFile, got)
+		}
+	}
+	var r recorder
+	for _, what := range []string{"sync", "check"} {
+		if got := run(t, nil, r.deps(), "db", what, "--config-dir", dir); got != (result{}) {
+			t.Errorf("db %s: %v", what, got)
+		}
+	}
+	if r.db.Config.Database != "sqlite:////x" || r.check.Config.Database != "sqlite:////x" {
+		t.Errorf("sync of %s, check of %s", r.db.Config.Database, r.check.Config.Database)
+	}
+	for command, want := range map[string]string{
+		"config check": "No faults", "policy list": "role:of-the-directory", "policy check clusters:get --role of-the-directory": "clusters:get: allowed",
+	} {
+		if got := run(t, nil, cli.Deps{}, words(command+" --config-dir "+dir)...); got.status != 0 || !strings.Contains(got.stdout, want) {
+			t.Errorf("%s: %v, want %q", command, got, want)
+		}
+	}
+}
+
 func TestConfigCheck(t *testing.T) {
 	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nvolume_driver = x\n")
 	bad := conf(t, "[DEFAULT]\nreport_interval = never\nhelp = me\n[database]\nconnection = mysql://u:hunter2@[h/d\n"+
