@@ -277,6 +277,7 @@ func TestOpenAPIAgainstRecordedAnswers(t *testing.T) {
 	}
 	schemas := loadDocument(t).Components.Schemas
 	mux := newMux(routes())
+	paths := located(t, defaultProject)
 	seen := map[string]int{}
 	for _, c := range cases {
 		if c.Expect.JSON == nil {
@@ -286,7 +287,7 @@ func TestOpenAPIAgainstRecordedAnswers(t *testing.T) {
 		if err != nil {
 			continue // a path that only a raw request can have
 		}
-		l, ok := locate(req.URL.Path)
+		l, ok := paths.locate(req.URL.Path)
 		s := &Server{mux: mux}
 		rq := &request{http: req, location: l}
 		if !ok || !s.find(rq) {

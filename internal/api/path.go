@@ -1,6 +1,9 @@
 package api
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // root is where Cinder's API begins.
 const root = "/v3"
@@ -16,11 +19,39 @@ type location struct {
 // versioned says whether the path is one of Cinder's API, where every request needs a token.
 func (l location) versioned() bool { return l.path == root || strings.HasPrefix(l.path, root+"/") }
 
+// locator knows what a path may begin with behind /v3.
+type locator struct {
+	project   *regexp.Regexp  // a whole project id
+	resources map[string]bool // what the paths of routes begin with: never a project
+}
+
+// defaultProject is what Cinder takes for a project id when nothing else is said.
+const defaultProject = `[0-9a-f\-]+`
+
+// newLocator makes the locator of the routes. A project id is what regex matches
+// from its first to its last character.
+func newLocator(regex string, table []route) (locator, error) {
+	project, err := regexp.Compile(`\A(?:` + regex + `)\z`)
+	l := locator{project: project, resources: map[string]bool{}}
+	for _, rt := range table {
+		if rest, ok := strings.CutPrefix(rt.pattern, root+"/"); ok {
+			first, _, _ := strings.Cut(rest, "/")
+			l.resources[first] = true
+		}
+	}
+	return l, err
+}
+
+// isProject says whether a segment is taken for a project id, whose it may be.
+func (at locator) isProject(segment string) bool {
+	return segment != "" && !at.resources[strings.TrimSuffix(segment, ".json")] && at.project.MatchString(segment)
+}
+
 // locate reads a decoded path as Cinder does: slashes in a row are one, a project
 // that looks like one is taken out, and .json at the end says nothing
 // (services.json, path/*). ok is false when the path leads nowhere: nothing is
 // ever redirected, so dots do not climb.
-func locate(path string) (l location, ok bool) {
+func (at locator) locate(path string) (l location, ok bool) {
 	path = squeeze(path)
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {
@@ -33,7 +64,7 @@ func locate(path string) (l location, ok bool) {
 		return l, true
 	}
 	first, rest, found := strings.Cut(rest, "/")
-	if isProject(first) {
+	if at.isProject(first) {
 		if rest == "" {
 			return l, false
 		}
@@ -63,15 +94,4 @@ func squeeze(path string) string {
 		}
 	}
 	return string(b)
-}
-
-// isProject says whether a segment is taken for a project id, whose it may be.
-func isProject(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && c != '-' {
-			return false
-		}
-	}
-	return s != ""
 }

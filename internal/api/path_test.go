@@ -34,7 +34,45 @@ func TestLocate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {
-			got, ok := locate(tt.path)
+			got, ok := located(t, defaultProject).locate(tt.path)
+			if ok != tt.ok || got != tt.want {
+				t.Errorf("got %+v, %v, want %+v, %v", got, ok, tt.want, tt.ok)
+			}
+		})
+	}
+}
+
+// located is the locator of the routes.
+func located(tb testing.TB, regex string) locator {
+	tb.Helper()
+	at, err := newLocator(regex, routes())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return at
+}
+
+// A project may be called anything that the deployment says, but not as the API.
+func TestLocateOtherProjects(t *testing.T) {
+	tests := []struct {
+		regex, path string
+		want        location
+		ok          bool
+	}{
+		{"[0-9a-zA-Z_-]+", "/v3/Acme_1/os-services", location{path: "/v3/os-services", project: "Acme_1"}, true},
+		{"[0-9a-zA-Z_-]+", "/v3/os-services/enable", location{path: "/v3/os-services/enable"}, true},
+		{"[0-9a-zA-Z_-]+", "/v3/clusters", location{path: "/v3/clusters"}, true},
+		{"[^/]+", "/v3/os-services.json", location{path: "/v3/os-services", suffix: true}, true},
+		{"[^/]+", "/v3/os-services/", location{path: "/v3/os-services/"}, false},
+		{"[^/]+", "/v3/some one/clusters/detail.json", location{path: "/v3/clusters/detail", project: "some one", suffix: true}, true},
+		{".*", "/v3/", location{path: "/v3/"}, true},
+		{"a|b", "/v3/ab/os-services", location{path: "/v3/ab/os-services"}, true},
+		{"a|b", "/v3/b/os-services", location{path: "/v3/os-services", project: "b"}, true},
+		{"[0-9a-f]{32}", "/v3/ab/os-services", location{path: "/v3/ab/os-services"}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.regex+" "+tt.path, func(t *testing.T) {
+			got, ok := located(t, tt.regex).locate(tt.path)
 			if ok != tt.ok || got != tt.want {
 				t.Errorf("got %+v, %v, want %+v, %v", got, ok, tt.want, tt.ok)
 			}
@@ -43,18 +81,19 @@ func TestLocate(t *testing.T) {
 }
 
 func FuzzLocate(f *testing.F) {
+	at := located(f, defaultProject)
 	for _, s := range []string{"/v3/ab/x", "//v3//x.json", "/v3/./x", "", "/v3/", "/v3/a//"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		l, ok := locate(path)
+		l, ok := at.locate(path)
 		if !ok {
 			return
 		}
 		if strings.Contains(l.path, "//") || strings.Contains("/"+l.path+"/", "/../") || l.versioned() && l.path != "/v3/" && strings.HasSuffix(l.path, "/") {
 			t.Errorf("%q: %+v is not clean", path, l)
 		}
-		if l.project != "" && !isProject(l.project) {
+		if l.project != "" && !at.isProject(l.project) {
 			t.Errorf("%q: %+v is no project", path, l)
 		}
 	})

@@ -53,7 +53,7 @@ func asJSON(body []byte) *answer { return &answer{status: http.StatusOK, body: b
 
 // newRequest begins a request: it gets its id, and the caller an address.
 func (s *Server) newRequest(r *http.Request) (*request, bool) {
-	l, ok := locate(r.URL.Path)
+	l, ok := s.paths.locate(r.URL.Path)
 	rq := &request{http: r, location: l, origin: originOf(r, s.o.ProxyHeaders)}
 	rq.caller.RequestID = r.Header.Get(headerRequestID)
 	if !wellFormedID(rq.caller.RequestID) {

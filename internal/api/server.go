@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -68,6 +69,9 @@ type Options struct {
 	// PublicURL is what the links in answers begin with, without a slash at the
 	// end. "" is the address that the request was sent to.
 	PublicURL string
+	// ProjectRegex is what the id of a project in a path looks like, as a whole. ""
+	// is what Keystone makes: hexadecimal digits and hyphens.
+	ProjectRegex string
 	// ProxyHeaders says that Forwarded and X-Forwarded-* are a proxy's, and true.
 	ProxyHeaders bool
 	CORS         []CORS // none: no page of another origin may call the API
@@ -95,6 +99,7 @@ type Server struct {
 	log       *slog.Logger
 	challenge string
 	mux       *http.ServeMux
+	paths     locator
 	schemas   schema.Set
 	lists     *coalescer[listing, []byte]
 	levels    *coalescer[control.LogQuery, []byte]
@@ -135,6 +140,9 @@ func New(o Options) (*Server, error) {
 		if name := table[i].schema; name != "" && schemas[name] == nil {
 			return nil, fmt.Errorf("route %s %s: no schema %s", table[i].method, table[i].pattern, name)
 		}
+	}
+	if s.paths, err = newLocator(cmp.Or(o.ProjectRegex, defaultProject), table); err != nil {
+		return nil, fmt.Errorf("project_id_regex: %w", err)
 	}
 	s.mux = newMux(table)
 	return s, nil

@@ -78,8 +78,9 @@ func who(binary, host string) []slog.Attr {
 // wire makes everything that does not run by itself.
 func (a *App) wire(ctx context.Context) error {
 	c := a.o.Config
-	if a.o.Lock != "" {
-		if err := a.lock(a.o.Lock); err != nil {
+	a.warn(ctx)
+	for _, file := range a.o.Locks {
+		if err := a.lock(file); err != nil {
 			return err
 		}
 	}
@@ -119,6 +120,16 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	a.web, err = a.newWeb(ctx)
 	return err
+}
+
+// warn says what of the configuration is unlikely to be meant.
+func (a *App) warn(ctx context.Context) {
+	if a.o.Alone {
+		return
+	}
+	for _, w := range a.o.Config.Warnings(a.o.use()) {
+		a.log.WarnContext(ctx, "the configuration may not say what is meant", "option", w.String())
+	}
 }
 
 // Start runs what was wired: the services first, the API last, so that its first

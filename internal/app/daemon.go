@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"net/url"
 	"path/filepath"
+	"slices"
 
 	"stoker/internal/config"
 )
@@ -11,7 +13,7 @@ import (
 func VolumeServices(c config.Config) []Volume {
 	services := make([]Volume, len(c.Backends))
 	for i, b := range c.Backends {
-		v := Volume{Host: c.Host + "@" + b.Section, Name: b.Name, Root: b.MirrorRoot}
+		v := Volume{Host: cmp.Or(b.Host, c.Host) + "@" + b.Section, Zone: b.Zone, Name: b.Name, Root: b.MirrorRoot}
 		if c.Cluster != "" {
 			v.Cluster = c.Cluster + "@" + b.Section
 		}
@@ -26,9 +28,16 @@ func VolumeServices(c config.Config) []Volume {
 	return services
 }
 
-// VolumeLock is the file that keeps a second process with the volume services of
-// c away: both would take every other command.
-func VolumeLock(c config.Config) string { return mirrorDir(c, c.Host+".lock") }
+// VolumeLocks are the files that keep a second process with volume services of c
+// away: both would take every other command. There is one for each of their hosts.
+func VolumeLocks(c config.Config) []string {
+	var locks []string
+	for _, b := range c.Backends {
+		locks = append(locks, mirrorDir(c, cmp.Or(b.Host, c.Host)+".lock"))
+	}
+	slices.Sort(locks)
+	return slices.Compact(locks)
+}
 
 // mirrorDir is where mirror backends keep what belongs to name, which may not be
 // fit for a file's. The members of a cluster share theirs.

@@ -29,7 +29,16 @@ func TestVolumeServices(t *testing.T) {
 	if diff := cmp.Diff(want, app.VolumeServices(c)); diff != "" {
 		t.Errorf("clustered (-want +got):\n%s", diff)
 	}
-	if got, want := app.VolumeLock(c), "/s/mirror/host1.lock"; got != want {
-		t.Errorf("lock %s, want %s", got, want)
+	if diff := cmp.Diff([]string{"/s/mirror/host1.lock"}, app.VolumeLocks(c)); diff != "" {
+		t.Errorf("locks (-want +got):\n%s", diff)
+	}
+	// A backend may have a host and a zone of its own.
+	c.Cluster, c.Backends[0].Host, c.Backends[0].Zone = "", "rbd:volumes", "z"
+	want[0].Host, want[0].Zone, want[0].Cluster, want[0].Root, want[1].Cluster = "rbd:volumes@alpha", "z", "", "/s/mirror/rbd:volumes@alpha", ""
+	if diff := cmp.Diff(want, app.VolumeServices(c)); diff != "" {
+		t.Errorf("with backend_host (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"/s/mirror/host1.lock", "/s/mirror/rbd:volumes.lock"}, app.VolumeLocks(c)); diff != "" {
+		t.Errorf("locks with backend_host (-want +got):\n%s", diff)
 	}
 }

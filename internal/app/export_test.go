@@ -1,4 +1,9 @@
 package app
 
+import "time"
+
+// DownTime is what a service of the process takes for service_down_time.
+func (a *App) DownTime() time.Duration { return a.service("any", "any").DownTime }
+
 // CloseDatabase takes the database away from a process that runs.
 func (a *App) CloseDatabase() error { return a.db.Close() }

@@ -31,6 +31,9 @@ func (a *App) health(ctx context.Context) []api.Part {
 	for i := range parts {
 		parts[i].OK = parts[i].Reason == ""
 	}
+	if parts[1].OK && a.o.Config.MemoryBus() && !a.o.Alone {
+		parts[1].Reason = "inside this process: no command gets to a service of another"
+	}
 	h := a.policy.Health()
 	p := api.Part{Name: "policy", OK: h.Err == nil}
 	switch {

@@ -15,9 +15,9 @@ import (
 type Options struct {
 	Config config.Config // valid
 
-	Lock      string // a file that only one process may hold; "" for none
-	Alone     bool   // Lock keeps every other process of the host away, and all services are in this one
-	Sync      bool   // make the schema first, where it is missing
+	Locks     []string // files that only one process may hold
+	Alone     bool     // a lock keeps every other process of the host away, and all services are in this one
+	Sync      bool     // make the schema first, where it is missing
 	API       bool
 	Scheduler bool
 	Backup    bool
@@ -42,6 +42,7 @@ type Options struct {
 type Volume struct {
 	Host    string // host@backend
 	Cluster string // cluster@backend; "" when not clustered
+	Zone    string // "" is that of the configuration
 	Name    string // volume_backend_name
 	Root    string // the directory of its sites
 	Targets []string
@@ -65,6 +66,18 @@ func (o Options) binary() string {
 		return cinder.BinaryBackup
 	default:
 		return cinder.BinaryVolume
+	}
+}
+
+// use is what the process reads its configuration for.
+func (o Options) use() config.Use {
+	switch {
+	case o.API:
+		return config.ForAPI
+	case len(o.Volumes) > 0:
+		return config.ForVolume
+	default:
+		return config.ForService
 	}
 }
 

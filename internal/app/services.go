@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -61,7 +62,7 @@ func (a *App) service(binary, host string) agent.Options {
 	return agent.Options{
 		Host: host, Zone: a.o.Config.Zone, Store: Store(a.db), Bus: a.rpc,
 		Loggers:        telemetry.NewLoggers(a.output.WithAttrs(who(binary, host)), a.o.LogLevel),
-		ReportInterval: a.o.Config.ReportInterval, DownTime: a.o.Config.DownTime,
+		ReportInterval: a.o.Config.ReportInterval, DownTime: a.o.Config.ServiceDownTime(),
 	}
 }
 
@@ -105,6 +106,7 @@ func (a *App) startBackup(ctx context.Context) error {
 
 func (a *App) startVolume(ctx context.Context, v Volume) error {
 	o := a.service(cinder.BinaryVolume, v.Host)
+	o.Zone = cmp.Or(v.Zone, o.Zone)
 	backend, err := mirror.New(mirror.Options{
 		Name: v.Name, Root: v.Root, Targets: v.Targets, RefuseThaw: v.RefuseThaw,
 		Log: o.Loggers.Logger("stoker.backend.mirror"),

@@ -55,7 +55,7 @@ func Standalone(dir, listen string, fleet int) (Options, error) {
 	gamma := volume("gamma", "site-z")
 	gamma.RefuseThaw = "The array is rebuilding: remove the file refuse-thaw from the directory of the backend to let it thaw."
 	return Options{
-		Config: c, Lock: filepath.Join(dir, "lock"), Alone: true, Sync: true, API: true, Scheduler: true, Backup: true, Fleet: fleet,
+		Config: c, Locks: []string{filepath.Join(dir, "lock")}, Alone: true, Sync: true, API: true, Scheduler: true, Backup: true, Fleet: fleet,
 		Volumes: []Volume{volume("alpha", "site-b", "site-c"), volume("beta"), gamma},
 	}, nil
 }

@@ -105,6 +105,7 @@ func (a *App) edge(o api.Options) api.Options {
 			Origins: c.Origins, Credentials: c.Credentials, Expose: c.ExposeHeaders, MaxAge: c.MaxAge, Methods: c.Methods, Headers: c.Headers,
 		})
 	}
+	o.ProjectRegex = a.o.Config.ProjectRegex
 	o.PublicURL = strings.TrimRight(a.o.Config.PublicEndpoint, "/")
 	o.Health = a.health
 	if a.metrics != nil {

@@ -21,7 +21,7 @@ type configCheckCmd struct {
 
 // Help is shown by --help.
 func (configCheckCmd) Help() string {
-	return `Reads the files and nothing else: no database and no bus is connected to. Faults come first, on standard error, a line each, and make the exit status 1. Then, on standard output, the options that Stoker ignores although it behaves otherwise than they ask, a line each, and how many others it ignores; --all lists those too. Passwords are in neither.
+	return `Reads the files and nothing else: no database and no bus is connected to. Faults come first, on standard error, a line each, and make the exit status 1. Then, on standard output, warnings of what is allowed and unlikely to be meant, and the options that Stoker ignores although it behaves otherwise than they ask, a line each, and how many others it ignores; --all lists those too. Passwords are in neither.
 
 Examples:
 
@@ -42,6 +42,11 @@ func (c *configCheckCmd) Run(p Process) error {
 	conf, faults := config.Check(files, p.Env, use)
 	if len(faults) > 0 {
 		reportFaults(p.Stderr, faults)
+	}
+	for _, w := range conf.Warnings(use) {
+		if _, err := fmt.Fprintln(p.Stdout, oneLine("warning: "+w.String())); err != nil {
+			return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
+		}
 	}
 	if err := c.ignored(p.Stdout, conf.Unknown()); err != nil {
 		return cinder.Wrap(cinder.KindUnavailable, err, "standard output")

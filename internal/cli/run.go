@@ -47,8 +47,12 @@ func daemon(ctx context.Context, o DaemonOptions) error {
 	case ProgramAPI:
 		opts.API = true
 	case ProgramVolume:
-		opts.Volumes, opts.Lock = app.VolumeServices(c), app.VolumeLock(c)
-		what = "volume services of " + c.Host + ": " + strings.Join(c.EnabledBackends, ", ")
+		opts.Volumes, opts.Locks = app.VolumeServices(c), app.VolumeLocks(c)
+		hosts := make([]string, len(opts.Volumes))
+		for i, v := range opts.Volumes {
+			hosts[i] = v.Host
+		}
+		what = "volume services " + strings.Join(hosts, ", ")
 	case ProgramScheduler:
 		opts.Scheduler = true
 		what = "scheduler on " + c.Host

@@ -208,24 +208,29 @@ func TestConfigDirectoryAlone(t *testing.T) {
 }
 
 func TestConfigCheck(t *testing.T) {
+	const (
+		bus   = "[DEFAULT]\ntransport_url = rabbit://h/\n"
+		noBus = "warning: [DEFAULT] transport_url = memory:// (the default): reaches no other process: no command gets to a service. " +
+			"Name a broker, rabbit://USER:PASSWORD@HOST:PORT/VHOST\n"
+	)
 	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nvolume_driver = x\n")
 	bad := conf(t, "[DEFAULT]\nreport_interval = never\nhelp = me\n[database]\nconnection = mysql://u:hunter2@[h/d\n"+
-		"[keystone_authtoken]\nauth_type = password\npassword = hunter2\nauth_url = http://k\nuser_id = u\nmemcached_servers = h\n")
+		"[keystone_authtoken]\nauth_type = password\npassword = hunter2\nauth_url = http://k\nuser_id = u\nmemcached_servers = h\n"+bus)
 	workers := ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n"
 	driver := "ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n"
 	url := conf(t, "[DEFAULT]\nauth_strategy = noauth\n[database]\n"+
-		"connection = mysql+pymysql://u:hunter2@h/d?charset=utf8&ssl_cipher=AES&read_timeout=30&ssl_verify_cert=true&plugin=dbcounter&p/w=hunter2\n")
-	lookalikes := conf(t, "[DEFAULT]\nauth_strategy = noauth\nmy_ip = 192.0.2.1\nservice_downtime = 5\n[stoker]\npool_timeout = 2\nnosuch = 1\n")
+		"connection = mysql+pymysql://u:hunter2@h/d?charset=utf8&ssl_cipher=AES&read_timeout=30&ssl_verify_cert=true&plugin=dbcounter&p/w=hunter2\n"+bus)
+	lookalikes := conf(t, "[DEFAULT]\nauth_strategy = noauth\nmy_ip = 192.0.2.1\nservice_downtime = 5\n[stoker]\npool_timeout = 2\nnosuch = 1\n"+bus)
 	tests := []struct {
 		name string
 		args []string
 		want result
 	}{
 		{"fine", []string{"--config-file", good}, result{
-			stdout: driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\nNo faults.\n",
+			stdout: noBus + driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\nNo faults.\n",
 		}},
 		{"all of it", []string{"--config-file", good, "--all"}, result{
-			stdout: "ignored, harmless: " + good + workers + driver + "Ignored options that matter: 1; harmless ones: 1.\nNo faults.\n",
+			stdout: noBus + "ignored, harmless: " + good + workers + driver + "Ignored options that matter: 1; harmless ones: 1.\nNo faults.\n",
 		}},
 		{"for what it lacks", []string{"--config-file", good, "--for", "backup"}, result{
 			status: 1, stdout: driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\n",
@@ -248,7 +253,7 @@ func TestConfigCheck(t *testing.T) {
 				"ignored: " + lookalikes + ":7: [stoker] nosuch\n" +
 				"Ignored options that matter: 3; harmless ones: 1 (--all lists them).\nNo faults.\n",
 		}},
-		{"nothing ignored", []string{"--config-file", conf(t, "[DEFAULT]\nauth_strategy = noauth\n")}, result{stdout: "No faults.\n"}},
+		{"nothing ignored", []string{"--config-file", conf(t, "[DEFAULT]\nauth_strategy = noauth\n"+bus)}, result{stdout: "No faults.\n"}},
 		{"no file", []string{"--config-file", "/nowhere/x"}, result{status: 1, stderr: "stoker: /nowhere/x: no such file or directory\nstoker: 1 fault\n"}},
 	}
 	for _, tt := range tests {

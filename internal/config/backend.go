@@ -13,10 +13,14 @@ import (
 // section does not set an option has it from there, as in Cinder.
 const defaultsSection = "backend_defaults"
 
+const replicationDevice = "replication_device"
+
 // Backend is one volume backend: a section that enabled_backends names.
 type Backend struct {
 	Section            string
 	Name               string              // volume_backend_name; the section when it is not set
+	Host               string              // backend_host; "" is the host of the process
+	Zone               string              // backend_availability_zone; "" is that of the process
 	ReplicationDevices []ReplicationDevice // replication_device
 	MirrorRoot         string              // stoker_mirror_root
 }
@@ -66,13 +70,25 @@ func backendOptions() []option[Backend] {
 			name: "volume_backend_name",
 			help: "The name that volume types ask for. Several backends may share it. The default is the name of the section.",
 		}, "a name of at most 255 characters", validName, func(b *Backend) *string { return &b.Name }),
+		text(option[Backend]{
+			name: "backend_host", own: true,
+			help: "The host of the backend's service, before the @, in place of host: that of a backend which several machines take turns to run. Empty: host. Not looked up in [backend_defaults], as in Cinder.",
+		}, "empty, or a name of at most 255 characters without white space, @ and #", optionalHost, func(b *Backend) *string { return &b.Host }),
+		text(option[Backend]{
+			name: "backend_availability_zone",
+			help: "The availability zone of the backend's service. Empty: storage_availability_zone.",
+		}, "a name of at most 255 characters, or empty", func(s string) bool { return s == "" || validName(s) }, func(b *Backend) *string { return &b.Zone }),
 		{
-			name: "replication_device", multi: true,
-			help: "A place to fail over to: backend_id:NAME, and what the driver wants to know as further key:value pairs, separated by commas. One line for each place.",
-			allowed: "key:value pairs separated by commas, each key once, with a backend_id that no other device of the backend has and that is not " +
+			name: replicationDevice, multi: true,
+			help: "A place to fail over to: backend_id:NAME, and what the driver wants to know as further key:value pairs, separated by commas. One line for each place. " +
+				"Devices that some of Cinder's drivers name by keys of their own have no backend_id; only stoker volume, whose mirror backend fails over by it, needs one.",
+			allowed: "key:value pairs separated by commas, each key once; no two devices of a backend with one backend_id, and none with " +
 				cinder.FailbackTarget,
 			redact: func(string) string { return "***" },
 			set: func(b *Backend, s string) bool {
+				if strings.TrimSpace(s) == "" {
+					return true // no device, as in Cinder
+				}
 				d, ok := parseDevice(s)
 				b.ReplicationDevices = append(b.ReplicationDevices, d)
 				return ok
@@ -85,13 +101,14 @@ func backendOptions() []option[Backend] {
 				return strings.Join(all, "\nreplication_device = ")
 			},
 			valid: func(b *Backend) bool {
-				ids := make([]string, len(b.ReplicationDevices))
-				for i, d := range b.ReplicationDevices {
-					ids[i] = d.BackendID
+				seen := map[string]bool{cinder.FailbackTarget: true}
+				for _, d := range b.ReplicationDevices {
+					if d.BackendID != "" && seen[d.BackendID] {
+						return false
+					}
+					seen[d.BackendID] = true
 				}
-				slices.Sort(ids)
-				return len(slices.Compact(ids)) == len(b.ReplicationDevices) &&
-					!slices.Contains(ids, "") && !slices.Contains(ids, cinder.FailbackTarget)
+				return true
 			},
 		},
 		text(option[Backend]{

@@ -41,6 +41,7 @@ type Config struct {
 	ListenPort   int    // [DEFAULT] osapi_volume_listen_port
 	AuthStrategy string // [DEFAULT] auth_strategy
 
+	ProjectRegex   string // [DEFAULT] project_id_regex
 	PublicEndpoint string // [DEFAULT] public_endpoint; "" is the address of the request
 
 	Debug   bool   // [DEFAULT] debug

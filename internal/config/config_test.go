@@ -82,7 +82,7 @@ func TestDefault(t *testing.T) {
 	want := config.Config{
 		Host: "h", Zone: "nova", StatePath: "/var/lib/cinder",
 		ReportInterval: 10 * time.Second, DownTime: time.Minute, PollInterval: time.Minute,
-		TransportURL: "memory://", ResponseTimeout: time.Minute, Listen: "0.0.0.0", ListenPort: 8776, AuthStrategy: config.AuthKeystone,
+		TransportURL: "memory://", ResponseTimeout: time.Minute, Listen: "0.0.0.0", ListenPort: 8776, AuthStrategy: config.AuthKeystone, ProjectRegex: `[0-9a-f\-]+`,
 		Database: "sqlite:////var/lib/cinder/cinder.sqlite",
 		Pool: config.Pool{
 			Size: 5, Overflow: 50, Recycle: time.Hour, Timeout: 30 * time.Second, Retries: 10, RetryInterval: 10 * time.Second, WsrepSyncWait: 1,

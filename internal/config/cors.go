@@ -49,6 +49,9 @@ func (r *reader) readCORS() {
 		own := *r.c
 		own.Edge.CORS.Section, own.Edge.CORS.Origins = section, nil
 		for _, o := range corsOptions() {
+			if o.blank {
+				r.c.settings.FillBlank(section, o.name, o.show(r.c))
+			}
 			if len(written(r.c.settings, o, section)) > 0 {
 				readOption(r, o, &own, section)
 			}

@@ -27,7 +27,7 @@ func databaseOptions() []option[Config] {
 	return []option[Config]{
 		url(at("connection", "sqlite:///$state_path/cinder.sqlite",
 			"The database, as a SQLAlchemy URL: mysql+pymysql://USER:PASSWORD@HOST/NAME, postgresql://USER:PASSWORD@HOST/NAME, "+
-				"sqlite:////absolute/path, or sqlite:///path from the working directory.", "DEFAULT.sql_connection", "sql.connection"),
+				"sqlite:////absolute/path, or sqlite:///path from the working directory.", "database.sql_connection", "DEFAULT.sql_connection", "sql.connection"),
 			"a SQLAlchemy URL of a database that Stoker speaks (mysql, postgresql, sqlite)", validDatabase,
 			func(c *Config) *URL { return &c.Database }),
 		integer(at("max_pool_size", "5", "How many connections to keep open. 0: without limit. "+

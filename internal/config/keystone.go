@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Authtoken is [keystone_authtoken]: how tokens are validated.
 type Authtoken struct {
@@ -66,8 +69,8 @@ func authtokenOptions() []option[Config] {
 	}, pluginOptions()...),
 		text(at("www_authenticate_uri", "", "Where a client without a token is sent for one. Empty: auth_url.", groupAuthtoken+".auth_uri"),
 			"an http or https URL, or empty", optionalHTTP, func(c *Config) *string { return &c.Authtoken.WWWAuthenticateURI }),
-		choice(at("interface", "internal", "Which of Keystone's endpoints of the catalog to use when auth_url is not enough."),
-			func(c *Config) *string { return &c.Authtoken.Interface }, "internal", "public", "admin"),
+		endpointInterface(at("interface", "internal", "Which of Keystone's endpoints of the catalog to use when auth_url is not enough. The old names internalURL, publicURL and adminURL do as well."),
+			func(c *Config) *string { return &c.Authtoken.Interface }),
 		word(at("region_name", "", "The region whose Keystone to use. Empty: any."), func(c *Config) *string { return &c.Authtoken.Region }),
 		path(at("cafile", "", "Whom to trust as Keystone: certificates in PEM. Empty: whom the system trusts."), func(c *Config) *string { return &c.Authtoken.CAFile }),
 		path(at("certfile", "", "The certificate to show Keystone, in PEM."), func(c *Config) *string { return &c.Authtoken.CertFile }),
@@ -129,6 +132,14 @@ func pluginOptions() []option[Config] {
 		texts("application_credential_name", "The same, by name, which needs the user too.", func(c *Config) *string { return &c.Authtoken.CredentialName }),
 		secret(at("application_credential_secret", "Its secret."), func(c *Config) *Secret { return &c.Authtoken.CredentialSecret }),
 	}
+}
+
+// endpointInterface is one of the interfaces of a catalog; keystoneauth takes
+// their names from Keystone v2 too, which end in URL.
+func endpointInterface(o option[Config], at func(*Config) *string) option[Config] {
+	o = choice(o, at, "internal", "public", "admin")
+	o.set = func(c *Config, s string) bool { *at(c) = strings.TrimSuffix(s, "URL"); return true }
+	return o
 }
 
 // keystone finds what is missing for auth_strategy = keystone.

@@ -150,6 +150,9 @@ func read(s *osloconf.Settings) (Config, FaultsError) {
 	c := Config{settings: s}
 	r := reader{c: &c, table: options()}
 	for _, o := range r.table {
+		fillBlank(s, o, o.group) // before any option is read: others may refer to it
+	}
+	for _, o := range r.table {
 		readOption(&r, o, &c, o.section(&c))
 	}
 	r.override()
@@ -187,6 +190,16 @@ func (r *reader) fallback(group, name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// fillBlank puts the default where a number is set to nothing.
+func fillBlank[T any](s *osloconf.Settings, o option[T], section string) {
+	if !o.blank {
+		return
+	}
+	for _, place := range o.places(section) {
+		s.FillBlank(place[0], place[1], o.def)
+	}
 }
 
 // readOption sets one option of t from its values in section, or from its default.

@@ -20,6 +20,7 @@ type option[T any] struct {
 	def   string // in the file's spelling; may refer to other options with $name
 	help  string // for doc/configuration.md: sentences
 	ours  bool   // Cinder has no such option
+	own   bool   // of a backend: not looked up in the section of defaults
 
 	old []string        // names of former releases, as section.name
 	in  func(*T) string // the section it is read from, where that depends; nil: group
@@ -27,6 +28,7 @@ type option[T any] struct {
 
 	allowed string                // what values there are, after "must be"
 	multi   bool                  // repeated lines add up
+	blank   bool                  // set to nothing, it is not set, as oslo.config has it for numbers
 	redact  func(string) string   // how a value is printed; nil: as it is
 	set     func(*T, string) bool // false: not a value of the type. Called per value when multi
 	show    func(*T) string       // the value in the file's spelling, secrets left out
@@ -55,7 +57,7 @@ func (o option[T]) section(t *T) string {
 // backend that its section does not set, the section of defaults.
 func (o option[T]) places(section string) [][2]string {
 	all := [][2]string{{section, o.name}}
-	if o.group == "" {
+	if o.group == "" && !o.own {
 		all = append(all, [2]string{defaultsSection, o.name})
 	}
 	for _, old := range o.old {
@@ -118,7 +120,7 @@ func secret[T any](o option[T], at func(*T) *Secret) option[T] {
 }
 
 func integer[T any](o option[T], low, high int, at func(*T) *int) option[T] {
-	o.allowed = fmt.Sprintf("an integer from %d to %d", low, high)
+	o.allowed, o.blank = fmt.Sprintf("an integer from %d to %d", low, high), true
 	o.set = func(t *T, s string) (ok bool) {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
 		*at(t) = n
@@ -143,7 +145,7 @@ func fraction[T any](o option[T], at func(*T) *time.Duration) option[T] {
 }
 
 func duration[T any](o option[T], allowed string, unit time.Duration, at func(*T) *time.Duration) option[T] {
-	o.allowed = allowed
+	o.allowed, o.blank = allowed, true
 	o.set = func(t *T, s string) bool {
 		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 		if err != nil || !(math.Abs(f) <= maxSeconds) { // NaN compares as false
@@ -198,7 +200,7 @@ func periodOrNever[T any](o option[T], at func(*T) *time.Duration) option[T] {
 
 // number is a number from 0 to high.
 func number[T any](o option[T], high float64, at func(*T) *float64) option[T] {
-	o.allowed = fmt.Sprintf("a number from 0 to %v", high)
+	o.allowed, o.blank = fmt.Sprintf("a number from 0 to %v", high), true
 	o.set = func(t *T, s string) (ok bool) {
 		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 		*at(t) = f
@@ -246,6 +248,25 @@ func list[T any](o option[T], allowed string, valid func(string) bool, at func(*
 			seen[item] = true
 		}
 		return true
+	}
+	return o
+}
+
+// repeated is a list whose lines add up.
+func repeated[T any](o option[T], allowed string, valid func(string) bool, at func(*T) *[]string) option[T] {
+	o = list(o, allowed, valid, at)
+	o.multi = true
+	set := o.set
+	o.set = func(t *T, s string) bool {
+		all := *at(t)
+		ok := set(t, s)
+		for _, item := range *at(t) {
+			if !slices.Contains(all, item) {
+				all = append(all, item)
+			}
+		}
+		*at(t) = all
+		return ok
 	}
 	return o
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"fmt"
 	"net"
 	"net/netip"
 	neturl "net/url"
@@ -35,8 +37,7 @@ func defaultOptions() []option[Config] {
 			group: def, name: "cluster",
 			help: "The active-active cluster that the volume services belong to. Empty: none.",
 		}, "empty, or a name of at most 255 characters without white space, @ and #",
-			func(s string) bool { return s == "" || validHost(s) },
-			func(c *Config) *string { return &c.Cluster }),
+			optionalHost, func(c *Config) *string { return &c.Cluster }),
 		text(option[Config]{
 			group: def, name: "storage_availability_zone", def: "nova",
 			help: "The availability zone of the services.",
@@ -52,7 +53,7 @@ func defaultOptions() []option[Config] {
 			func(c *Config) *[]string { return &c.EnabledBackends }),
 		seconds(option[Config]{
 			group: def, name: "report_interval", def: "10",
-			help: "The time between two heartbeats of a service. Below service_down_time.",
+			help: "The time between two heartbeats of a service. A service that reports no more often than service_down_time takes 2.5 times this as its own service_down_time, and warns.",
 		}, func(c *Config) *time.Duration { return &c.ReportInterval }),
 		seconds(option[Config]{
 			group: def, name: "service_down_time", def: "60",
@@ -85,6 +86,10 @@ func defaultOptions() []option[Config] {
 			group: def, name: "osapi_volume_listen_port", def: "8776", api: true,
 			help: "The port the API listens on. 0: any that is free.",
 		}, 0, 65535, func(c *Config) *int { return &c.ListenPort }),
+		projectRegex(option[Config]{
+			group: def, name: "project_id_regex", def: `[0-9a-f\-]+`, api: true,
+			help: "What the ids of projects in the paths of requests look like, as a whole. Empty: anything without a slash. What is called as a part of the API, such as clusters, is no project.",
+		}),
 		boolean(option[Config]{
 			group: def, name: "osapi_volume_use_ssl", def: "false", api: true,
 			help: "Serve TLS. Needs [ssl] cert_file and key_file.",
@@ -178,12 +183,12 @@ func ownOptions() []option[Config] {
 			help: "Where Prometheus may ask for metrics: plain HTTP, GET /metrics, without a token. It names hosts and the reasons why services are disabled: " +
 				"an address that only the monitoring reaches. Port 0: any that is free. Empty: nowhere.",
 		}, "HOST:PORT, or empty", optionalHostPort, func(c *Config) *string { return &c.MetricsListen }),
-		list(option[Config]{
-			group: "oslo_messaging_notifications", name: "driver",
-			help: "messagingv2: tell the bus of services that are enabled, disabled, frozen, thawed and failed over. Other drivers of oslo.messaging do nothing here.",
+		repeated(option[Config]{
+			group: "oslo_messaging_notifications", name: "driver", old: []string{"DEFAULT.notification_driver"},
+			help: "messagingv2: tell the bus of services that are enabled, disabled, frozen, thawed and failed over. Other drivers of oslo.messaging do nothing here. May be repeated.",
 		}, "names of drivers, separated by commas", validName, func(c *Config) *[]string { return &c.NotifyDrivers }),
 		list(option[Config]{
-			group: "oslo_messaging_notifications", name: "topics", def: "notifications",
+			group: "oslo_messaging_notifications", name: "topics", def: "notifications", old: []string{"DEFAULT.notification_topics", "rpc_notifier2.topics"},
 			help: "The queues that notifications go to: each of these names, with .info or .error. They are lost while nobody has declared them.",
 		}, "names, separated by commas", validName, func(c *Config) *[]string { return &c.NotifyTopics }),
 	}
@@ -201,12 +206,30 @@ func validHost(s string) bool {
 	})
 }
 
+func optionalHost(s string) bool { return s == "" || validHost(s) }
+
 // defaultListen is where the API listens when nobody said.
 func defaultListen(strategy string) string {
 	if strategy == AuthKeystone {
 		return "0.0.0.0"
 	}
 	return "127.0.0.1"
+}
+
+// projectRegex is a regular expression that we can apply: Python's has more to
+// it than ours.
+func projectRegex(o option[Config]) option[Config] {
+	compile := func(c *Config) error {
+		_, err := regexp.Compile(c.ProjectRegex)
+		return err
+	}
+	o = text(o, "a regular expression", nil, func(c *Config) *string { return &c.ProjectRegex })
+	o.set = func(c *Config, s string) bool { c.ProjectRegex = cmp.Or(s, "[^/]+"); return true }
+	o.valid = func(c *Config) bool { return compile(c) == nil }
+	o.problem = func(c *Config) string {
+		return "is not a regular expression that Go knows: " + strings.TrimPrefix(fmt.Sprint(compile(c)), "error parsing regexp: ")
+	}
+	return o
 }
 
 // validTransport fails for a URL of no bus that we speak.

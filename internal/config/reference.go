@@ -56,8 +56,8 @@ starts cinder-api, cinder-volume, cinder-scheduler or cinder-backup starts Stoke
 - Of an option that is set twice the last one counts, and of several files the later one; replication_device adds up.
 - ` + "`$name`, `${name}` and `$section.name`" + ` stand for the values of other options; ` + "`$$`" + ` is a dollar sign.
 - The environment has the last word: ` + "`OS_SECTION__OPTION`, such as `OS_DATABASE__CONNECTION`" + `.
-- ` + "`--config-dir D`" + ` reads the files *.conf in D after those, in the order of their names.
-- Times are in seconds.
+- ` + "`--config-dir D`" + ` reads the files *.conf in D, in the order of their names, alone or after those.
+- Times are in seconds. A number that is set to nothing (` + "`max_pool_size =`" + `) has its default.
 - What is wrong with an option is no fault for a program that has no use for it, so that one file does for all machines: ` + "`stoker config check`" + `
   lists every fault, and the ignored options for which Stoker behaves otherwise; with --all, every ignored one.
 - Options that Stoker does not know are ignored. Values that are not allowed are reported all at once, each with its file and line, and

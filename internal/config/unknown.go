@@ -81,9 +81,10 @@ func (c Config) knows(section, name string) bool {
 	if isCORS(section) {
 		return slices.ContainsFunc(corsOptions(), func(o option[Config]) bool { return o.name == name })
 	}
-	backend := section == defaultsSection ||
-		slices.ContainsFunc(c.EnabledBackends, func(b string) bool { return osloconf.Fold(b) == section })
-	return backend && slices.ContainsFunc(backendOptions(), func(o option[Backend]) bool { return o.name == name })
+	backend := slices.ContainsFunc(c.EnabledBackends, func(b string) bool { return osloconf.Fold(b) == section })
+	return slices.ContainsFunc(backendOptions(), func(o option[Backend]) bool {
+		return o.name == name && (backend || section == defaultsSection && !o.own)
+	})
 }
 
 // why says of options that operators will miss why they do nothing here, and
@@ -91,6 +92,9 @@ func (c Config) knows(section, name string) bool {
 func (c Config) why(section, name string) (reason string, matters bool) {
 	if section == "oslo_messaging_notifications" {
 		return "notifications go over the bus of transport_url in [DEFAULT], once", true
+	}
+	if slices.Contains(oldBroker(), name) {
+		return "transport_url names the broker", true
 	}
 	if reason = missed()[name]; reason != "" {
 		return reason, true

@@ -97,10 +97,6 @@ func (v *validator) rules() {
 		v.rule(def, "osapi_volume_listen", "with auth_strategy = %s it must be a loopback address (127.0.0.1, ::1, localhost), "+
 			"or [stoker] insecure_noauth = true: whoever reaches it is an administrator", c.AuthStrategy)
 	}
-	if c.ReportInterval >= c.DownTime && !v.bad(def, "service_down_time") {
-		v.rule(def, "report_interval", "must be below service_down_time (%v), or services are down between two heartbeats",
-			c.DownTime.Seconds())
-	}
 	if c.FailoverExpiry > c.FailoverDeadline && !v.bad("stoker", "failover_deadline") {
 		v.rule("stoker", "failover_expiry", "must be at most failover_deadline (%v)", c.FailoverDeadline.Seconds())
 	}
@@ -112,11 +108,34 @@ func (v *validator) services() {
 		return
 	}
 	const def = osloconf.DefaultGroup
-	if v.c.TransportURL.Scheme() == "memory" {
+	if v.c.MemoryBus() {
 		v.rule(def, "transport_url", "reaches no other process: a service by itself needs a bus, rabbit://...")
 	}
 	if v.use == ForVolume && len(v.c.EnabledBackends) == 0 {
 		v.rule(def, enabledBackends, "a volume service needs a backend")
+	}
+	if v.use == ForVolume {
+		v.devices()
+	}
+}
+
+// devices finds places that our mirror backend could not be told to fail over to.
+func (v *validator) devices() {
+	nameless := func(d ReplicationDevice) bool { return d.BackendID == "" }
+	blank := func(w osloconf.Value) bool { return strings.TrimSpace(w.Text) == "" }
+	for _, o := range backendOptions() {
+		if o.name != replicationDevice {
+			continue
+		}
+		for _, b := range v.c.Backends {
+			i := slices.IndexFunc(b.ReplicationDevices, nameless)
+			if i < 0 || v.bad(b.Section, o.name) {
+				continue
+			}
+			lines := slices.DeleteFunc(written(v.c.settings, o, b.Section), blank)
+			v.option(o.name, b.Section, "needs a backend_id: the mirror backend of stoker volume is failed over to it by that name",
+				lines[:min(i+1, len(lines))], o.printed, o.show(&b))
+		}
 	}
 }
 

@@ -110,6 +110,25 @@ func (s *Settings) Names(group string) []string {
 	return slices.Sorted(maps.Keys(s.inFiles()[Fold(group)]))
 }
 
+// FillBlank gives an option that is set, but to nothing, the value def where it
+// is set.
+func (s *Settings) FillBlank(group, name, def string) {
+	if v, ok := s.Get(group, name); !ok || strings.TrimSpace(v.Text) != "" {
+		return
+	}
+	if env := EnvName(group, name); s.has(env) {
+		s.env[env] = def
+		return
+	}
+	all := s.groups[Fold(group)][name]
+	all[len(all)-1].Text = def
+}
+
+func (s *Settings) has(env string) bool {
+	_, ok := s.env[env]
+	return ok
+}
+
 // Last is where the files set an option last, whatever the environment says.
 func (s *Settings) Last(group, name string) Value {
 	all := s.inFiles()[Fold(group)][name]
