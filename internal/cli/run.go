@@ -61,6 +61,9 @@ func daemon(ctx context.Context, o DaemonOptions) error {
 		what = "backup service on " + c.Host
 	}
 	if name := c.Log("stoker-" + string(o.Program)); name != "" {
+		if telemetry.Foreign(name) {
+			fmt.Fprintf(o.Log, "stoker: warning: another program writes to the log file %s as well: give one to stoker alone, with --log-file\n", name)
+		}
 		file, err := telemetry.OpenFile(name)
 		if err != nil {
 			return err

@@ -265,6 +265,27 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
+// What goes into the log of a cinder-api does so with a word of warning.
+func TestLogOfAnotherProgram(t *testing.T) {
+	const warning = "stoker: warning: another program writes to the log file "
+	for text, want := range map[string]bool{
+		"2026-01-02 03:04:05.678 7 INFO cinder.api.openstack.wsgi [-] GET http://h/v3/\n":       true,
+		"time=2026-01-02T03:04:05.678Z level=INFO msg=\"Service started.\" binary=cinder-api\n": false,
+		"": false,
+	} {
+		log := filepath.Join(t.TempDir(), "api.log")
+		if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// It ends at once: there is no database.
+		path := conf(t, "[DEFAULT]\nauth_strategy = noauth\nlog_file = "+log+"\n[database]\nconnection = sqlite:///"+t.TempDir()+"/none/x.db\n")
+		got := run(t, nil, cli.Servers(), "api", "--config-file", path)
+		if warns := strings.Contains(got.stderr, warning+log); got.status != 1 || warns != want {
+			t.Errorf("over %q, which warns: %v: %v", text, want, got)
+		}
+	}
+}
+
 func TestServersThatFail(t *testing.T) {
 	tests := []struct {
 		name string

@@ -21,11 +21,13 @@ func TestWhatDeployersWrite(t *testing.T) {
 	}{
 		{
 			"heartbeats as rare as service_down_time", "report_interval = 60\n[a]\n[b]\n",
-			func(c config.Config) []any { return []any{c.DownTime, c.ServiceDownTime()} }, []any{time.Minute, 150 * time.Second},
+			func(c config.Config) []any { return []any{c.DownTime, c.ServiceDownTime()} },
+			[]any{time.Minute, 150 * time.Second},
 		},
 		{
 			"a short service_down_time", "service_down_time = 9\nreport_interval = 9\n[a]\n[b]\n",
-			func(c config.Config) []any { return []any{c.DownTime, c.ServiceDownTime()} }, []any{9 * time.Second, 22 * time.Second},
+			func(c config.Config) []any { return []any{c.DownTime, c.ServiceDownTime()} },
+			[]any{9 * time.Second, 22 * time.Second},
 		},
 		{
 			"times that go together", "service_down_time = 11\n[a]\n[b]\n",
@@ -51,7 +53,8 @@ func TestWhatDeployersWrite(t *testing.T) {
 		},
 		{
 			"the old names of notifications", "notification_driver = messagingv2\nnotification_topics = n,m\n[a]\n[b]\n",
-			func(c config.Config) []any { return []any{c.NotifyDrivers, c.NotifyTopics} }, []any{[]string{"messagingv2"}, []string{"n", "m"}},
+			func(c config.Config) []any { return []any{c.NotifyDrivers, c.NotifyTopics} },
+			[]any{[]string{"messagingv2"}, []string{"n", "m"}},
 		},
 		{
 			"an older name of notification topics", "[rpc_notifier2]\ntopics = n\n[a]\n[b]\n",

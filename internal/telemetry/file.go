@@ -1,8 +1,11 @@
 package telemetry
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -30,6 +33,45 @@ func open(path string) (*os.File, error) {
 		return nil, fmt.Errorf("log file: %w", err)
 	}
 	return f, nil
+}
+
+// lookedAt is how much of the end of a log tells whose it is, in bytes.
+const lookedAt = 8 << 10
+
+// Foreign says whether another program writes to the log file as well: near its
+// end is a line that no logger of ours has written. It is false of a file that
+// is not there or cannot be read.
+func Foreign(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() { // to open a pipe may take for ever
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	begin := max(0, info.Size()-lookedAt)
+	text, err := io.ReadAll(io.NewSectionReader(f, begin, lookedAt))
+	if err != nil {
+		return false
+	}
+	if begin > 0 { // in the midst of a line
+		_, text, _ = bytes.Cut(text, []byte("\n"))
+	}
+	for line := range bytes.Lines(text) {
+		if !ours(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// ours says whether a line is one that programs of Stoker write to their logs.
+func ours(line []byte) bool {
+	return slices.ContainsFunc([]string{"time=", `{"time":`, "stoker:"}, func(start string) bool {
+		return bytes.HasPrefix(line, []byte(start))
+	})
 }
 
 // Write implements io.Writer.

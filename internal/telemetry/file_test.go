@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"stoker/internal/telemetry"
@@ -68,5 +69,39 @@ func TestFileThatCannotBeOpened(t *testing.T) {
 	}
 	if err := f.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A log that another program writes to is told by its lines near the end.
+func TestForeign(t *testing.T) {
+	const (
+		text   = "time=2026-01-02T03:04:05.678Z level=INFO msg=x\n"
+		json   = `{"time":"2026-01-02T03:04:05.678Z","level":"INFO","msg":"x"}` + "\n"
+		cinder = "2026-01-02 03:04:05.678 7 INFO cinder.service [-] Starting\n"
+	)
+	for _, tt := range []struct {
+		name, log string
+		want      bool
+	}{
+		{"empty", "", false},
+		{"our text", text, false},
+		{"our JSON and what ended us", json + "stoker: the disk is full\n", false},
+		{"Cinder's", cinder, true},
+		{"both", text + cinder + text, true},
+		{"Cinder's once, long ago", cinder + strings.Repeat(text, 1000), false},
+		{"ours, from the midst of a line", strings.Repeat(text, 1000), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.log")
+			if err := os.WriteFile(path, []byte(tt.log), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := telemetry.Foreign(path); got != tt.want {
+				t.Errorf("foreign: %v, want %v", got, tt.want)
+			}
+		})
+	}
+	if dir := t.TempDir(); telemetry.Foreign(dir) || telemetry.Foreign(filepath.Join(dir, "none")) {
+		t.Error("what is no file, or not there, is foreign")
 	}
 }
