@@ -176,15 +176,15 @@ func TestRealKeystone(t *testing.T) {
 
 	t.Run("access rules", func(t *testing.T) {
 		rules := []peers.AccessRule{{Service: "block-storage", Method: http.MethodGet, Path: "/v3/**"}, {Service: "volumev3", Method: http.MethodGet, Path: "/v3/*/os-services"}}
-		token := k.RestrictedToken(t, "root-admin", "demo", rules...)
+		token, end := k.RestrictedToken(t, "root-admin", "demo", rules...)
 		newReal(t, k, nil).is(t, "without service_type,", token, unauthenticated)
 		newReal(t, k, func(o *keystone.Options) { o.ServiceType = "share" }).is(t, "with a service_type that the catalog has not,", token, unauthenticated)
 		newReal(t, k, func(o *keystone.Options) { o.ServiceType = "volumev3" }).is(t, "for another service,", token, unauthenticated) // /v3/os-services names no project
 		r := newReal(t, k, func(o *keystone.Options) { o.ServiceType = "block-storage" })
 		r.is(t, "as its rules say,", token, "")
-		k.Revoke(t, token)
+		end()
 		r = newReal(t, k, func(o *keystone.Options) { o.ServiceType = "block-storage" })
-		r.is(t, "revoked,", token, unauthenticated)
+		r.is(t, "whose credential is gone,", token, unauthenticated)
 	})
 
 	t.Run("our password is wrong", func(t *testing.T) {

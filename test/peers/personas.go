@@ -130,14 +130,16 @@ type AccessRule struct {
 }
 
 // RestrictedToken returns a user's new token for a project, given by name, of an
-// application credential with access rules.
-func (k *Keystone) RestrictedToken(tb testing.TB, user, project string, rules ...AccessRule) string {
+// application credential with access rules. end removes the credential, and with it
+// the token, which Keystone does not let anybody revoke: it hides it from itself.
+func (k *Keystone) RestrictedToken(tb testing.TB, user, project string, rules ...AccessRule) (token string, end func()) {
 	tb.Helper()
 	const secret = "of the credential"
 	made := map[string]struct{ ID string }{}
 	body := map[string]any{"application_credential": map[string]any{"name": user + " " + rand.Text(), "secret": secret, "access_rules": rules}}
 	own := map[string]string{"X-Auth-Token": k.Token(tb, user, project)}
-	if _, err := k.call(tb.Context(), http.MethodPost, "/users/"+k.Users[user]+"/application_credentials", own, body, &made); err != nil {
+	path := "/users/" + k.Users[user] + "/application_credentials"
+	if _, err := k.call(tb.Context(), http.MethodPost, path, own, body, &made); err != nil {
 		tb.Fatal(err)
 	}
 	identity := map[string]any{
@@ -147,13 +149,18 @@ func (k *Keystone) RestrictedToken(tb testing.TB, user, project string, rules ..
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return header.Get("X-Subject-Token")
+	return header.Get("X-Subject-Token"), func() {
+		tb.Helper()
+		if _, err := k.call(tb.Context(), http.MethodDelete, path+"/"+made["application_credential"].ID, own, nil, nil); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 // Revoke ends a token.
 func (k *Keystone) Revoke(tb testing.TB, token string) {
 	tb.Helper()
-	if _, err := k.call(tb.Context(), http.MethodDelete, "/auth/tokens", map[string]string{"X-Subject-Token": token, "OpenStack-Identity-Access-Rules": "1"}, nil, nil); err != nil {
+	if _, err := k.call(tb.Context(), http.MethodDelete, "/auth/tokens", map[string]string{"X-Subject-Token": token}, nil, nil); err != nil {
 		tb.Fatal(err)
 	}
 }
