@@ -67,6 +67,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := a.wire(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(ctx))
 	}
+	a.warn(ctx) // not before: what does not start says why, and nothing else
 	return a, nil
 }
 
@@ -78,7 +79,6 @@ func who(binary, host string) []slog.Attr {
 // wire makes everything that does not run by itself.
 func (a *App) wire(ctx context.Context) error {
 	c := a.o.Config
-	a.warn(ctx)
 	for _, file := range a.o.Locks {
 		if err := a.lock(file); err != nil {
 			return err

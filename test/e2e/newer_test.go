@@ -45,7 +45,7 @@ func TestADatabaseOfANewerStoker(t *testing.T) {
 	}
 
 	edit(t, file, `INSERT INTO stoker_writers (since) VALUES (99)`)
-	if a := p.call(http.MethodGet, "/healthcheck?detailed", nil); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "its schema is not for this version") {
+	if a := p.call(http.MethodGet, "/healthcheck?detailed", nil); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "it is not prepared for this version") {
 		t.Errorf("health of a process that must not write any more: %d %s", a.status, a.body)
 	}
 	p.interrupt()
