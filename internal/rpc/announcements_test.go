@@ -68,7 +68,8 @@ func TestTargets(t *testing.T) {
 		{"a cluster's", []cinder.Capabilities{cluster}, member("nodeb@alpha"), named("site-d")},
 		{"members of a cluster", []cinder.Capabilities{cluster, other}, member("nodeb@alpha"), named("site-d", "site-b")},
 		{"members that all say that there are no more", []cinder.Capabilities{whole(cluster), whole(other)}, member("nodeb@alpha"), cinder.FailoverTargets{Names: []string{"site-d", "site-b"}, Complete: true}},
-		{"one that does not", []cinder.Capabilities{whole(cluster), other}, member("nodeb@alpha"), named("site-d", "site-b")},
+		{"all but the last", []cinder.Capabilities{whole(cluster), other}, member("nodeb@alpha"), named("site-d", "site-b")},
+		{"all but the first", []cinder.Capabilities{cluster, whole(other)}, member("nodeb@alpha"), named("site-d", "site-b")},
 		{"one that has long been silent", []cinder.Capabilities{old, cluster}, member("nodeb@alpha"), named("site-d")},
 		{"a backup service of the same name", []cinder.Capabilities{backup}, alpha(), cinder.FailoverTargets{}},
 	} {
