@@ -37,7 +37,7 @@ func TestFleetBeats(t *testing.T) {
 			}
 			services, beats := r.look()
 			for _, row := range services {
-				if row.ReportCount != 4 || row.Binary != "cinder-volume" || row.RPCVersion != "3.18" {
+				if row.ReportCount != 4 || row.Binary != "cinder-volume" || row.RPCVersion != cinder.VolumeRPCVersion {
 					t.Errorf("%d reports of %s in 30 s and at the start, want 4", row.ReportCount, row.Host)
 				}
 			}

@@ -221,7 +221,7 @@ func TestBackup(t *testing.T) {
 			t.Errorf("capabilities of a %s service (-want +got):\n%s", c.Service, diff)
 		}
 		row := r.row(t, "host1")
-		if row.RPCVersion != "2.3" || row.Topic != "cinder-backup" {
+		if row.RPCVersion != cinder.BackupRPCVersion || row.Topic != "cinder-backup" {
 			t.Errorf("row %+v", row)
 		}
 		if got, want := says(row), "disabled 'tape is full' not-capable"; got != want {

@@ -31,7 +31,7 @@ func TestRegistration(t *testing.T) {
 		want := cinder.Service{
 			ID: 1, Host: alpha, Zone: "nova", Topic: "cinder-volume", Binary: "cinder-volume",
 			ReplicationStatus: cinder.ReplicationEnabled, ReportCount: 1,
-			RPCVersion: "3.18", ObjectVersion: "1.39", CreatedAt: now(), UpdatedAt: now(),
+			RPCVersion: cinder.VolumeRPCVersion, ObjectVersion: "1.39", CreatedAt: now(), UpdatedAt: now(),
 		}
 		if diff := cmp.Diff(want, row); diff != "" {
 			t.Errorf("row (-want +got):\n%s", diff)

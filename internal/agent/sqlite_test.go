@@ -244,7 +244,7 @@ func fleet(t *testing.T, db port) {
 	got := view.Services[1099]
 	want := cinder.Service{
 		Host: "sim-01100@mirror", Binary: "cinder-volume", Topic: "cinder-volume", Zone: "nova", ReplicationStatus: "disabled",
-		ReportCount: 2, RPCVersion: "3.18", ObjectVersion: "1.39",
+		ReportCount: 2, RPCVersion: cinder.VolumeRPCVersion, ObjectVersion: "1.39",
 		ID: got.ID, UUID: got.UUID, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

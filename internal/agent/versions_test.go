@@ -15,8 +15,9 @@ import (
 	"stoker/internal/telemetry"
 )
 
-// What rows of ours say of versions is what Cinder's own say (WIRE.md, section 5):
-// another pair would stop every cinder-api, or make it speak an older interface.
+// What our rows say of versions is what those of Cinder 26 to 29 say: an object
+// version that cinder-api does not know would stop it, a lower interface would
+// make it speak an older one to its own services.
 func TestRowsSpeakCindersVersions(t *testing.T) {
 	raw, err := os.ReadFile("testdata/cinder_versions.json")
 	if err != nil {

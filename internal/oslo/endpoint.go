@@ -16,7 +16,7 @@ import (
 
 // Endpoint is what a server can do.
 type Endpoint struct {
-	Version string // the newest version of the interface that is served: "3.18"
+	Version string // the newest version of the interface that is served: "3.20"
 	Methods map[string]Handler
 	// Questions are the methods that change nothing: it does no harm when a message
 	// is carried out by two of those it may be given to.

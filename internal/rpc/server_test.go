@@ -98,8 +98,8 @@ func TestServicesAnswer(t *testing.T) {
 		{"failover as a call", volume, "failover", "3.8", `{"secondary_backend_id": "x"}`, "null", 0, ""},
 		{"the newest version", volume, "freeze_host", cinder.VolumeRPCVersion, "{}", "true", 0, ""},
 		{
-			"a newer version", volume, "freeze_host", "3.19", "{}", "", cinder.KindNotSupported,
-			"Endpoint does not support RPC version 3.19. Attempted method: freeze_host",
+			"a newer version", volume, "freeze_host", "3.21", "{}", "", cinder.KindNotSupported,
+			"Endpoint does not support RPC version 3.21. Attempted method: freeze_host",
 		},
 		{"a method of other services", volume, "get_pools", "3.0", "{}", "", cinder.KindNotSupported, "Endpoint does not support RPC method get_pools"},
 		{
