@@ -56,6 +56,9 @@ func TestBadInput(t *testing.T) {
 		{"U+0000 in a cluster", put("os-services/thaw", "3.26", `{"cluster": "a\u0000"}`), 400, "attribute cluster."},
 		{"fail over to half a character", put("os-services/failover_host", "3.0", `{"host": "a@b", "backend_id": "\udc00"}`), 400, "attribute backend_id."},
 		{"fail a cluster over as a host", put("os-services/failover_host", "3.26", `{"cluster": "cl@b"}`), 400, "Host field is missing."},
+		{"fail a cluster over as a host, at 3.70", put("os-services/failover_host", "3.70", `{"cluster": "cl@b"}`), 400, "Host field is missing."},
+		{"fail an unknown cluster over as a host", put("os-services/failover_host", "3.71", `{"cluster": "nope"}`), 400, "No service found with cluster=nope"},
+		{"fail over both a host and a cluster", put("os-services/failover_host", "3.71", `{"host": "a@b", "cluster": "nope"}`), 400, "One and only one of cluster and host must be set."},
 		{"fail over a cluster below 3.26", put("os-services/failover", "3.25", `{"cluster": "cl@b"}`), 400, "Host field is missing."},
 		{"fail over to a number", put("os-services/failover", "3.26", `{"host": "a@b", "backend_id": 7}`), 400, "attribute backend_id."},
 

@@ -108,3 +108,23 @@ func TestFailoverTargets(t *testing.T) {
 		t.Errorf("a filter that there is not: %d %s, want 400", got.status, got.body)
 	}
 }
+
+// At the newest version a cluster can be failed over by either name.
+func TestFailoverHostOfACluster(t *testing.T) {
+	r := withTargets(t)
+	r.insert(t, "clusters", map[string]any{
+		"name": "cl@mirror", "binary": cinder.BinaryVolume, "race_preventer": 0, "disabled": false, "frozen": false, "deleted": false,
+		"replication_status": "enabled",
+	})
+	for _, host := range []string{"n1@mirror", "n2@mirror"} {
+		r.service(t, cinder.BinaryVolume, host, map[string]any{"cluster_name": "cl@mirror"})
+	}
+	got := r.do(t, ask{method: "PUT", path: "{P}/os-services/failover_host", version: "3.71", body: `{"cluster": "cl@mirror", "backend_id": "site-b"}`})
+	if got.status != 202 {
+		t.Fatalf("%d %s, want 202", got.status, got.body)
+	}
+	ops := r.operations(t, "?kind=failover").Operations
+	if len(ops) != 1 || ops[0]["cluster"] != "cl@mirror" {
+		t.Errorf("journal: %+v, want a failover of the cluster", ops)
+	}
+}

@@ -109,7 +109,7 @@ func serviceRoutes() []route {
 		{pattern: "disable-log-reason", schema: "disable-log-reason", serve: (*Server).disableWithReason, summary: "Disable a service for a reason", ok: http.StatusOK, shows: "ChangedWithReason"},
 		{pattern: "freeze", schema: "freeze-thaw", then: ruleFreeze, serve: (*Server).freeze, summary: "Freeze the backend of a host or cluster", ok: http.StatusOK},
 		{pattern: "thaw", schema: "freeze-thaw", then: ruleThaw, serve: (*Server).thaw, summary: "Thaw the backend of a host or cluster", ok: http.StatusOK},
-		{pattern: "failover_host", schema: "failover", then: ruleFailover, serve: (*Server).failoverHost, summary: "Fail a host over to another site", ok: http.StatusAccepted},
+		{pattern: "failover_host", schema: "failover", then: ruleFailover, serve: (*Server).failoverHost, summary: "Fail a host, or from 3.71 a cluster, over to another site", ok: http.StatusAccepted},
 		{pattern: "failover", schema: "failover", then: ruleFailover, serve: (*Server).failover, summary: "Fail a host, or from 3.26 a cluster, over to another site", ok: http.StatusAccepted},
 		{pattern: "get-log", schema: "get-log", since: microversion.LogLevel, serve: (*Server).getLog, summary: "Read log levels", ok: http.StatusOK, shows: "LogLevels"},
 		{pattern: "set-log", schema: "set-log", since: microversion.LogLevel, serve: (*Server).setLog, summary: "Set log levels", ok: http.StatusAccepted},

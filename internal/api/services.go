@@ -153,9 +153,10 @@ func (s *Server) thaw(rq *request) (*answer, error) {
 	return s.command(rq, true, http.StatusOK, s.o.Control.Thaw)
 }
 
-// failoverHost never looks at a cluster (BEHAVIOUR.md, "Clusters").
+// failoverHost looks at a cluster at the newest version alone: of the releases
+// that have services.json, none does (BEHAVIOUR.md, "Clusters").
 func (s *Server) failoverHost(rq *request) (*answer, error) {
-	return s.command(rq, false, http.StatusAccepted, s.failTo(rq))
+	return s.command(rq, rq.version >= microversion.FailoverHostCluster, http.StatusAccepted, s.failTo(rq))
 }
 
 // failover is taken at every version: openstacksdk sends it with none. Below

@@ -23,7 +23,11 @@ const (
 	ReplicationCluster Version = 26 // replication of clusters; failover
 	LogLevel           Version = 32 // get-log and set-log
 	BackendStateReport Version = 49 // backend_state of a volume service
-	Max                Version = 71
+	// FailoverHostCluster is where failover_host takes a cluster as well. Cinder 28
+	// does so from 3.26 on; Cinder 21 to 27 never do, and 3.71 is the only version
+	// of theirs that services.json does not hold us to.
+	FailoverHostCluster Version = 71
+	Max                 Version = 71
 )
 
 // String is the version as headers and documents spell it: 3.x.
