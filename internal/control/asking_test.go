@@ -24,7 +24,7 @@ func fleetOfLoggers(t *testing.T) *site {
 		{Host: "nodea@alpha", Binary: cinder.BinaryVolume, Cluster: "mycl@alpha"},
 		{Host: "nodeb@alpha", Binary: cinder.BinaryVolume, Cluster: "mycl@alpha"},
 	} {
-		svc.Topic, svc.RPCVersion, svc.ObjectVersion = svc.Binary, "3.18", "1.39"
+		svc.Topic, svc.RPCVersion, svc.ObjectVersion = svc.Binary, cinder.VolumeRPCVersion, "1.39"
 		row, err := s.db.Register(t.Context(), svc)
 		if err != nil {
 			t.Fatal(err)

@@ -114,7 +114,7 @@ func (s *site) volume(host, cluster string, status cinder.ReplicationStatus) cin
 	s.t.Helper()
 	row, err := s.db.Register(s.t.Context(), cinder.Service{
 		Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova", Cluster: cluster,
-		ReplicationStatus: status, RPCVersion: "3.18", ObjectVersion: "1.39",
+		ReplicationStatus: status, RPCVersion: cinder.VolumeRPCVersion, ObjectVersion: "1.39",
 	})
 	if err != nil {
 		s.t.Fatal(err)

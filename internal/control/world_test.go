@@ -78,7 +78,7 @@ func (w *world) populate(ctx context.Context) error {
 		}
 		row, err := w.db.Register(ctx, cinder.Service{
 			Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova", Cluster: s.cluster,
-			ReplicationStatus: cinder.ReplicationEnabled, RPCVersion: "3.18", ObjectVersion: "1.39",
+			ReplicationStatus: cinder.ReplicationEnabled, RPCVersion: cinder.VolumeRPCVersion, ObjectVersion: "1.39",
 		})
 		if err != nil {
 			return err

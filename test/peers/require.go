@@ -10,9 +10,12 @@ import (
 
 // Need finds a program by its name or a pattern of its path. Where there is
 // none, the test is skipped, or fails with STOKER_REQUIRE_PEERS=1: this file is
-// the one place that does so.
+// the one place that does so. With -short every test that needs one is skipped.
 func Need(tb testing.TB, peer string, patterns ...string) string {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skipf("NOT RUN: %s takes longer than -short allows", peer)
+	}
 	for _, p := range patterns {
 		if !filepath.IsAbs(p) {
 			if found, err := exec.LookPath(p); err == nil {
