@@ -1,6 +1,8 @@
 # `make help` lists the targets.
 GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   ?= $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULNERABILITIES ?= https://vuln.go.dev
 FUZZTIME      ?= 60s
 # The longest tests come early, so that nothing waits for their ends alone.
 PACKAGES      := ./internal/... ./test/soak ./test/history ./test/faults ./...
@@ -12,7 +14,7 @@ NO_CHECKPTR   := -gcflags=modernc.org/...=-d=checkptr=0
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test cover lint fmt generate verify fuzz bench load torture beside clean
+.PHONY: help build run check test cover lint fmt generate verify fuzz bench load torture beside clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +24,10 @@ build: ## Build bin/stoker.
 
 run: ## Run a whole control plane on 127.0.0.1:8776.
 	$(GO) run ./cmd/stoker standalone
+
+check: ## A quick look: vet, and the tests that need no engine, in less than a minute.
+	$(GO) vet ./...
+	$(GO) test -short ./internal/... ./cmd/...
 
 # In the environment: tests build the program with it, too.
 test torture: export GOFLAGS += $(NO_CHECKPTR)
@@ -33,8 +39,11 @@ test: ## Run every test, with the race detector; none from the cache.
 cover: ## Test coverage by package.
 	$(GO) test -cover ./internal/...
 
-lint: ## Check style and the rules between packages; with vet.
+lint: ## Check style, what the modules are, and, where its list can be had, for known vulnerabilities.
+	$(GO) mod verify
 	$(GOLANGCI_LINT) run ./...
+	@if curl -fsS -m 10 -o /dev/null $(VULNERABILITIES)/index/modules.json 2>/dev/null; then $(GOVULNCHECK) -db $(VULNERABILITIES) ./...; \
+	else echo "not run: govulncheck, as $(VULNERABILITIES) cannot be reached"; fi
 
 fmt: ## Format as the linter wants it.
 	$(GOLANGCI_LINT) fmt ./...

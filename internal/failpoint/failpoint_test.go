@@ -16,6 +16,9 @@ import (
 
 // What is released holds nothing that could kill it.
 func TestAReleasedProgramHasNone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("NOT RUN: it builds the program")
+	}
 	program := filepath.Join(t.TempDir(), "stoker")
 	build := exec.CommandContext(t.Context(), "go", "build", "-race", "-o", program, "stoker/cmd/stoker") // as other tests build it: it is there already
 	if out, err := build.CombinedOutput(); err != nil {
