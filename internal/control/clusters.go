@@ -127,10 +127,10 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 		if err != nil {
 			return err
 		}
-		if now.Disabled {
-			s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason})
+		if kind == cinder.OpDisableCluster {
+			s.Add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason})
 		} else {
-			s.causes = nil
+			s.Causes = nil
 		}
 		if err := s.record(ctx, tx); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 	"stoker/internal/failpoint"
 )
 
@@ -24,48 +25,9 @@ const (
 	tellAgain = time.Hour
 )
 
-// at is the site that a row names: the primary one when it names none.
-func at(id *string) string {
-	if id == nil || *id == "" {
-		return cinder.FailbackTarget
-	}
-	return *id
-}
-
-// truth is how a failover of the cluster has ended, going by its row: a member
-// that restarts may have set the status to enabled, but it leaves the site. One that
-// has failed leaves the backend where it was.
-func truth(cl *cinder.Cluster) cinder.FailoverOutcome {
-	o := cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationEnabled, ActiveBackendID: new("")}
-	if site := at(cl.ActiveBackendID); site != cinder.FailbackTarget {
-		o = cinder.FailoverOutcome{ReplicationStatus: cinder.ReplicationFailedOver, ActiveBackendID: &site}
-	}
-	if cl.ReplicationStatus == cinder.ReplicationFailoverError {
-		o.ReplicationStatus = cinder.ReplicationFailoverError
-	}
-	return o
-}
-
-// settledCluster says whether the cluster's row says where its backend is.
-func settledCluster(cl *cinder.Cluster) bool {
-	switch cl.ReplicationStatus {
-	case cinder.ReplicationFailedOver, cinder.ReplicationEnabled, cinder.ReplicationFailoverError:
-		return true
-	default:
-		return false
-	}
-}
-
-// disagrees says whether a member takes the backend to be somewhere else, or to be
-// still on its way.
-func disagrees(s *cinder.Service, cl *cinder.Cluster) bool {
-	return at(s.ActiveBackendID) != at(cl.ActiveBackendID) || s.ReplicationStatus == cinder.ReplicationFailingOver ||
-		at(cl.ActiveBackendID) != cinder.FailbackTarget && s.ReplicationStatus == cinder.ReplicationEnabled
-}
-
 // correct makes the status in a cluster's row agree with the site in it.
 func correct(ctx context.Context, tx Tx, cl *cinder.Cluster) error {
-	if cl.ReplicationStatus != cinder.ReplicationEnabled || at(cl.ActiveBackendID) == cinder.FailbackTarget {
+	if !evidence.ClusterMisstated(cl) {
 		return nil
 	}
 	now := *cl
@@ -91,11 +53,11 @@ func (c *Control) unite(ctx context.Context, open []cinder.Operation, now time.T
 	seen := map[string]time.Time{}
 	for i := range v.Clusters {
 		cl := &v.Clusters[i]
-		if cl.Binary != cinder.BinaryVolume || !settledCluster(cl) || clusterBusy(open, cl) {
+		if cl.Binary != cinder.BinaryVolume || !evidence.ClusterKnows(cl) || clusterBusy(open, cl) {
 			continue
 		}
 		behind := slices.ContainsFunc(v.Members, func(s cinder.Service) bool {
-			return s.Cluster == cl.Name && s.Binary == cl.Binary && s.Up(v.Now, c.o.DownTime) && disagrees(&s, cl)
+			return s.Cluster == cl.Name && s.Binary == cl.Binary && s.Up(v.Now, c.o.DownTime) && evidence.Disagrees(s.State(), cl)
 		})
 		if !behind {
 			continue
@@ -140,14 +102,14 @@ func (c *Control) beginCompletion(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if !settledCluster(t.cluster) || clusterBusy(open, t.cluster) {
+		if !evidence.ClusterKnows(t.cluster) || clusterBusy(open, t.cluster) {
 			return nil
 		}
 		if len(last) > 0 && last[0].State == cinder.OpFailed && tx.Now().Sub(last[0].SettledAt).Abs() < tellAgain {
 			return nil
 		}
 		op := c.operation(ctx, tx, c.newID(), cinder.OpCompletion)
-		op.Binary, op.Cluster, op.Detail = cinder.BinaryVolume, name, at(t.cluster.ActiveBackendID)
+		op.Binary, op.Cluster, op.Detail = cinder.BinaryVolume, name, evidence.Site(t.cluster.ActiveBackendID)
 		op.Deadline = op.StartedAt.Add(tellAttempts * maxBackoff)
 		op.Before = t.before()
 		if err := correct(ctx, tx, t.cluster); err != nil {
@@ -175,13 +137,13 @@ func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) err
 		mine := was
 		behind, listens := false, false
 		for _, s := range rows.members {
-			if rows.cluster != nil && disagrees(&s, rows.cluster) {
+			if rows.cluster != nil && evidence.Disagrees(s.State(), rows.cluster) {
 				behind = true
 				listens = listens || s.Up(tx.HostNow(), c.o.DownTime)
 			}
 		}
 		switch {
-		case rows.cluster == nil || !settledCluster(rows.cluster) || at(rows.cluster.ActiveBackendID) != was.Detail:
+		case rows.cluster == nil || !evidence.ClusterKnows(rows.cluster) || evidence.Site(rows.cluster.ActiveBackendID) != was.Detail:
 			finish(&mine, tx, cinder.OpUndone, "the cluster has gone on meanwhile")
 		case !behind:
 			if err := follow(ctx, tx, was, &rows); err != nil {
@@ -200,7 +162,7 @@ func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) err
 			if err := correct(ctx, tx, rows.cluster); err != nil {
 				return err
 			}
-			o := truth(rows.cluster)
+			o := evidence.ClusterOutcome(rows.cluster)
 			tell = &o
 			mine.Progress.Attempts++
 			mine.Progress.NextLook = tx.Now().Add(backoff(mine.Progress.Attempts))
@@ -224,31 +186,22 @@ func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) err
 func follow(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error {
 	for i, row := range rows.members {
 		missed := slices.ContainsFunc(op.Before.Services, func(st cinder.ServiceState) bool {
-			return st.Host == row.Host && disagrees(&cinder.Service{ReplicationStatus: st.ReplicationStatus, ActiveBackendID: st.ActiveBackendID}, rows.cluster)
+			return st.Host == row.Host && evidence.Disagrees(st, rows.cluster)
 		})
 		if !missed {
 			continue
 		}
-		s := &service{was: row, row: row}
-		var err error
-		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
+		s, err := recorded(ctx, tx, row)
+		if err != nil {
 			return err
 		}
-		over := row.ReplicationStatus == cinder.ReplicationFailedOver
-		if over || row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFailedOver {
-			s.add(cinder.Cause{Kind: cinder.CauseFailedOver, Reason: new(cinder.ReasonFailedOver)})
-		}
-		switch {
-		case row.Disabled:
-		case over:
-			s.row.Disabled, s.row.DisabledReason, s.row.ModifiedAt = true, new(cinder.ReasonFailedOver), tx.Now()
-		case row.ReplicationStatus == cinder.ReplicationFailoverError:
-			s.row.Disabled, s.row.ModifiedAt = true, tx.Now()
+		if s.DisableMissed() {
+			s.Row.ModifiedAt = tx.Now()
 		}
 		if err := s.save(ctx, tx); err != nil {
 			return err
 		}
-		rows.members[i] = s.row
+		rows.members[i] = s.Row
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 )
 
 // Enable ends the administrator's and the failover's cause, and clears the
@@ -13,12 +14,12 @@ import (
 // thawed (G4). KindNotFound when there is no such service.
 func (c *Control) Enable(ctx context.Context, host, binary string) (cinder.Operation, error) {
 	return c.change(ctx, cinder.OpEnable, host, binary, func(s *service) error {
-		if s.row.Frozen || s.has(cinder.CauseFrozen) {
+		if s.Frozen() {
 			return cinder.Errorf(cinder.KindInvalid,
-				"Invalid input received: Service %s on host %s is frozen: thaw it to enable it.", binary, s.row.Host)
+				"Invalid input received: Service %s on host %s is frozen: thaw it to enable it.", binary, s.Row.Host)
 		}
-		s.causes = nil
-		s.row.Disabled, s.row.DisabledReason = false, nil
+		s.Causes = nil
+		s.Row.Disabled, s.Row.DisabledReason = false, nil
 		return nil
 	}, "")
 }
@@ -28,10 +29,10 @@ func (c *Control) Enable(ctx context.Context, host, binary string) (cinder.Opera
 // KindNotFound when there is no such service.
 func (c *Control) Disable(ctx context.Context, host, binary string) (cinder.Operation, error) {
 	return c.change(ctx, cinder.OpDisable, host, binary, func(s *service) error {
-		if !s.has(cinder.CauseAdmin) {
-			s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: s.ownReason()})
+		if !s.Has(cinder.CauseAdmin) {
+			s.Add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: s.OwnReason()})
 		}
-		s.row.Disabled = true
+		s.Row.Disabled = true
 		return nil
 	}, "")
 }
@@ -44,8 +45,8 @@ func (c *Control) DisableWithReason(ctx context.Context, host, binary string, re
 		detail = *reason
 	}
 	return c.change(ctx, cinder.OpDisable, host, binary, func(s *service) error {
-		s.add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason})
-		s.row.Disabled, s.row.DisabledReason = true, reason
+		s.Add(cinder.Cause{Kind: cinder.CauseAdmin, Reason: reason})
+		s.Row.Disabled, s.Row.DisabledReason = true, reason
 		return nil
 	}, detail)
 }
@@ -77,13 +78,13 @@ func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, b
 			if err := apply(s); err != nil {
 				return err
 			}
-			s.row.ModifiedAt = tx.Now()
+			s.Row.ModifiedAt = tx.Now()
 			if err := s.save(ctx, tx); err != nil {
 				return err
 			}
 			op.Before.Services = append(op.Before.Services, row.State())
-			op.After.Services = append(op.After.Services, s.row.State())
-			if err := tell(ctx, tx, open, s.row.State()); err != nil {
+			op.After.Services = append(op.After.Services, s.Row.State())
+			if err := tell(ctx, tx, open, s.Row.State()); err != nil {
 				return err
 			}
 		}
@@ -108,7 +109,7 @@ func tell(ctx context.Context, tx Tx, open []cinder.Operation, st cinder.Service
 			if sh.Binary != st.Binary || sh.Host != st.Host {
 				continue
 			}
-			if sh.Disabled == st.Disabled && equal(sh.DisabledReason, st.DisabledReason) {
+			if evidence.SameDisable(sh, &st) {
 				continue
 			}
 			was := *op

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 	"stoker/internal/failpoint"
 )
 
@@ -54,12 +55,6 @@ func (c *Control) lookSoon() {
 	}
 }
 
-// mayFailOver are the states that a failover may start from. Cinder's own list
-// lacks failover-error, which leaves no way out of it; the message is Cinder's.
-func mayFailOver(st cinder.ReplicationStatus) bool {
-	return st == cinder.ReplicationEnabled || st == cinder.ReplicationFailedOver || st == cinder.ReplicationFailoverError
-}
-
 // markFailingOver is the transaction before the command.
 func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *string) (op cinder.Operation, first cinder.Service, err error) {
 	err = c.update(ctx, func(tx Tx) error {
@@ -91,10 +86,10 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 			says: "replication_status in %s must be ['enabled', 'failed-over'] and must be up to failover.",
 			cluster: func(cl *cinder.Cluster) bool {
 				up := slices.ContainsFunc(t.members, func(s cinder.Service) bool { return s.Up(now, c.o.DownTime) })
-				return up && mayFailOver(cl.ReplicationStatus)
+				return up && evidence.CanFailOver(cl.ReplicationStatus)
 			},
 			member: func(s *cinder.Service) bool {
-				return s.Up(now, c.o.DownTime) && mayFailOver(s.ReplicationStatus)
+				return s.Up(now, c.o.DownTime) && evidence.CanFailOver(s.ReplicationStatus)
 			},
 		})
 		if err != nil {
@@ -137,7 +132,7 @@ func (c *Control) writeFailingOver(ctx context.Context, tx Tx, t target, open []
 		if err != nil {
 			return err
 		}
-		s.row.ReplicationStatus = cinder.ReplicationFailingOver
+		s.Row.ReplicationStatus = cinder.ReplicationFailingOver
 		if err := s.save(ctx, tx); err != nil {
 			return err
 		}
@@ -225,20 +220,12 @@ func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed 
 	return op, failed
 }
 
-// forgotten says whether a service that was failed over has started while its row
-// said failing-over, and is still where it was: it then writes enabled, and would
-// have left failed-over as it was.
-func forgotten(status, before cinder.ReplicationStatus, active, from *string) bool {
-	return status == cinder.ReplicationEnabled && before == cinder.ReplicationFailedOver && at(active) == at(from) && at(active) != cinder.FailbackTarget
-}
-
 // restoreStatus puts failing-over back to what was before, in rows and cluster, and
 // what a service made of it that has started meanwhile.
 func restoreStatus(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error {
 	for i, row := range rows.members {
 		for _, st := range op.Before.Services {
-			if st.ID != row.ID || row.ReplicationStatus != cinder.ReplicationFailingOver &&
-				!forgotten(row.ReplicationStatus, st.ReplicationStatus, row.ActiveBackendID, st.ActiveBackendID) {
+			if st.ID != row.ID || !evidence.InterruptedFailover(&row, st) {
 				continue
 			}
 			now := row
@@ -252,7 +239,7 @@ func restoreStatus(ctx context.Context, tx Tx, op cinder.Operation, rows *target
 	}
 	if cl := rows.cluster; cl != nil {
 		st := op.Before.Clusters[0]
-		if cl.ReplicationStatus != cinder.ReplicationFailingOver && !forgotten(cl.ReplicationStatus, st.ReplicationStatus, cl.ActiveBackendID, st.ActiveBackendID) {
+		if !evidence.InterruptedClusterFailover(cl, st) {
 			return nil
 		}
 		now := *cl

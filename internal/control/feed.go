@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 )
 
 // Event is something that has changed: a service, or an operation.
@@ -311,22 +312,11 @@ func differences(before, now *picture, ops []cinder.Operation) []Event {
 	return events
 }
 
+// changes are the names of what differs, as events have them.
 func changes(was, now pictured) []string {
-	var changed []string
-	for _, c := range []struct {
-		name string
-		same bool
-	}{
-		{"state", was.up == now.up},
-		{"status", was.Disabled == now.Disabled},
-		{"disabled_reason", equal(was.DisabledReason, now.DisabledReason)},
-		{"frozen", was.Frozen == now.Frozen},
-		{"replication_status", was.ReplicationStatus == now.ReplicationStatus},
-		{"active_backend_id", equal(was.ActiveBackendID, now.ActiveBackendID)},
-	} {
-		if !c.same {
-			changed = append(changed, c.name)
-		}
+	changed := evidence.Differences(&was.Service, &now.Service)
+	if was.up != now.up {
+		changed = slices.Insert(changed, 0, "state")
 	}
 	return changed
 }

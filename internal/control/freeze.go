@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 	"stoker/internal/failpoint"
 )
 
@@ -80,8 +81,8 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 	want := kind == cinder.OpFreeze
 	must := precondition{
 		says:    fmt.Sprintf("frozen in %%s must be %s to %s.", python(!want), kind),
-		cluster: func(cl *cinder.Cluster) bool { return cl.Frozen != want },
-		member:  func(s *cinder.Service) bool { return s.Frozen != want },
+		cluster: func(cl *cinder.Cluster) bool { return evidence.CanSetFrozen(cl.Frozen, kind) },
+		member:  func(s *cinder.Service) bool { return evidence.CanSetFrozen(s.Frozen, kind) },
 	}
 	err = c.update(ctx, func(tx Tx) error {
 		t, err := find(ctx, tx, sel)
@@ -112,10 +113,10 @@ func (c *Control) markFrozen(ctx context.Context, id string, sel Selector, kind 
 			if err != nil {
 				return err
 			}
-			t.members[i].Disabled, t.members[i].DisabledReason = s.row.Disabled, s.row.DisabledReason
-			s.row.Frozen = want
-			if isWatched(opposite(kind), &s.row, open) {
-				s.row.DisabledReason = mark(kind, s.row.Disabled, s.row.DisabledReason)
+			t.members[i].Disabled, t.members[i].DisabledReason = s.Row.Disabled, s.Row.DisabledReason
+			s.Row.Frozen = want
+			if evidence.MonitoredOn(opposite(kind), &s.Row, open) {
+				s.Row.DisabledReason = evidence.Sentinel(kind, s.Row.Disabled, s.Row.DisabledReason)
 			}
 			if err := s.save(ctx, tx); err != nil {
 				return err
@@ -168,17 +169,17 @@ func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed 
 		was, state := mine, cinder.OpUndone
 		unsure := cinder.KindOf(failed) == cinder.KindTimeout // any other failure says that it was not carried out
 		switch {
-		case unsure && carriedOut(mine, rows):
+		case unsure && evidence.CarriedOut(&mine, rows.members):
 			done, told = true, nil
 			outcome = "no answer, but the row shows that it was carried out"
 		case early:
 			return errNotYet
 		case unsure:
-			mine.Progress.Late = suspects(mine, hidden(mine, rows))
+			mine.Progress.Late = suspects(mine, evidence.HiddenByFailover(&mine, rows.members))
 			state = c.watched(tx, &mine)
-		case !done && carriedOut(mine, rows):
+		case !done && evidence.CarriedOut(&mine, rows.members):
 			// Half-way; or an earlier command, which was given up, has come late.
-			mine.Progress.Late = suspects(mine, showing(mine, rows))
+			mine.Progress.Late = suspects(mine, evidence.Showing(&mine, rows.members))
 			state = c.watched(tx, &mine)
 		}
 		if done {
@@ -221,44 +222,44 @@ func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, 
 		if err := unnoteLate(ctx, tx, rows, others); err != nil {
 			return err
 		}
-		if err := suspectOf(ctx, tx, opposite(op.Kind), marred(op.Kind, rows), others); err != nil {
+		if err := suspectOf(ctx, tx, opposite(op.Kind), evidence.SentinelOverwritten(op.Kind, rows.members), others); err != nil {
 			return err
 		}
 	}
 	for i, row := range rows.members {
-		s := &service{was: row, row: row}
-		var err error
-		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
+		s, err := recorded(ctx, tx, row)
+		if err != nil {
 			return err
 		}
-		s.row.Frozen = frozen
+		s.Row.Frozen = frozen
 		switch {
 		case !done:
-			restore(&s.row, op.Shown.Services)
+			restore(&s.Row, op.Shown.Services)
 		case frozen:
-			s.add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: new(cinder.ReasonFrozen)})
-			s.row.Disabled, s.row.DisabledReason = true, new(cinder.ReasonFrozen)
+			s.Add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: new(cinder.ReasonFrozen)})
+			s.Row.Disabled, s.Row.DisabledReason = true, new(cinder.ReasonFrozen)
 		default:
-			s.drop(cinder.CauseFrozen)
-			s.project()
+			s.Drop(cinder.CauseFrozen)
+			s.Project()
 		}
-		if s.movedDuring(op, others) {
-			s.failsOver()
+		failingOver := touches(others, row.Binary, row.Host, cinder.OpFailover) != nil
+		if evidence.FailedOverDuring(op, &s.Row, failingOver) {
+			s.DisableForFailover()
 		}
-		if s.isBack() && touches(others, row.Binary, row.Host, cinder.OpFailover) == nil {
-			s.drop(cinder.CauseFailedOver)
-			s.project()
+		if s.BackOnPrimary() && !failingOver {
+			s.Drop(cinder.CauseFailedOver)
+			s.Project()
 		}
-		if s.row.Disabled != row.Disabled || !equal(s.row.DisabledReason, row.DisabledReason) {
-			s.row.ModifiedAt = tx.Now()
+		if evidence.Changed(&row, &s.Row) {
+			s.Row.ModifiedAt = tx.Now()
 		}
 		if err := s.save(ctx, tx); err != nil {
 			return err
 		}
-		if err := tell(ctx, tx, others, s.row.State()); err != nil {
+		if err := tell(ctx, tx, others, s.Row.State()); err != nil {
 			return err
 		}
-		rows.members[i] = s.row
+		rows.members[i] = s.Row
 		failpoint.Settling.Here()
 	}
 	if rows.cluster != nil {
@@ -283,37 +284,10 @@ func restore(row *cinder.Service, states []cinder.ServiceState) {
 	}
 }
 
-// carriedOut says whether any row shows that the service did as it was told, or
-// has shown it before it was changed otherwise.
-func carriedOut(op cinder.Operation, rows target) bool {
-	return len(op.Progress.Late) > 0 || len(showing(op, rows).members) > 0
-}
-
-// showing are the members whose rows show it.
-func showing(op cinder.Operation, rows target) target {
-	return target{members: slices.DeleteFunc(slices.Clone(rows.members), func(row cinder.Service) bool { return !shows(&op, &row) })}
-}
-
-// shows says whether a row shows that its service did as it was told: it wrote
-// what nobody else has. A frozen one is disabled with the reason "frozen"; one that
-// is thawed is enabled, where a failover leaves it disabled.
-func shows(op *cinder.Operation, row *cinder.Service) bool {
-	for _, st := range op.Shown.Services { // follows what was acknowledged meanwhile
-		if st.ID != row.ID || st.Disabled == row.Disabled && equal(st.DisabledReason, row.DisabledReason) || cameBack(op, row) {
-			continue
-		}
-		frozen := row.Disabled && row.DisabledReason != nil && *row.DisabledReason == cinder.ReasonFrozen
-		if op.Kind == cinder.OpFreeze && frozen || op.Kind == cinder.OpThaw && !row.Disabled {
-			return true
-		}
-	}
-	return false
-}
-
 // noteCarriedOut notes in an open operation what a row shows that is about to be
 // changed.
 func noteCarriedOut(ctx context.Context, tx Tx, op *cinder.Operation, row cinder.Service) error {
-	if op.Progress.Undoing || slices.Contains(op.Progress.Late, row.Host) || !shows(op, &row) {
+	if op.Progress.Undoing || slices.Contains(op.Progress.Late, row.Host) || !evidence.ShowsCarriedOut(op, &row) {
 		return nil
 	}
 	was := *op

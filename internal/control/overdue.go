@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 	"stoker/internal/failpoint"
 )
 
@@ -187,15 +188,6 @@ func (c *Control) endWatch(ctx context.Context, op cinder.Operation, why string)
 	return mine, err
 }
 
-// moved says whether a row is somewhere else than a failover that was put back
-// has left it.
-func moved(op *cinder.Operation, row *cinder.Service) bool {
-	return row.ReplicationStatus != cinder.ReplicationFailingOver && slices.ContainsFunc(op.After.Services, func(st cinder.ServiceState) bool {
-		return st.Binary == row.Binary && st.Host == row.Host &&
-			(st.ReplicationStatus != row.ReplicationStatus || at(st.ActiveBackendID) != at(row.ActiveBackendID))
-	})
-}
-
 // lookAfterFailover looks at a failover that was put back. One that was carried
 // out all the same is shown, and never undone: the data are where they are.
 func (c *Control) lookAfterFailover(ctx context.Context, op cinder.Operation) error {
@@ -208,7 +200,7 @@ func (c *Control) lookAfterFailover(ctx context.Context, op cinder.Operation) er
 			return nil
 		}
 		mine := was
-		if !slices.ContainsFunc(rows.members, func(s cinder.Service) bool { return moved(&was, &s) }) {
+		if !slices.ContainsFunc(rows.members, func(s cinder.Service) bool { return evidence.CarriedOutAfterRollback(&was, &s) }) {
 			if tx.Now().Before(was.Progress.WatchUntil) {
 				return nil
 			}
@@ -219,7 +211,7 @@ func (c *Control) lookAfterFailover(ctx context.Context, op cinder.Operation) er
 		if err := c.applyFailover(ctx, tx, &rows, open); err != nil {
 			return err
 		}
-		if err := suspect(ctx, tx, rows, open); err != nil {
+		if err := suspect(ctx, tx, rows.members, open); err != nil {
 			return err
 		}
 		mine.After = rows.before()

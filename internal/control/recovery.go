@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 	"stoker/internal/failpoint"
 )
 
@@ -145,10 +146,10 @@ func due(op *cinder.Operation, services []cinder.Service, now time.Time) bool {
 	}
 	return slices.ContainsFunc(services, func(s cinder.Service) bool {
 		if op.Kind == cinder.OpFailover {
-			return moved(op, &s)
+			return evidence.CarriedOutAfterRollback(op, &s)
 		}
-		st, ok := watches(op, &s)
-		return ok && late(op, &s, st)
+		st, ok := evidence.Monitors(op, &s)
+		return ok && evidence.CarriedOutLate(op, &s, st)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 )
 
 // Listing is a list of services as they are to be shown: while an operation is
@@ -39,7 +40,7 @@ func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 		op := &open[i]
 		for _, st := range op.Shown.Services {
 			i, ok := slices.BinarySearchFunc(rows, st.ID, func(s cinder.Service, id int64) int { return cmp.Compare(s.ID, id) })
-			if !ok || op.State == cinder.OpWatched && !late(op, &rows[i], st) {
+			if !ok || op.State == cinder.OpWatched && !evidence.CarriedOutLate(op, &rows[i], st) {
 				continue
 			}
 			if !copied {
@@ -58,7 +59,7 @@ func overlay(row *cinder.Service, op *cinder.Operation, st cinder.ServiceState) 
 		row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
 	case op.Kind == cinder.OpFailover:
 		row.ReplicationStatus, row.ActiveBackendID = st.ReplicationStatus, st.ActiveBackendID
-		if st.Disabled && !row.Disabled { // a way back that has ended more causes than its own
+		if evidence.EnabledBy(row, st) { // a failback that ended more causes than its own
 			row.Disabled, row.DisabledReason = true, st.DisabledReason
 		}
 	default:

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 )
 
 // Selector names what a freeze, thaw or failover is for: a host or a cluster.
@@ -120,7 +121,7 @@ func (t target) busy(open []cinder.Operation, kinds ...cinder.OperationKind) err
 func (t target) onItsWayBack(open []cinder.Operation) error {
 	for _, s := range t.members {
 		op := touches(open, s.Binary, s.Host, cinder.OpFailover)
-		if op != nil && op.Detail == cinder.FailbackTarget && !arrived(op, &s) {
+		if op != nil && op.Detail == cinder.FailbackTarget && !evidence.FailbackArrived(op, &s) {
 			return cinder.Errorf(cinder.KindConflict, "A failback of %s is under way: operation %s.", s.Host, op.ID)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/evidence"
 	"stoker/internal/failpoint"
 )
 
@@ -65,7 +66,7 @@ func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (mine cind
 		mine.Shown = cinder.Rows{Clusters: was.Shown.Clusters}
 		for i := range rows.members {
 			row := rows.members[i]
-			if st, ok := watches(&was, &row); ok && late(&was, &row, st) {
+			if st, ok := evidence.Monitors(&was, &row); ok && evidence.CarriedOutLate(&was, &row, st) {
 				row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
 				if !slices.Contains(hosts, row.Host) {
 					hosts = append(hosts, row.Host)
@@ -99,10 +100,7 @@ func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (mine cind
 
 // undoLate sends the opposite command to the service that was late, and settles.
 func (c *Control) undoLate(ctx context.Context, op cinder.Operation, s cinder.Service) error {
-	kind := cinder.OpThaw
-	if s.Frozen {
-		kind = cinder.OpFreeze
-	}
+	kind := evidence.Intended(&s)
 	c.o.Log.WarnContext(ctx, "a command that was given up has been carried out late: undoing it",
 		"operation", op.ID, "kind", op.Kind, "host", s.Host, "sending", kind)
 	c.waiting.add(op.ID)
@@ -161,26 +159,25 @@ func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cind
 // putRight writes into the rows what the operation shows of them.
 func putRight(ctx context.Context, tx Tx, op cinder.Operation, rows target, open []cinder.Operation) error {
 	for i, row := range rows.members {
-		s := &service{was: row, row: row}
-		var err error
-		if s.causes, err = tx.Causes(ctx, row.Binary, row.Host); err != nil {
+		s, err := recorded(ctx, tx, row)
+		if err != nil {
 			return err
 		}
 		for _, st := range op.Shown.Services {
 			if st.Binary == row.Binary && st.Host == row.Host {
-				s.row.Disabled, s.row.DisabledReason = st.Disabled, st.DisabledReason
+				s.Row.Disabled, s.Row.DisabledReason = st.Disabled, st.DisabledReason
 			}
 		}
-		if s.movedDuring(&op, open) {
-			s.failsOver()
+		if evidence.FailedOverDuring(&op, &s.Row, touches(open, row.Binary, row.Host, cinder.OpFailover) != nil) {
+			s.DisableForFailover()
 		}
-		if s.row.Disabled != row.Disabled || !equal(s.row.DisabledReason, row.DisabledReason) {
-			s.row.ModifiedAt = tx.Now()
+		if evidence.Changed(&row, &s.Row) {
+			s.Row.ModifiedAt = tx.Now()
 		}
 		if err := s.save(ctx, tx); err != nil {
 			return err
 		}
-		rows.members[i] = s.row
+		rows.members[i] = s.Row
 		failpoint.Settling.Here()
 	}
 	return unnoteLate(ctx, tx, rows, slices.DeleteFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID }))

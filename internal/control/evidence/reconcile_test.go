@@ -1,4 +1,4 @@
-package control
+package evidence
 
 import (
 	"bytes"
@@ -33,18 +33,18 @@ func TestReconcile(t *testing.T) {
 	for _, row := range possibleRows(since) {
 		table.WriteString(rowWords(&row))
 		for _, causes := range records {
-			s := &service{was: row, row: row, causes: slices.Clone(causes)}
-			taken := s.contradicted()
-			s.reconcile()
-			once := service{was: s.was, row: s.row, causes: slices.Clone(s.causes)}
-			s.reconcile()
+			s := &Record{Row: row, Causes: slices.Clone(causes)}
+			taken := s.Contradicted()
+			s.Reconcile()
+			once := Record{Row: s.Row, Causes: slices.Clone(s.Causes)}
+			s.Reconcile()
 			if again := difference(&once, s); again != "nothing" {
 				t.Errorf("%s, on record: %s: reconciling it a second time changes %s", rowWords(&row), recordWords(causes), again)
 			}
-			if once.contradicted() {
+			if once.Contradicted() {
 				t.Errorf("%s, on record: %s: is taken up again at each look", rowWords(&row), recordWords(causes))
 			}
-			change := difference(&service{row: row, causes: causes}, &once)
+			change := difference(&Record{Row: row, Causes: causes}, &once)
 			code := codeOf(change)
 			if legend[code] != "" && legend[code] != change {
 				t.Fatalf("%q and %q have the same code %s: make it longer", legend[code], change, code)
@@ -96,13 +96,13 @@ func possibleRecords(since time.Time) [][]cinder.Cause {
 		for _, frozen := range []bool{false, true} {
 			for _, over := range []*string{new("none"), new(cinder.ReasonFailedOver), new(""), new("words")} {
 				var causes []cinder.Cause
-				if !equal(admin, new("none")) {
+				if !Equal(admin, new("none")) {
 					causes = append(causes, cinder.Cause{Kind: cinder.CauseAdmin, Reason: admin, Since: since})
 				}
 				if frozen {
 					causes = append(causes, cinder.Cause{Kind: cinder.CauseFrozen, Reason: new(cinder.ReasonFrozen), Since: since})
 				}
-				if !equal(over, new("none")) {
+				if !Equal(over, new("none")) {
 					causes = append(causes, cinder.Cause{Kind: cinder.CauseFailedOver, Reason: over, Since: since})
 				}
 				all = append(all, causes)
@@ -113,13 +113,13 @@ func possibleRecords(since time.Time) [][]cinder.Cause {
 }
 
 // difference says in words what has changed from one state to the other.
-func difference(from, to *service) string {
+func difference(from, to *Record) string {
 	var changes []string
-	a, b := &from.row, &to.row
+	a, b := &from.Row, &to.Row
 	if a.Disabled != b.Disabled {
 		changes = append(changes, fmt.Sprintf("row: disabled=%v", b.Disabled))
 	}
-	if !equal(a.DisabledReason, b.DisabledReason) {
+	if !Equal(a.DisabledReason, b.DisabledReason) {
 		changes = append(changes, "row: reason="+sqlText(b.DisabledReason))
 	}
 	if a.Frozen != b.Frozen {
@@ -129,11 +129,11 @@ func difference(from, to *service) string {
 		changes = append(changes, "row: "+string(b.ReplicationStatus))
 	}
 	for _, kind := range []cinder.CauseKind{cinder.CauseAdmin, cinder.CauseFrozen, cinder.CauseFailedOver} {
-		had, has := from.cause(kind), to.cause(kind)
+		had, has := from.Cause(kind), to.Cause(kind)
 		switch {
 		case had != nil && has == nil:
 			changes = append(changes, "-"+string(kind))
-		case had == nil && has != nil, had != nil && !equal(had.Reason, has.Reason):
+		case had == nil && has != nil, had != nil && !Equal(had.Reason, has.Reason):
 			changes = append(changes, fmt.Sprintf("+%s=%s", kind, sqlText(has.Reason)))
 		}
 	}
