@@ -57,3 +57,39 @@ func conditions(n ast.Node) []ast.Expr {
 	}
 	return nil
 }
+
+// An operation comes to another state in settle.go alone, by the table of lifecycle:
+// elsewhere one is begun as open, or recorded as ended with the help of settle.go.
+func TestOnlySettleChangesStates(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "internal/control/*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") || filepath.Base(path) == "settle.go" {
+			continue
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if a, ok := n.(*ast.AssignStmt); ok {
+				for _, left := range a.Lhs {
+					if s, ok := left.(*ast.SelectorExpr); ok && (s.Sel.Name == "State" || s.Sel.Name == "SettledAt") {
+						t.Errorf("%s: %s is written outside of settle.go", set.Position(s.Pos()), s.Sel.Name)
+					}
+				}
+			}
+			if kv, ok := n.(*ast.KeyValueExpr); ok {
+				key, named := kv.Key.(*ast.Ident)
+				value, selected := kv.Value.(*ast.SelectorExpr)
+				if named && key.Name == "State" && (!selected || value.Sel.Name != "OpOpen") {
+					t.Errorf("%s: an operation begins as something else than open", set.Position(kv.Pos()))
+				}
+			}
+			return true
+		})
+	}
+}

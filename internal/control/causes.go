@@ -7,6 +7,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 )
 
 // service is a row inside a transaction, with why it is disabled.
@@ -73,7 +74,7 @@ func (c *Control) onRecord(ctx context.Context, tx Tx, kind cinder.OperationKind
 	op.Caller = cinder.Caller{}
 	op.Binary, op.Host = was.Binary, was.Host
 	op.Before.Services, op.After.Services = []cinder.ServiceState{was.State()}, []cinder.ServiceState{now.State()}
-	finish(&op, tx, cinder.OpDone, outcome)
+	ended(&op, tx, lifecycle.Done, outcome)
 	return tx.AddOperation(ctx, op)
 }
 

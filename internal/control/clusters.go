@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/lifecycle"
 )
 
 // Clusters lists the clusters that q selects, by id, with what follows from
@@ -142,7 +143,7 @@ func (c *Control) changeCluster(ctx context.Context, kind cinder.OperationKind, 
 		}
 		op.Before.Clusters = []cinder.ClusterState{was.State()}
 		op.After.Clusters = []cinder.ClusterState{now.State()}
-		finish(&op, tx, cinder.OpDone, "")
+		ended(&op, tx, lifecycle.Done, "")
 		members, err := tx.Services(ctx, cinder.ServiceQuery{Cluster: &was.Name, Binary: &binary})
 		if err != nil {
 			return err

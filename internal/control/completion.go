@@ -8,6 +8,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 	"stoker/internal/failpoint"
 )
 
@@ -124,66 +125,40 @@ func (c *Control) beginCompletion(ctx context.Context, name string) error {
 // agree, when the cluster has gone on, or when they were told often enough.
 func (c *Control) lookAtCompletion(ctx context.Context, op cinder.Operation) error {
 	failpoint.TellingRecorded.Here()
-	var tell *cinder.FailoverOutcome
-	err := c.update(ctx, func(tx Tx) error {
-		tell = nil
-		was, rows, open, err := c.resume(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) {
-			return nil
-		}
-		mine := was
-		behind, listens := false, false
-		for _, s := range rows.members {
-			if rows.cluster != nil && evidence.Disagrees(s.State(), rows.cluster) {
-				behind = true
-				listens = listens || s.Up(tx.HostNow(), c.o.DownTime)
-			}
-		}
-		switch {
-		case rows.cluster == nil || !evidence.ClusterKnows(rows.cluster) || evidence.Site(rows.cluster.ActiveBackendID) != was.Detail:
-			finish(&mine, tx, cinder.OpUndone, "the cluster has gone on meanwhile")
-		case !behind:
-			if err := follow(ctx, tx, was, &rows); err != nil {
-				return err
-			}
-			if err := c.applyFailover(ctx, tx, &rows, open); err != nil {
-				return err
-			}
-			mine.After = rows.before()
-			finish(&mine, tx, cinder.OpDone, "every member agrees")
-		case !listens:
-			finish(&mine, tx, cinder.OpUndone, "the members that disagree are down: they are told once they are up")
-		case was.Progress.Attempts >= tellAttempts:
-			finish(&mine, tx, cinder.OpFailed, fmt.Sprintf("told %d times, and a member still disagrees: restart it", was.Progress.Attempts))
-		default:
-			if err := correct(ctx, tx, rows.cluster); err != nil {
-				return err
-			}
-			o := evidence.ClusterOutcome(rows.cluster)
-			tell = &o
-			mine.Progress.Attempts++
-			mine.Progress.NextLook = tx.Now().Add(backoff(mine.Progress.Attempts))
-		}
-		return tx.SaveOperation(ctx, was, mine)
-	})
-	if err != nil || tell == nil {
+	s, _, err := c.settle(ctx, op, byHost, func(s *settlement) lifecycle.Facts { return c.agreement(s) })
+	if err != nil || s.tell == nil {
 		return err
 	}
 	failpoint.Telling.Here()
-	if err := c.o.Fleet.FailoverCompleted(ctx, op.Cluster, *tell); err != nil {
+	if err := c.o.Fleet.FailoverCompleted(ctx, op.Cluster, *s.tell); err != nil {
 		c.o.Log.WarnContext(ctx, "members of a cluster could not be told of its failover: trying again", "cluster", op.Cluster, "operation", op.ID, "error", err)
 	}
 	failpoint.Told.Here()
 	return nil
 }
 
-// follow disables the members that had missed the way to another site, and marks
-// those that had missed the way back as disabled for no other reason. The others
-// have been told in time, and what was made of them since stays.
-func follow(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error {
+// agreement is what is known of a cluster whose members are told of a failover.
+func (c *Control) agreement(s *settlement) (facts lifecycle.Facts) {
+	facts = facts.With(lifecycle.Busy, s.busy(cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover))
+	cluster := s.rows.cluster
+	if cluster == nil || !evidence.ClusterKnows(cluster) || evidence.Site(cluster.ActiveBackendID) != s.was.Detail {
+		return facts | lifecycle.ClusterMovedOn
+	}
+	behind, listens := false, false
+	for i := range s.rows.members {
+		if m := &s.rows.members[i]; evidence.Disagrees(m.State(), cluster) {
+			behind = true
+			listens = listens || m.Up(s.tx.HostNow(), c.o.DownTime)
+		}
+	}
+	return facts.With(lifecycle.MembersAgree, !behind).With(lifecycle.MembersBehind, behind).With(lifecycle.NobodyListens, behind && !listens).
+		With(lifecycle.Exhausted, s.was.Progress.Attempts >= tellAttempts)
+}
+
+// disableMissed disables the members that had missed the way to another site, and
+// marks those that had missed the way back as disabled for no other reason. The
+// others were told in time, and what was made of them since stays.
+func disableMissed(ctx context.Context, tx Tx, op cinder.Operation, rows *target) error {
 	for i, row := range rows.members {
 		missed := slices.ContainsFunc(op.Before.Services, func(st cinder.ServiceState) bool {
 			return st.Host == row.Host && evidence.Disagrees(st, rows.cluster)

@@ -89,11 +89,6 @@ func (c *Control) dead(owner string) bool {
 	return c.o.Alone && owner != c.o.Owner && strings.HasPrefix(owner, c.o.Host+":")
 }
 
-// finish ends a journal entry.
-func finish(op *cinder.Operation, tx Tx, state cinder.OperationState, outcome string) {
-	op.State, op.Outcome, op.SettledAt = state, outcome, tx.Now()
-}
-
 // update is a transaction that changes what the fleet looks like.
 func (c *Control) update(ctx context.Context, fn func(Tx) error) error {
 	defer c.pools.forget()

@@ -7,6 +7,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 )
 
 // Enable ends the administrator's and the failover's cause, and clears the
@@ -88,7 +89,7 @@ func (c *Control) change(ctx context.Context, kind cinder.OperationKind, host, b
 				return err
 			}
 		}
-		finish(&op, tx, cinder.OpDone, "")
+		ended(&op, tx, lifecycle.Done, "")
 		return tx.AddOperation(ctx, op)
 	})
 	if err != nil {

@@ -2,106 +2,54 @@ package control
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 	"stoker/internal/failpoint"
 )
 
 // settleFailover ends a failover once no row is failing over any more. Until
 // then it stays open, and is overdue after its deadline: waits says so.
 func (c *Control) settleFailover(ctx context.Context, op cinder.Operation) (waits bool, err error) {
-	var seen *cinder.Operation
-	err = c.update(ctx, func(tx Tx) error {
-		seen, waits = nil, false
-		was, rows, err := c.reopen(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		open, err := tx.OpenOperations(ctx)
-		if err != nil {
-			return err
-		}
-		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw) {
-			return nil // half-way rows: look again when that is settled
-		}
-		mine := was
-		if waits = c.pending(tx, rows, &mine); waits {
-			if tx.Now().After(mine.Deadline) && mine.Outcome == "" {
-				mine.Outcome = "overdue: no outcome by the deadline"
-				seen = &mine
-			}
-			if mine.Outcome == was.Outcome && mine.Progress.WatchUntil.Equal(was.Progress.WatchUntil) {
-				return nil
-			}
-			return tx.SaveOperation(ctx, was, mine)
-		}
-		if rows.cluster != nil {
-			err = correct(ctx, tx, rows.cluster)
-		} else {
-			err = restoreStatus(ctx, tx, mine, &rows) // of one that has started meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		state, outcome := verdict(mine, rows)
-		if err := c.applyFailover(ctx, tx, &rows, open); err != nil {
-			return err
-		}
-		if err := suspect(ctx, tx, rows.members, open); err != nil {
-			return err
-		}
-		mine.After = rows.before()
-		finish(&mine, tx, state, outcome)
-		seen = &mine
-		return tx.SaveOperation(ctx, was, mine)
+	var facts lifecycle.Facts
+	s, t, err := c.settle(ctx, op, byID, func(s *settlement) lifecycle.Facts {
+		facts = c.progress(s)
+		return facts
 	})
-	if err == nil && seen != nil {
-		if seen.State.Final() {
-			failpoint.Settled.Here()
-			c.notify(ctx, *seen, noticeEnd)
-		}
-		c.o.Log.InfoContext(ctx, "failover looked at", "operation", op.ID, "state", seen.State, "outcome", seen.Outcome)
+	if err != nil {
+		return false, err
 	}
-	return waits, err
+	if t.To.Final() {
+		failpoint.Settled.Here()
+		c.notify(ctx, s.op, noticeEnd)
+	}
+	if s.op.Outcome != s.was.Outcome || t.To.Final() {
+		c.o.Log.InfoContext(ctx, "failover looked at", "operation", op.ID, "state", s.op.State, "outcome", s.op.Outcome)
+	}
+	return !facts.Has(lifecycle.Busy) && !t.To.Final(), nil
 }
 
 // grace is how long the members of a cluster may take to hear what has become of
 // a failover: the one that carried it out writes the cluster's row first.
 const grace = 5 * time.Second
 
-// pending says whether the outcome is still to come. Members of a cluster that have
-// missed the end are waited for a little, and told later.
-func (c *Control) pending(tx Tx, rows target, op *cinder.Operation) bool {
-	alive := func(s *cinder.Service) bool { return s.Up(tx.HostNow(), c.o.DownTime) }
-	switch evidence.ProgressOf(op, rows.cluster, rows.members, alive) {
-	case evidence.Running:
-		return true
-	case evidence.Telling: // they are looked at all the while: most need a few milliseconds
-		if op.Progress.WatchUntil.IsZero() {
-			op.Progress.WatchUntil = tx.Now().Add(grace)
-		}
-		return tx.Now().Before(op.Progress.WatchUntil)
+// progress is what is known of a failover that is open. Members of a cluster that
+// have missed its end are waited for a little, and told later.
+func (c *Control) progress(s *settlement) lifecycle.Facts {
+	now, until := s.tx.Now(), s.was.Progress.WatchUntil
+	facts := lifecycle.Facts(0).
+		With(lifecycle.Busy, s.busy(cinder.OpFreeze, cinder.OpThaw)). // half-way rows
+		With(lifecycle.DeadlinePassed, now.After(s.was.Deadline) && s.was.Outcome == "")
+	alive := func(m *cinder.Service) bool { return m.Up(s.tx.HostNow(), c.o.DownTime) }
+	switch p := evidence.ProgressOf(&s.was, s.rows.cluster, s.rows.members, alive); {
+	case p == evidence.Telling && until.IsZero():
+		return facts | lifecycle.MembersBehind
+	case p == evidence.Running, p == evidence.Telling && now.Before(until): // most members need a few milliseconds
+		return facts | lifecycle.Running
 	default:
-		return false
-	}
-}
-
-// verdict is how a failover ended, in the state and the words of the journal.
-func verdict(op cinder.Operation, rows target) (cinder.OperationState, string) {
-	switch outcome, status, site := evidence.OutcomeOf(&op, rows.cluster, rows.members); outcome {
-	case evidence.Removed:
-		return cinder.OpUndone, "the service was removed meanwhile"
-	case evidence.Failed:
-		return cinder.OpFailed, "the backend failed to fail over: see the log of the service"
-	case evidence.Arrived:
-		return cinder.OpDone, "active backend: " + site
-	case evidence.Stayed:
-		return cinder.OpUndone, fmt.Sprintf("the service stays on %s: it refused the target, was not told in time, or has restarted: see its log", site)
-	default:
-		return cinder.OpUndone, fmt.Sprintf("status is %s on %s: changed from elsewhere", status, site)
+		return facts | s.ending()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 	"stoker/internal/failpoint"
 )
 
@@ -118,7 +119,7 @@ func (c *Control) markFailingOver(ctx context.Context, sel Selector, site *strin
 		if err := c.writeFailingOver(ctx, tx, t, open); err != nil {
 			return err
 		}
-		if err := endWatches(ctx, tx, all, open, op); err != nil {
+		if err := c.supersede(ctx, tx, all, open, op); err != nil {
 			return err
 		}
 		return tx.AddOperation(ctx, op)
@@ -197,27 +198,17 @@ func (c *Control) undoFailover(ctx context.Context, op cinder.Operation, failed 
 	failpoint.Undelivered.Here()
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
-	err := c.update(ctx, func(tx Tx) error {
-		mine, rows, err := c.reopen(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		was := mine
-		if err := restoreStatus(ctx, tx, mine, &rows); err != nil {
-			return err
-		}
-		mine.After = rows.before()
-		finish(&mine, tx, cinder.OpUndone, words(failed))
-		op = mine
-		return tx.SaveOperation(ctx, was, mine)
+	s, _, err := c.settle(ctx, op, byID, func(s *settlement) lifecycle.Facts {
+		s.failed = failed
+		return lifecycle.NotSent
 	})
 	if err != nil {
 		c.o.Log.ErrorContext(ctx, "failover could not be undone: left to recovery", "operation", op.ID, "error", err)
 		return op, cinder.Wrap(cinder.KindTimeout, err, "The outcome is not known yet: operation %s.", op.ID)
 	}
-	c.notify(ctx, op, noticeEnd)
+	c.notify(ctx, s.op, noticeEnd)
 	c.o.Log.InfoContext(ctx, "failover undone", "operation", op.ID, "error", failed)
-	return op, failed
+	return s.op, failed
 }
 
 // restoreStatus puts failing-over back to what was before, in rows and cluster, and

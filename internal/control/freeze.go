@@ -2,13 +2,13 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 	"stoker/internal/failpoint"
 )
 
@@ -148,130 +148,26 @@ func (c *Control) command(ctx context.Context, kind cinder.OperationKind, s cind
 }
 
 // settleFrozen is the transaction after the command: it ends the operation as
-// done or undone, on all members alike. told is what the caller is told, nil when
-// it was carried out; err is why the operation is still open, or errSettled.
-//
-// When it is early, nothing but the rows tells, and what they do not tell yet is errNotYet.
+// done or rolled back, on all members alike, or has it monitored. told is what the
+// caller is told, nil when it was carried out; err is why the operation is still
+// open, or errSettled. early says that an answer may still come.
 func (c *Control) settleFrozen(ctx context.Context, op cinder.Operation, failed error, early bool) (_ cinder.Operation, told, err error) {
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
-	err = c.update(ctx, func(tx Tx) error {
-		told = failed
-		mine, rows, err := c.reopen(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		done := failed == nil
-		outcome := ""
-		if failed != nil {
-			outcome = words(failed)
-		}
-		was, state := mine, cinder.OpUndone
-		unsure := cinder.KindOf(failed) == cinder.KindTimeout // any other failure says that it was not carried out
-		switch {
-		case unsure && evidence.CarriedOut(&mine, rows.members):
-			done, told = true, nil
-			outcome = "no answer, but the row shows that it was carried out"
-		case early:
-			return errNotYet
-		case unsure:
-			mine.Progress.Late = suspects(mine, evidence.HiddenByFailover(&mine, rows.members))
-			state = c.watched(tx, &mine)
-		case !done && evidence.CarriedOut(&mine, rows.members):
-			// Half-way; or an earlier command, which was given up, has come late.
-			mine.Progress.Late = suspects(mine, evidence.Showing(&mine, rows.members))
-			state = c.watched(tx, &mine)
-		}
-		if done {
-			state = cinder.OpDone
-		}
-		if err := c.applyFrozen(ctx, tx, &mine, rows, done); err != nil {
-			return err
-		}
-		finish(&mine, tx, state, outcome)
-		op = mine
-		return tx.SaveOperation(ctx, was, mine)
+	s, t, err := c.settle(ctx, op, byID, func(s *settlement) lifecycle.Facts {
+		s.failed = failed
+		return answer(failed).With(lifecycle.TooEarly, early).With(lifecycle.RowsShowIt, evidence.CarriedOut(&s.was, s.rows.members))
 	})
-	if errors.Is(err, errNotYet) {
-		return op, nil, nil
-	}
-	if err != nil {
+	if err != nil || t.To == "" {
 		return op, nil, err
 	}
 	failpoint.Settled.Here()
-	c.notify(ctx, op, noticeEnd)
-	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", op.State, "outcome", op.Outcome, "error", failed)
-	return op, told, nil
-}
-
-// watched is the state of a freeze or thaw that may yet have to be undone.
-func (c *Control) watched(tx Tx, op *cinder.Operation) cinder.OperationState {
-	op.Progress.WatchUntil = tx.Now().Add(c.o.Watch)
-	return cinder.OpWatched
-}
-
-// applyFrozen writes how a freeze or thaw ended into rows and causes.
-func (c *Control) applyFrozen(ctx context.Context, tx Tx, op *cinder.Operation, rows target, done bool) error {
-	frozen := (op.Kind == cinder.OpFreeze) == done
-	others, err := tx.OpenOperations(ctx)
-	if err != nil {
-		return err
+	c.notify(ctx, s.op, noticeEnd)
+	c.o.Log.InfoContext(ctx, "operation settled", "operation", op.ID, "kind", op.Kind, "state", s.op.State, "outcome", s.op.Outcome, "error", failed)
+	if t.To == lifecycle.Done {
+		failed = nil
 	}
-	others = slices.DeleteFunc(others, func(o cinder.Operation) bool { return o.ID == op.ID })
-	if done {
-		if err := unnoteLate(ctx, tx, rows, others); err != nil {
-			return err
-		}
-		if err := suspectOf(ctx, tx, opposite(op.Kind), evidence.SentinelOverwritten(op.Kind, rows.members), others); err != nil {
-			return err
-		}
-	}
-	for i, row := range rows.members {
-		s, err := recorded(ctx, tx, row)
-		if err != nil {
-			return err
-		}
-		s.Row.Frozen = frozen
-		switch {
-		case !done:
-			restore(&s.Row, op.Shown.Services)
-		case frozen:
-			s.Add(cinder.Cause{Kind: cinder.CauseFrozen, Reason: new(cinder.ReasonFrozen)})
-			s.Row.Disabled, s.Row.DisabledReason = true, new(cinder.ReasonFrozen)
-		default:
-			s.Drop(cinder.CauseFrozen)
-			s.Project()
-		}
-		failingOver := touches(others, row.Binary, row.Host, cinder.OpFailover) != nil
-		if evidence.FailedOverDuring(op, &s.Row, failingOver) {
-			s.DisableForFailover()
-		}
-		if s.BackOnPrimary() && !failingOver {
-			s.Drop(cinder.CauseFailedOver)
-			s.Project()
-		}
-		if evidence.Changed(&row, &s.Row) {
-			s.Row.ModifiedAt = tx.Now()
-		}
-		if err := s.save(ctx, tx); err != nil {
-			return err
-		}
-		if err := tell(ctx, tx, others, s.Row.State()); err != nil {
-			return err
-		}
-		rows.members[i] = s.Row
-		failpoint.Settling.Here()
-	}
-	if rows.cluster != nil {
-		now := *rows.cluster
-		now.Frozen = frozen
-		if err := tx.SaveCluster(ctx, *rows.cluster, now); err != nil {
-			return err
-		}
-		rows.cluster = &now
-	}
-	op.After = rows.before()
-	return nil
+	return s.op, failed, nil
 }
 
 // restore puts back what an operation that came to nothing found, as changed by

@@ -12,53 +12,25 @@ import (
 // errSettled says that somebody else ended the operation first.
 var errSettled = errors.New("the operation is not open any more, or another process has it")
 
-// errNotYet says that it is too early to say how an operation ends.
-var errNotYet = errors.New("the outcome is not known yet")
-
 // current reads, inside a transaction, an operation that is still in the state
-// and with the owner that it was last seen with; errSettled when it is not.
-func current(ctx context.Context, tx Tx, op cinder.Operation) (cinder.Operation, error) {
+// and with the owner that it was last seen with, and the others that are not final;
+// errSettled when it is not.
+func current(ctx context.Context, tx Tx, op cinder.Operation) (cinder.Operation, []cinder.Operation, error) {
 	open, err := tx.OpenOperations(ctx)
 	if err != nil {
-		return op, err
+		return op, nil, err
 	}
 	i := slices.IndexFunc(open, func(o cinder.Operation) bool {
 		return o.ID == op.ID && o.Owner == op.Owner && o.State == op.State
 	})
 	if i < 0 {
-		return op, errSettled
+		return op, nil, errSettled
 	}
-	return open[i], nil
-}
-
-// reopen reads, inside a transaction, an open operation that is ours and the
-// rows it touches as they are now. Rows that were removed meanwhile are left out.
-func (c *Control) reopen(ctx context.Context, tx Tx, op cinder.Operation) (cinder.Operation, target, error) {
-	op, err := current(ctx, tx, op)
-	if err != nil {
-		return op, target{}, err
-	}
-	t, err := rowsOf(ctx, tx, op, func(st cinder.ServiceState, s cinder.Service) bool { return st.ID == s.ID })
-	return op, t, err
-}
-
-// resume is reopen for what outlives rows: those that were made anew stand for
-// the ones before them. It returns all that is open and watched, too.
-func (c *Control) resume(ctx context.Context, tx Tx, op cinder.Operation) (cinder.Operation, target, []cinder.Operation, error) {
-	op, err := current(ctx, tx, op)
-	if err != nil {
-		return op, target{}, nil, err
-	}
-	t, err := rowsOf(ctx, tx, op, func(st cinder.ServiceState, s cinder.Service) bool { return st.Host == s.Host })
-	if err != nil {
-		return op, t, nil, err
-	}
-	open, err := tx.OpenOperations(ctx)
-	return op, t, open, err
+	return open[i], slices.Delete(slices.Clone(open), i, i+1), nil
 }
 
 // rowsOf reads the rows that an operation touches.
-func rowsOf(ctx context.Context, tx Tx, op cinder.Operation, same func(cinder.ServiceState, cinder.Service) bool) (target, error) {
+func rowsOf(ctx context.Context, tx Tx, op cinder.Operation, same sameRow) (target, error) {
 	var t target
 	for _, st := range op.Before.Services {
 		rows, err := tx.Services(ctx, cinder.ServiceQuery{Binary: &st.Binary, Host: &st.Host})

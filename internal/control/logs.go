@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoker/internal/cinder"
+	"stoker/internal/control/lifecycle"
 )
 
 // LogQuery selects services and loggers for get-log and set-log.
@@ -114,12 +115,12 @@ func (c *Control) SetLogLevels(ctx context.Context, q LogQuery, level cinder.Log
 	silent, tooOld := c.each(ctx, services, func(ctx context.Context, i int) error {
 		return c.o.Logs.SetLogLevel(ctx, services[i], q.Prefix, level)
 	})
-	state := cinder.OpDone
+	as := lifecycle.Done
 	nobody := len(silent) > 0 && len(silent) == len(services) && !c.own(q)
 	if nobody {
-		state = cinder.OpUndone
+		as = lifecycle.RolledBack
 	}
-	op, err := c.recordLevels(ctx, q, level, state, silent, tooOld)
+	op, err := c.recordLevels(ctx, q, level, as, silent, tooOld)
 	if err != nil {
 		return cinder.Operation{}, fmt.Errorf("set-log: %w", err)
 	}
@@ -132,7 +133,7 @@ func (c *Control) SetLogLevels(ctx context.Context, q LogQuery, level cinder.Log
 	return op, nil
 }
 
-func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.LogLevel, state cinder.OperationState, silent []SilentService, tooOld error) (cinder.Operation, error) {
+func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.LogLevel, as lifecycle.Phase, silent []SilentService, tooOld error) (cinder.Operation, error) {
 	var names []string
 	for _, s := range silent {
 		names = append(names, s.Binary+" on "+s.Host+": "+s.Why)
@@ -146,9 +147,9 @@ func (c *Control) recordLevels(ctx context.Context, q LogQuery, level cinder.Log
 			outcome = "not delivered to " + strings.Join(names, ", ")
 		}
 		if tooOld != nil {
-			state, outcome = cinder.OpFailed, "not delivered to all: "+tooOld.Error()
+			as, outcome = lifecycle.Failed, "not delivered to all: "+tooOld.Error()
 		}
-		finish(&op, tx, state, outcome)
+		ended(&op, tx, as, outcome)
 		return tx.AddOperation(ctx, op)
 	})
 	return op, err

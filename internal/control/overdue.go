@@ -11,6 +11,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 	"stoker/internal/failpoint"
 )
 
@@ -52,7 +53,7 @@ func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 	var now, hostNow time.Time
 	err := c.o.Store.Update(ctx, func(tx Tx) (err error) {
 		now, hostNow = tx.Now(), tx.HostNow()
-		rows, err = rowsOf(ctx, tx, op, func(st cinder.ServiceState, s cinder.Service) bool { return st.Host == s.Host })
+		rows, err = rowsOf(ctx, tx, op, byHost)
 		return err
 	})
 	if err != nil {
@@ -95,31 +96,17 @@ func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 // It stays watched: should it have run all the same, that is shown.
 func (c *Control) putBack(ctx context.Context, op cinder.Operation, why string) (cinder.Operation, error) {
 	failpoint.PuttingBack.Here()
-	mine := op
-	err := c.update(ctx, func(tx Tx) error {
-		was, rows, _, err := c.resume(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		mine = was
-		if mine.Owner != c.o.Owner { // an abort need not come to the process that has it
-			mine.Owner = c.o.Owner
-		}
-		if err := restoreStatus(ctx, tx, mine, &rows); err != nil {
-			return err
-		}
-		mine.After = rows.before()
-		mine.Progress = cinder.Progress{WatchUntil: tx.Now().Add(c.o.Watch)}
-		finish(&mine, tx, cinder.OpWatched, why)
-		return tx.SaveOperation(ctx, was, mine)
+	s, _, err := c.settle(ctx, op, byHost, func(s *settlement) lifecycle.Facts {
+		s.failed = cinder.Errorf(cinder.KindUnavailable, "%s", why)
+		return lifecycle.NobodyLeft
 	})
 	if err != nil {
 		return op, err
 	}
 	failpoint.PutBack.Here()
-	c.notify(ctx, mine, noticeEnd)
+	c.notify(ctx, s.op, noticeEnd)
 	c.o.Log.WarnContext(ctx, "failover put back", "operation", op.ID, "outcome", why)
-	return mine, nil
+	return s.op, nil
 }
 
 // Abort ends an operation that does not end by itself: a failover whose service
@@ -175,65 +162,28 @@ func (c *Control) giveUp(ctx context.Context, op cinder.Operation, why string) (
 }
 
 // endWatch stops watching an operation, as an administrator wants it.
-func (c *Control) endWatch(ctx context.Context, op cinder.Operation, why string) (mine cinder.Operation, err error) {
-	err = c.o.Store.Update(ctx, func(tx Tx) error {
-		was, err := current(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		mine = was
-		finish(&mine, tx, cinder.OpUndone, was.Outcome+"; no longer watched: "+why)
-		return tx.SaveOperation(ctx, was, mine)
+func (c *Control) endWatch(ctx context.Context, op cinder.Operation, why string) (cinder.Operation, error) {
+	s, _, err := c.settle(ctx, op, byHost, func(s *settlement) lifecycle.Facts {
+		s.failed = cinder.Errorf(cinder.KindUnavailable, "%s", why)
+		return lifecycle.Aborted
 	})
-	return mine, err
+	if err != nil {
+		return op, err
+	}
+	return s.op, nil
 }
 
 // lookAfterFailover looks at a failover that was put back. One that was carried
 // out all the same is shown, and never undone: the data are where they are.
 func (c *Control) lookAfterFailover(ctx context.Context, op cinder.Operation) error {
-	return c.update(ctx, func(tx Tx) error {
-		was, rows, open, err := c.resume(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) {
-			return nil
-		}
-		mine := was
-		if !slices.ContainsFunc(rows.members, func(s cinder.Service) bool { return evidence.CarriedOutAfterRollback(&was, &s) }) {
-			if tx.Now().Before(was.Progress.WatchUntil) {
-				return nil
-			}
-			finish(&mine, tx, cinder.OpUndone, was.Outcome+"; nor was it carried out later")
-			return tx.SaveOperation(ctx, was, mine)
-		}
-		state, outcome := verdict(mine, rows)
-		if err := c.applyFailover(ctx, tx, &rows, open); err != nil {
-			return err
-		}
-		if err := suspect(ctx, tx, rows.members, open); err != nil {
-			return err
-		}
-		mine.After = rows.before()
-		finish(&mine, tx, state, was.Outcome+"; yet the service has gone on: "+outcome)
-		c.o.Log.WarnContext(ctx, "a failover that was put back has been carried out late: it stays", "operation", op.ID, "outcome", mine.Outcome)
-		return tx.SaveOperation(ctx, was, mine)
+	s, t, err := c.settle(ctx, op, byHost, func(s *settlement) lifecycle.Facts {
+		moved := slices.ContainsFunc(s.rows.members, func(m cinder.Service) bool { return evidence.CarriedOutAfterRollback(&s.was, &m) })
+		return s.ending().With(lifecycle.Moved, moved).
+			With(lifecycle.Busy, s.busy(cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover)).
+			With(lifecycle.MonitoringOver, !s.tx.Now().Before(s.was.Progress.WatchUntil))
 	})
-}
-
-// endWatches ends the watch over earlier failovers of what is failed over anew:
-// their effects cannot be told from its own.
-func endWatches(ctx context.Context, tx Tx, t target, open []cinder.Operation, by cinder.Operation) error {
-	for _, op := range open {
-		if op.State != cinder.OpWatched || op.Kind != cinder.OpFailover ||
-			!slices.ContainsFunc(t.members, func(s cinder.Service) bool { return op.Touches(s.Binary, s.Host) }) {
-			continue
-		}
-		was := op
-		finish(&op, tx, cinder.OpUndone, was.Outcome+"; no longer watched: operation "+by.ID+" has begun")
-		if err := tx.SaveOperation(ctx, was, op); err != nil {
-			return err
-		}
+	if err == nil && t.When.Has(lifecycle.Moved) {
+		c.o.Log.WarnContext(ctx, "a failover that was put back has been carried out late: it stays", "operation", op.ID, "outcome", s.op.Outcome)
 	}
-	return nil
+	return err
 }

@@ -167,7 +167,7 @@ func (c *Control) take(ctx context.Context, op cinder.Operation) (cinder.Operati
 	mine := op
 	err := c.o.Store.Update(ctx, func(tx Tx) error {
 		// Read anew: what was acknowledged meanwhile may have changed what it shows.
-		was, err := current(ctx, tx, op)
+		was, _, err := current(ctx, tx, op)
 		if err != nil {
 			return err
 		}
@@ -227,7 +227,7 @@ func (c *Control) lookAt(ctx context.Context, calls *errgroup.Group, op cinder.O
 func (c *Control) noteFault(ctx context.Context, op cinder.Operation, fault error) error {
 	mine := op
 	err := c.o.Store.Update(ctx, func(tx Tx) error {
-		was, err := current(ctx, tx, op)
+		was, _, err := current(ctx, tx, op)
 		if err != nil {
 			return err
 		}

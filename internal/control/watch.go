@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"stoker/internal/cinder"
 	"stoker/internal/control/evidence"
+	"stoker/internal/control/lifecycle"
 	"stoker/internal/failpoint"
 )
 
@@ -50,53 +50,46 @@ func (c *Control) lookWatched(ctx context.Context, op cinder.Operation) error {
 // beginUndo is the transaction before the opposite command: it opens the operation
 // again, as ours, and returns the service to be sent it; nil when there is nothing
 // to do, or not yet.
-func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (mine cinder.Operation, service *cinder.Service, err error) {
-	err = c.o.Store.Update(ctx, func(tx Tx) error {
-		service = nil
-		was, rows, open, err := c.resume(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		now := tx.Now()
-		if !rows.idle(open, cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) || now.Before(was.Progress.NextLook) {
-			return nil
-		}
-		mine = was
-		hosts := slices.Clone(was.Progress.Late)
-		mine.Shown = cinder.Rows{Clusters: was.Shown.Clusters}
-		for i := range rows.members {
-			row := rows.members[i]
-			if st, ok := evidence.Monitors(&was, &row); ok && evidence.CarriedOutLate(&was, &row, st) {
-				row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
-				if !slices.Contains(hosts, row.Host) {
-					hosts = append(hosts, row.Host)
-				}
-			}
-			if slices.Contains(hosts, row.Host) && (service == nil || !service.Up(tx.HostNow(), c.o.DownTime)) {
-				service = &rows.members[i]
-			}
-			mine.Shown.Services = append(mine.Shown.Services, row.State())
-		}
-		switch {
-		case service == nil && now.Before(was.Progress.WatchUntil):
-			return nil
-		case service == nil:
-			mine.Shown = was.Shown
-			finish(&mine, tx, cinder.OpUndone, was.Outcome+"; nor was it carried out later")
-		default:
-			mine.State, mine.Progress.Undoing, mine.Progress.Late = cinder.OpOpen, true, hosts
-			mine.Owner, mine.LeaseUntil, mine.Deadline = c.o.Owner, now.Add(c.o.Lease), now.Add(c.o.ResponseTimeout)
-		}
-		return tx.SaveOperation(ctx, was, mine)
+func (c *Control) beginUndo(ctx context.Context, op cinder.Operation) (_ cinder.Operation, service *cinder.Service, err error) {
+	s, t, err := c.settle(ctx, op, byHost, func(s *settlement) (facts lifecycle.Facts) {
+		now := s.tx.Now()
+		service = c.lateMember(s)
+		return facts.With(lifecycle.Busy, s.busy(cinder.OpFreeze, cinder.OpThaw, cinder.OpFailover) || now.Before(s.was.Progress.NextLook)).
+			With(lifecycle.Late, service != nil).With(lifecycle.MonitoringOver, !now.Before(s.was.Progress.WatchUntil))
 	})
 	if cinder.KindOf(err) == cinder.KindConflict {
 		err = errSettled // another process was faster
 	}
-	if service != nil {
-		service.Cluster = "" // the very member that was late, not any of them
+	if err != nil || t.To != lifecycle.Compensating {
+		return op, nil, err
 	}
-	return mine, service, err
+	service.Cluster = "" // the very member that was late, not any of them
+	return s.op, service, nil
 }
+
+// lateMember finds who carried out late what was given up, the first that is up, and
+// notes what lists are to show meanwhile.
+func (c *Control) lateMember(s *settlement) *cinder.Service {
+	var late *cinder.Service
+	s.hosts = slices.Clone(s.was.Progress.Late)
+	for i := range s.rows.members {
+		row := s.rows.members[i]
+		if st, ok := evidence.Monitors(&s.was, &row); ok && evidence.CarriedOutLate(&s.was, &row, st) {
+			row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
+			if !slices.Contains(s.hosts, row.Host) {
+				s.hosts = append(s.hosts, row.Host)
+			}
+		}
+		if slices.Contains(s.hosts, row.Host) && (late == nil || !late.Up(s.tx.HostNow(), c.o.DownTime)) {
+			late = &s.rows.members[i]
+		}
+		s.shown = append(s.shown, row.State())
+	}
+	return late
+}
+
+// busy reports whether another operation of those kinds has any of the rows in hand.
+func (s *settlement) busy(kinds ...cinder.OperationKind) bool { return !s.rows.idle(s.open, kinds...) }
 
 // undoLate sends the opposite command to the service that was late, and settles.
 func (c *Control) undoLate(ctx context.Context, op cinder.Operation, s cinder.Service) error {
@@ -119,68 +112,16 @@ func (c *Control) undoLate(ctx context.Context, op cinder.Operation, s cinder.Se
 func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cinder.OperationKind, failed error) error {
 	ctx, cancel := detached(ctx, settleTimeout)
 	defer cancel()
-	var mine cinder.Operation
-	err := c.update(ctx, func(tx Tx) error {
-		was, rows, open, err := c.resume(ctx, tx, op)
-		if err != nil {
-			return err
-		}
-		mine = was
-		mine.Progress.Undoing = false
-		who := strings.Join(was.Progress.Late, ", ")
-		switch {
-		case failed == nil:
-			if err := putRight(ctx, tx, was, rows, open); err != nil {
-				return err
-			}
-			mine.After = rows.before()
-			finish(&mine, tx, cinder.OpUndone, fmt.Sprintf("%s; carried out late by %s, and undone by a %s", was.Outcome, who, kind))
-		case was.Progress.Attempts+1 >= undoAttempts:
-			mine.Progress.Attempts++
-			mine.Progress.Fault = words(failed)
-			finish(&mine, tx, cinder.OpFailed, fmt.Sprintf("%s; carried out late by %s; the %s that would undo it has failed %d times and is given up: %s",
-				was.Outcome, who, kind, mine.Progress.Attempts, words(failed)))
-		default:
-			mine.State = cinder.OpWatched
-			mine.Progress.Attempts++
-			mine.Progress.Fault = words(failed)
-			mine.Progress.NextLook = tx.Now().Add(backoff(mine.Progress.Attempts))
-		}
-		return tx.SaveOperation(ctx, was, mine)
+	s, _, err := c.settle(ctx, op, byHost, func(s *settlement) lifecycle.Facts {
+		s.failed, s.hosts, s.command = failed, s.was.Progress.Late, kind
+		return answer(failed).With(lifecycle.Exhausted, s.was.Progress.Attempts+1 >= undoAttempts)
 	})
 	if err != nil {
 		return fmt.Errorf("undo of operation %s: %w", op.ID, err)
 	}
 	failpoint.UndoSettled.Here()
-	c.o.Log.WarnContext(ctx, "a command that was carried out late", "operation", op.ID, "state", mine.State, "outcome", mine.Outcome, "fault", mine.Progress.Fault)
+	c.o.Log.WarnContext(ctx, "a command that was carried out late", "operation", op.ID, "state", s.op.State, "outcome", s.op.Outcome, "fault", s.op.Progress.Fault)
 	return nil
-}
-
-// putRight writes into the rows what the operation shows of them.
-func putRight(ctx context.Context, tx Tx, op cinder.Operation, rows target, open []cinder.Operation) error {
-	for i, row := range rows.members {
-		s, err := recorded(ctx, tx, row)
-		if err != nil {
-			return err
-		}
-		for _, st := range op.Shown.Services {
-			if st.Binary == row.Binary && st.Host == row.Host {
-				s.Row.Disabled, s.Row.DisabledReason = st.Disabled, st.DisabledReason
-			}
-		}
-		if evidence.FailedOverDuring(&op, &s.Row, touches(open, row.Binary, row.Host, cinder.OpFailover) != nil) {
-			s.DisableForFailover()
-		}
-		if evidence.Changed(&row, &s.Row) {
-			s.Row.ModifiedAt = tx.Now()
-		}
-		if err := s.save(ctx, tx); err != nil {
-			return err
-		}
-		rows.members[i] = s.Row
-		failpoint.Settling.Here()
-	}
-	return unnoteLate(ctx, tx, rows, slices.DeleteFunc(open, func(o cinder.Operation) bool { return o.ID == op.ID }))
 }
 
 // unnoteLate forgets what watched operations had noted of services that have

@@ -98,14 +98,21 @@ const (
 	Removed                 // there is no row any more
 )
 
-// OutcomeOf reads how a failover ended, with the status and the site that the rows name.
+// OutcomeOf reads how a failover ended, with the status and the site that the rows
+// name. What a service wrote that started in the midst is taken for what it was.
 func OutcomeOf(op *cinder.Operation, cluster *cinder.Cluster, members []cinder.Service) (o Outcome, status cinder.ReplicationStatus, site string) {
 	if len(members) == 0 {
 		return Removed, "", ""
 	}
 	status, active := members[0].ReplicationStatus, members[0].ActiveBackendID
-	if cluster != nil {
+	switch {
+	case cluster != nil:
 		status, active = cluster.ReplicationStatus, cluster.ActiveBackendID
+		if ClusterMisstated(cluster) {
+			status = cinder.ReplicationFailedOver
+		}
+	case InterruptedFailover(&members[0], op.Before.Services[0]):
+		status = op.Before.Services[0].ReplicationStatus
 	}
 	before, from := op.Before.Services[0].ReplicationStatus, op.Before.Services[0].ActiveBackendID
 	if len(op.Before.Clusters) > 0 {
