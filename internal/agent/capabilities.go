@@ -9,7 +9,7 @@ import (
 )
 
 // broadcast tells all schedulers, then one of them, as Cinder's services do
-// (WIRE.md, section 7). That nobody is there to hear is no failure.
+// (doc/cinder/wire.md#capabilities). That nobody is there to hear is no failure.
 func (s *service) broadcast(ctx context.Context, kind, cluster string, values map[string]any) error {
 	c := cinder.Capabilities{
 		Service: kind, Host: s.row.Host, Cluster: cluster, Values: values, Time: time.Now().UTC(),

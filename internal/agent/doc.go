@@ -8,9 +8,9 @@
 //	Stop:  stop serving -> wait for every goroutine
 //
 // What a command does to the service's own row is decided here, as Cinder's
-// services do it (BEHAVIOUR.md), and what a failover does to the rows of volumes;
-// what it does to the rest of the fleet is control's. A database or a bus that is
-// away is waited for: the service goes on with what it can do without.
+// services do it (doc/cinder/behaviour.md#who-writes-what), and what a failover
+// does to the rows of volumes; what it does to the rest of the fleet is control's.
+// A database or a bus that is away is waited for: the service goes on with what it can do without.
 //
 // Messages are decoded and answered elsewhere: a service is a value with one
 // method per command, and whoever starts it says how it is served (the Serve

@@ -8,7 +8,7 @@ import (
 
 // What commands and starts make of a row. `frozen` is not written here but by
 // whoever sends the command, before it does; `disabled` and its reason are the
-// service's to write (BEHAVIOUR.md, "Freeze, thaw, failover").
+// service's to write (doc/cinder/behaviour.md#who-writes-what).
 
 // disable disables the service for a reason that it gives itself.
 func disable(s *cinder.Service, reason string, at time.Time) {
@@ -68,7 +68,7 @@ func complete(o cinder.FailoverOutcome, status cinder.ReplicationStatus, active 
 }
 
 // apply writes an outcome into a service's row. A failback of a frozen service
-// leaves it disabled, for being frozen (services.json, failback while frozen).
+// leaves it disabled, for being frozen (live.json, healthy/failback-while-frozen).
 func apply(s *cinder.Service, o cinder.FailoverOutcome, at time.Time) {
 	s.ReplicationStatus = o.ReplicationStatus
 	if o.ActiveBackendID != nil && *o.ActiveBackendID != value(s.ActiveBackendID) {

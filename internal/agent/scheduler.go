@@ -82,7 +82,7 @@ func (s *Scheduler) keep(c cinder.Capabilities) {
 }
 
 // GetPools returns the pools of the services that are enabled, not frozen and up,
-// by name (WIRE.md, section 7). Fails with KindUnavailable.
+// by name (doc/cinder/wire.md#pools). Fails with KindUnavailable.
 func (s *Scheduler) GetPools(ctx context.Context) ([]PoolCapabilities, error) {
 	view, err := s.so.View.View(ctx, cinder.ServiceQuery{})
 	if err != nil {

@@ -168,8 +168,8 @@ func TestGetPools(t *testing.T) {
 	}
 }
 
-// The form of a pool is that of the recorded reply (WIRE.md, section 7), with
-// its backend_state.
+// The form of a pool is that of the recorded reply (doc/cinder/wire.md#pools),
+// with its backend_state.
 func TestPoolTellsOfItsBackend(t *testing.T) {
 	r := newRows()
 	r.services = []cinder.Service{{Host: alpha, Binary: cinder.BinaryVolume, UpdatedAt: now()}}

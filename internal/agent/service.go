@@ -334,7 +334,7 @@ func (s *service) afterBeat(context.Context) {}
 func (s *service) tasks() []task { return nil }
 
 // settle gives a row that was made anew the causes for which its service is
-// disabled: they outlive the row (BEHAVIOUR.md, "Registration and heartbeats").
+// disabled: they outlive the row (doc/cinder/behaviour.md#registration).
 func (s *service) settle(ctx context.Context, r registration) error {
 	if !r.revived() {
 		return nil

@@ -12,7 +12,7 @@ import (
 )
 
 // What a start makes of the row that the process before it left, and what the
-// backend is told (BEHAVIOUR.md, "Registration and heartbeats").
+// backend is told (doc/cinder/behaviour.md#registration).
 func TestStartAfterAnother(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -55,7 +55,7 @@ func (s *site) do(words ...string) (err error) {
 }
 
 // What commands make of the service's own row, as recorded of Cinder's service
-// (BEHAVIOUR.md, "Freeze, thaw, failover") but where that forgets a cause.
+// (doc/cinder/behaviour.md#freeze-and-thaw) but where that forgets a cause.
 func TestCommands(t *testing.T) {
 	const fine = cinder.Kind(-1)
 	tests := []struct {
