@@ -186,8 +186,8 @@ func (d *denies) Allow(_ context.Context, c cinder.Caller, rule string) error {
 	return nil
 }
 
-// The order of the checks, as BEHAVIOUR.md has it. Each request is wrong in
-// several ways; what is checked first decides.
+// The order of the checks, as doc/cinder/behaviour.md#order-of-checks has it.
+// Each request is wrong in several ways; what is checked first decides.
 func TestOrderOfChecks(t *testing.T) {
 	const services, update = "volume_extension:services:index", "volume_extension:services:update"
 	put := func(path, version, body string) ask {

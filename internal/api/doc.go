@@ -3,7 +3,7 @@
 //
 // One table (routes.go) makes the router, the list of policy rules and the
 // OpenAPI document. A request goes through one pipeline (request.go), in
-// Cinder's order (BEHAVIOUR.md, "Who may do what"):
+// Cinder's order (doc/cinder/behaviour.md#order-of-checks):
 //
 //	size -> token -> path -> microversion -> content type -> JSON -> project
 //	     -> policy -> schema -> handler -> answer or fault

@@ -17,7 +17,7 @@ type query struct {
 
 // parseQuery reads a query string as Cinder does: & and ; separate, + is a space,
 // a key without = has the empty value, a % that begins no escape is a %
-// (services.json, list/host=stor1@lvm&host=ctl1). Text that is not UTF-8 or holds
+// (services.json, list/host=stor1@lvm&host=ctl1@3.0). Text that is not UTF-8 or holds
 // U+0000 is KindInvalid.
 func parseQuery(raw string) (query, error) {
 	q := query{}

@@ -7,7 +7,7 @@ import (
 )
 
 // The policy rules that the routes ask for, as Cinder names them
-// (BEHAVIOUR.md, "Who may do what").
+// (doc/cinder/behaviour.md#policy).
 const (
 	ruleServicesList   = "volume_extension:services:index"
 	ruleServicesUpdate = "volume_extension:services:update"

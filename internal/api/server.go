@@ -254,7 +254,7 @@ func (s *Server) answer(rq *request, found bool) (a *answer) {
 	}()
 	a, err := s.handle(rq, found)
 	if rq.http.Method == http.MethodOptions && (err != nil || a.status >= http.StatusMultipleChoices) {
-		// Whoever asks what he may do is not told off (auth.json, open-method/OPTIONS).
+		// Whoever asks what he may do is not told off (auth.json, open-method/OPTIONS/*).
 		rq.versionHeader = ""
 		return &answer{status: http.StatusOK, header: http.Header{"Content-Type": nil}}
 	}

@@ -128,7 +128,7 @@ func (s *Server) change(rq *request, ch change, do func(ctx context.Context, hos
 
 // selector is the one host or cluster that a body names; a cluster counts only
 // where the action and the version know of clusters
-// (services.json, freeze/both@3.26, freeze/cluster-null@3.25).
+// (services.json, freeze/both@3.26, thaw/cluster-null@3.25).
 func (rq *request) selector(clusters bool) (control.Selector, error) {
 	sel := control.Selector{Host: rq.text("host")}
 	clusters = clusters && rq.version >= microversion.ReplicationCluster
@@ -153,8 +153,8 @@ func (s *Server) thaw(rq *request) (*answer, error) {
 	return s.command(rq, true, http.StatusOK, s.o.Control.Thaw)
 }
 
-// failoverHost looks at a cluster at the newest version alone: of the releases
-// that have services.json, none does (BEHAVIOUR.md, "Clusters").
+// failoverHost looks at a cluster at the newest version alone: in the recorded
+// releases none does (services.json, failover_host/cluster@3.26).
 func (s *Server) failoverHost(rq *request) (*answer, error) {
 	return s.command(rq, rq.version >= microversion.FailoverHostCluster, http.StatusAccepted, s.failTo(rq))
 }

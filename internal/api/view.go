@@ -83,8 +83,8 @@ func appendService(b []byte, s *cinder.Service, l control.Listing, v view, state
 }
 
 // lastChange is what a list calls updated_at: the last heartbeat, or the last
-// write of disabled when that is nearer to now (BEHAVIOUR.md, "Registration and
-// heartbeats"); zero when there was neither.
+// write of disabled when that is nearer to now (doc/cinder/behaviour.md#lists);
+// zero when there was neither.
 func lastChange(s *cinder.Service, now time.Time) time.Time {
 	if !s.ModifiedAt.IsZero() && now.Sub(s.Heartbeat()).Abs() >= now.Sub(s.ModifiedAt).Abs() {
 		return s.ModifiedAt

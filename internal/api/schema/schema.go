@@ -151,7 +151,7 @@ func (s *Schema) checkText(obj map[string]any) error {
 	return nil
 }
 
-// describe says what is wrong in Cinder's words (services.json, every case with a field).
+// describe says what is wrong in Cinder's words (services.json, disable/host-*).
 func describe(e *jsonschema.ValidationError, body any) error {
 	if len(e.InstanceLocation) == 0 {
 		return cinder.Errorf(cinder.KindInvalid, "%s", problem(e.ErrorKind, body))
