@@ -78,7 +78,7 @@ type Pool struct {
 // Replicated says whether there is anywhere to fail over to.
 func (s Stats) Replicated() bool { return len(s.Targets) > 0 }
 
-// Capabilities are the stats as schedulers read them (WIRE.md, section 7).
+// Capabilities are the stats as schedulers read them (doc/cinder/wire.md#capabilities).
 // backend_state is written into each pool, as it is read from nowhere else.
 func (s Stats) Capabilities() map[string]any {
 	pools := make([]any, 0, len(s.Pools))
