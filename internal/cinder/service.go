@@ -74,13 +74,13 @@ func (s *Service) Heartbeat() time.Time {
 
 // Up says whether the last heartbeat is at most downTime away from now, in
 // either direction: a clock that is ahead does not make a service alive for ever
-// (BEHAVIOUR.md, "Registration and heartbeats").
+// (doc/cinder/behaviour.md#lists).
 func (s *Service) Up(now time.Time, downTime time.Duration) bool {
 	return now.Sub(s.Heartbeat()).Abs() <= downTime
 }
 
 // QueueHost is the name whose queues take the service's commands: that of its
-// cluster when it has one, else its own host (WIRE.md, section 5).
+// cluster when it has one, else its own host (doc/cinder/wire.md#routing).
 func (s *Service) QueueHost() string {
 	if s.Cluster != "" {
 		return s.Cluster

@@ -2,7 +2,7 @@ package cinder
 
 // The versions that our services speak and write into their rows: those of
 // Cinder 26 to 29. A lower one would make every API of the deployment speak an
-// older language (WIRE.md, section 5), and cinder-api refuse what its own
+// older language (doc/cinder/wire.md#pins), and cinder-api refuse what its own
 // cinder-volume can do. A higher one than Cinder 21 knows does it no harm: what
 // it sends is within it.
 const (
