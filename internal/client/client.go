@@ -110,8 +110,9 @@ func parseEndpoint(endpoint string) (base, root *url.URL, err error) {
 	return root.JoinPath("v3", project), root, nil
 }
 
-// projectID says whether Cinder takes s as the project in a URL (BEHAVIOUR.md,
-// "Who may do what"); with any other name only URLs without a project work.
+// projectID says whether Cinder takes s as the project in a URL
+// (doc/cinder/behaviour.md#tokens); with any other name only URLs without a
+// project work.
 func projectID(s string) bool {
 	ok, _ := regexp.MatchString(`^[0-9a-f-]{1,255}$`, s)
 	return ok

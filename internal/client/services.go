@@ -82,7 +82,7 @@ func (c *Client) freezeOrThaw(ctx context.Context, path string, t Target) (Chang
 		return change, err
 	}
 	// Cinder has one way to say that a backend refused: 200 with a string for a
-	// body (BEHAVIOUR.md, "Freeze, thaw, failover").
+	// body (live.json, healthy/thaw-gamma-refused).
 	var refusal string
 	if json.Unmarshal(answer, &refusal) == nil && refusal != "" {
 		return change, cinder.Errorf(cinder.KindConflict, "%s", refusal)
