@@ -39,7 +39,7 @@ func fleetOfLoggers(t *testing.T) *site {
 	return s
 }
 
-// What get-log's binary and server mean (BEHAVIOUR.md, "get-log's server").
+// What get-log's binary and server mean (doc/cinder/behaviour.md#log-levels).
 func TestWhoIsAskedForLogLevels(t *testing.T) {
 	tests := []struct {
 		name string

@@ -15,7 +15,7 @@ import (
 // Members of a cluster learn where its backend is when they are told: by
 // failover_completed, which the member sends that has carried a failover out. One
 // that missed it, or restarted in the middle and took itself for enabled, works on
-// the wrong site until it is told again (BEHAVIOUR.md, "Clusters"). The cluster's
+// the wrong site until it is told again (live.json, missed/restart). The cluster's
 // row says where the backend is.
 
 const (

@@ -13,7 +13,7 @@ import (
 )
 
 // elsewhere lets another API, a Python one, change a service of which we have
-// nothing in hand, as it was seen to (BEHAVIOUR.md, "Freeze, thaw, failover"). What
+// nothing in hand, as it was seen to (doc/cinder/behaviour.md#freeze-and-thaw). What
 // it wrote counts; but a thaw gives back what an administrator has disabled. One of
 // our processes has to have looked after each of them (G4): what a freeze then
 // writes over cannot be told any more.

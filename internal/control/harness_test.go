@@ -19,7 +19,7 @@ import (
 )
 
 // site is a Control over a real SQLite database and a fleet that does to its
-// rows what a Python cinder-volume does (BEHAVIOUR.md, live.json).
+// rows what a Python cinder-volume does (doc/cinder/behaviour.md#who-writes-what).
 type site struct {
 	*control.Control
 	t     testing.TB

@@ -43,7 +43,7 @@ func (c *Control) own(q LogQuery) bool {
 	return (q.Binary == "" || q.Binary == "*" || q.Binary == cinder.BinaryAPI) && (q.Server == "" || q.Server == c.o.Host)
 }
 
-// asked are the live services that the query means (BEHAVIOUR.md, "get-log's server").
+// asked are the live services that the query means (doc/cinder/behaviour.md#log-levels).
 func (c *Control) asked(ctx context.Context, q LogQuery) ([]cinder.Service, error) {
 	if q.Binary == cinder.BinaryAPI {
 		return nil, nil

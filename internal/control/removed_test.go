@@ -9,7 +9,7 @@ import (
 )
 
 // A service that was removed and has registered again is disabled again, as it was,
-// also when it is a Python one (BEHAVIOUR.md, "Registration and heartbeats").
+// also when it is a Python one (doc/cinder/behaviour.md#registration).
 func TestRemovedAndRegisteredAgain(t *testing.T) {
 	tests := []struct {
 		do     []string

@@ -32,7 +32,7 @@ type target struct {
 
 // find resolves a selector: a host without a backend is enough when only one
 // fits, and a clustered host stands for its whole cluster. KindInvalid when
-// nothing or too much fits (services.json, freeze/nope; live.json, "freeze host1").
+// nothing or too much fits (services.json, freeze/nope@3.70; live.json, healthy/freeze-host1).
 func find(ctx context.Context, tx Tx, sel Selector) (target, error) {
 	binary := cinder.BinaryVolume
 	q := cinder.ServiceQuery{Binary: &binary}

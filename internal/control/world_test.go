@@ -11,8 +11,8 @@ import (
 )
 
 // A world is what the model test plays with: services that do to their rows what
-// Python ones do (BEHAVIOUR.md), with their backends, and the queues before them.
-// Nothing in it happens by itself.
+// Python ones do (doc/cinder/behaviour.md#who-writes-what), with their backends,
+// and the queues before them. Nothing in it happens by itself.
 type world struct {
 	db *store.DB
 
