@@ -93,7 +93,7 @@ func (a *Authenticator) Challenge() string {
 // Authenticate implements api.Authenticator: who the token in X-Auth-Token, or
 // else in X-Storage-Token, belongs to. A token in X-Service-Token must be valid
 // too; when it has a role that services have, the user's may have expired, for
-// as long as Keystone allows (auth.json, service-token). It fails with
+// as long as Keystone allows (auth.json, headers/service-token-ok). It fails with
 // KindUnauthenticated when a token is missing or refused, and with
 // KindUnavailable when Keystone cannot be asked.
 func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
