@@ -49,7 +49,7 @@ func TestCallsGetTheirOwnAnswers(t *testing.T) {
 	calling.Wait()
 }
 
-// What Cinder's callers make of odd replies (WIRE.md, section 4), ours do.
+// What Cinder's callers make of odd replies (doc/cinder/wire.md#replies), ours do.
 func TestOddReplies(t *testing.T) {
 	const life = `{"result": null, "failure": null, "ending": false, "_msg_id": "ID"}`
 	for _, tc := range []struct {

@@ -12,13 +12,13 @@ import (
 
 const contextPrefix = "_context_"
 
-// TimeLayout is how times are written in messages: naive UTC (WIRE.md, section 5).
+// TimeLayout is how times are written in messages: naive UTC (doc/cinder/wire.md#versions).
 const TimeLayout = "2006-01-02T15:04:05.000000"
 
 // contextOf flattens a caller into the keys that a request context has on the
 // wire. is_admin and the role admin are always there: whether the caller may was
 // decided before anything was sent, and services would refuse others in their
-// own database layer (WIRE.md, section 3). Tokens are never sent on.
+// own database layer (doc/cinder/wire.md#context). Tokens are never sent on.
 func contextOf(c cinder.Caller, now time.Time) map[string]any {
 	roles := c.Roles
 	if !slices.Contains(roles, "admin") {

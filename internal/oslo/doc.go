@@ -9,5 +9,5 @@
 //
 // What carries the bytes is a Transport: package memory within one process, a
 // broker between processes. The package knows no command of any service; package
-// rpc does. The rules are those of WIRE.md, Cinder's recorded behaviour on the bus.
+// rpc does. The rules are those of doc/cinder/wire.md, Cinder's recorded behaviour on the bus.
 package oslo

@@ -34,8 +34,8 @@ type Handler func(ctx context.Context, args json.RawMessage) (result any, err er
 type Refusal string
 
 // Method is a handler whose arguments are read into an A. Arguments that A has
-// not, and values that do not fit, are a TypeError for the caller (WIRE.md,
-// section 3).
+// not, and values that do not fit, are a TypeError for the caller
+// (doc/cinder/wire.md#messages).
 func Method[A any](fn func(ctx context.Context, args A) (result any, err error)) Handler {
 	return func(ctx context.Context, raw json.RawMessage) (any, error) {
 		var args A
@@ -82,7 +82,7 @@ func (e *Endpoint) dispatch(ctx context.Context, log *slog.Logger, r *Request) (
 }
 
 // Compatible says whether an interface of version own takes requests of version
-// asked: same major, and no newer minor (WIRE.md, section 5).
+// asked: same major, and no newer minor (doc/cinder/wire.md#versions).
 func Compatible(own, asked string) bool {
 	ownMajor, ownMinor, ok1 := parseVersion(own)
 	major, minor, ok2 := parseVersion(asked)

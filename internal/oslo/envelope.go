@@ -7,7 +7,7 @@ import (
 )
 
 // envelopeVersion is the only version of the envelope that is spoken. Messages
-// of another one are dropped, as Cinder does with 2.1 and 3.0 (WIRE.md, section 3).
+// of another one are dropped, as Cinder does with 2.1 and 3.0 (doc/cinder/wire.md#messages).
 const envelopeVersion = "2.0"
 
 // envelope is the outer object of a message. The inner one is JSON within a string.
@@ -27,7 +27,7 @@ func seal(inner any) ([]byte, error) {
 }
 
 // open takes the inner object out of its envelope. A body without one is the
-// inner object itself (WIRE.md, section 3).
+// inner object itself (live.json, reply/noenvelope).
 func open(body []byte) ([]byte, error) {
 	body = standard(body)
 	var e envelope

@@ -9,7 +9,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Failure is an exception on the wire (WIRE.md, section 4).
+// Failure is an exception on the wire (doc/cinder/wire.md#failures).
 type Failure struct {
 	Class   string         `json:"class"`
 	Module  string         `json:"module"`

@@ -9,7 +9,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// object is a versioned object (WIRE.md, section 6).
+// object is a versioned object (doc/cinder/wire.md#objects).
 type object[D any] struct {
 	Name      string   `json:"versioned_object.name"`
 	Namespace string   `json:"versioned_object.namespace"`
@@ -68,7 +68,7 @@ func (l LogLevel) object() object[levelData] {
 func (l LogLevel) MarshalJSON() ([]byte, error) { return json.Marshal(l.object()) }
 
 // UnmarshalJSON reads the versioned object. A plain object, another namespace or
-// version is a KindInvalid error (WIRE.md, section 6).
+// version is a KindInvalid error (doc/cinder/wire.md#objects).
 func (l *LogLevel) UnmarshalJSON(b []byte) error {
 	var o object[levelData]
 	if err := json.Unmarshal(b, &o); err != nil {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// Reply is one answer to a call (WIRE.md, section 4).
+// Reply is one answer to a call (doc/cinder/wire.md#replies).
 type Reply struct {
 	Result  json.RawMessage // null when there is none
 	Failure *Failure        // nil unless the call failed
@@ -57,7 +57,7 @@ func EncodeReply(r Reply) ([]byte, error) {
 }
 
 // DecodeReply reads a reply, in an envelope or bare. The key failure is required
-// and ending is false when absent, as for Cinder's callers (WIRE.md, section 4).
+// and ending is false when absent, as for Cinder's callers (doc/cinder/wire.md#replies).
 // With an error, MsgID is set when it could be read: that call will get no
 // better answer.
 func DecodeReply(body []byte) (Reply, error) {

@@ -11,7 +11,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Request is a call, cast or fanout (WIRE.md, section 3).
+// Request is a call, cast or fanout (doc/cinder/wire.md#messages).
 type Request struct {
 	Method    string
 	Version   string          // of the service's interface: "3.12"

@@ -19,13 +19,13 @@ const (
 	// others wait in their queues, where they expire.
 	concurrency = 64
 	// remembered is how many ids of messages are kept for each target to tell
-	// duplicates, as many as oslo.messaging keeps (WIRE.md, section 3).
+	// duplicates, as many as oslo.messaging keeps (doc/cinder/wire.md#duplicates).
 	remembered = 16
 	// replyTimeout bounds the sending of a reply, and of a sign of life.
 	replyTimeout = 10 * time.Second
 	// replyInterval is the wait before a reply is tried again: when a broker is
 	// back, its queue is once the caller is, too. Cinder's services wait as long,
-	// and give up after a minute (WIRE.md, section 2).
+	// and give up after a minute (doc/cinder/wire.md#the-reply-queue).
 	replyInterval = 250 * time.Millisecond
 )
 
@@ -238,7 +238,7 @@ func (s *Server) sign(ctx context.Context, log *slog.Logger, r *Request) {
 }
 
 // keepAlive sends signs of life while a call is being carried out, when its
-// caller asks for them: twice in the time it names (WIRE.md, section 3). stop
+// caller asks for them: twice in the time it names (doc/cinder/wire.md#messages). stop
 // ends and waits for that.
 func (s *Server) keepAlive(ctx context.Context, log *slog.Logger, r *Request) (stop func()) {
 	if !r.Call() || r.KeepAlive < 2*time.Second {

@@ -78,7 +78,7 @@ func (d Destination) String() string {
 func ToAny(topic string) Destination { return Destination{RouteQueue, topic} }
 
 // ToServer is one server of a topic. The queue of server S of topic T is that of
-// topic T.S as well (WIRE.md, section 1).
+// topic T.S as well (doc/cinder/wire.md#listeners).
 func ToServer(topic, server string) Destination {
 	return Destination{RouteQueue, topic + "." + server}
 }
@@ -97,7 +97,7 @@ type Target struct {
 	Server string
 }
 
-// Destinations are the queues that the target listens on (WIRE.md, section 1).
+// Destinations are the queues that the target listens on (doc/cinder/wire.md#listeners).
 func (t Target) Destinations() []Destination {
 	if t.Server == "" {
 		return []Destination{ToAll(t.Topic)}

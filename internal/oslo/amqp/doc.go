@@ -1,6 +1,6 @@
 // Package amqp carries oslo.messaging's messages over RabbitMQ, with the
 // exchanges, queues and options of oslo.messaging, so that Cinder's services and
-// ours share a bus (WIRE.md, sections 1 and 2).
+// ours share a bus (doc/cinder/wire.md#queues).
 //
 //	          ┌ link "send" ─────────────── connection ┐
 //	Send ─────┤  publisher (confirms, mandatory)       │

@@ -76,8 +76,9 @@ func (t *Transport) Send(ctx context.Context, to oslo.Destination, m oslo.Messag
 	}
 }
 
-// publicationTo is a message with the properties that Cinder's have (WIRE.md,
-// section 2). The id is ours: a message that is returned is told by it.
+// publicationTo is a message with the properties that Cinder's have
+// (doc/cinder/wire.md#properties). The id is ours: a message that is returned is
+// told by it.
 func publicationTo(to oslo.Destination, control string, m oslo.Message) *publication {
 	p := &publication{key: to.Name, sent: make(chan sent, 1), message: amqp091.Publishing{
 		ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: amqp091.Persistent, Body: m.Body,

@@ -151,7 +151,7 @@ func TestWhatIsDeclaredOtherwiseIsNamed(t *testing.T) {
 	}
 }
 
-// A message is on the wire as Cinder's are; WIRE.md, section 2. The id is ours.
+// A message is on the wire as Cinder's are (doc/cinder/wire.md#properties). The id is ours.
 func TestProperties(t *testing.T) {
 	url := engines.RabbitMQ(t).URL(t)
 	ch := raw(t, url)

@@ -113,7 +113,7 @@ func fanout(b *bus) {
 }
 
 // shared is how a volume service listens: its server queue of the shared topic
-// is the queue of its own topic (WIRE.md, section 1).
+// is the queue of its own topic (doc/cinder/wire.md#listeners).
 func shared(b *bus) {
 	got := make(chan string, 10)
 	for _, target := range []oslo.Target{{Topic: b.topic, Server: "host1@alpha"}, {Topic: b.topic + ".host1@alpha", Server: "host1"}} {
