@@ -23,7 +23,7 @@ const (
 
 // Defaults are Cinder's rules of the resources that we have, and the base rules
 // that a policy file may refer to; and those of our own API. The names of the
-// first are the contract (BEHAVIOUR.md, "Who may do what").
+// first are the contract (doc/cinder/behaviour.md#policy).
 func Defaults() []Default {
 	return append(append(baseDefaults(), cinderDefaults()...), ownDefaults()...)
 }
