@@ -50,7 +50,7 @@ func (c *Client) Thaw(ctx context.Context, s cinder.Service) error {
 }
 
 // command is a call that the backend may refuse: any result but true is a
-// refusal (WIRE.md, section 4).
+// refusal (doc/cinder/wire.md#replies).
 func (c *Client) command(ctx context.Context, s cinder.Service, method string) error {
 	result, detail, err := c.bus.Call(ctx, volume(s, s.QueueHost()), method, "3.0", noArgs{})
 	switch {
@@ -82,7 +82,7 @@ func (c *Client) Listening(ctx context.Context, s cinder.Service) (bool, error) 
 
 // volume is where the commands of a volume service go: to the queue of its host
 // or cluster. Before 3.6 services listened on that of the shared topic alone
-// (WIRE.md, section 5).
+// (doc/cinder/wire.md#pins).
 func volume(s cinder.Service, host string) oslo.Destination {
 	if older(s.RPCVersion, "3.6") {
 		return oslo.ToServer(topicVolume, host)
@@ -138,7 +138,7 @@ func (c *Client) SetLogLevel(ctx context.Context, s cinder.Service, prefix strin
 
 // logs is where the log methods of a service go, always by host, and in which
 // version. A service that is too old for them is KindNotSupported, in the words
-// that users of Cinder know (WIRE.md, section 5).
+// that users of Cinder know (live.json, pinned/get-log).
 func logs(s cinder.Service, method string) (to oslo.Destination, version string, err error) {
 	switch s.Binary {
 	case cinder.BinaryVolume:

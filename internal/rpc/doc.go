@@ -1,5 +1,5 @@
 // Package rpc is what Cinder's services say to one another: each command with
-// its method, version, arguments and queue (WIRE.md, sections 1, 5 and 7), typed
+// its method, version, arguments and queue (doc/cinder/wire.md#methods), typed
 // on both sides.
 //
 //	Client         freeze, thaw, failover, log levels, pools; capabilities, failover outcomes, cleanup

@@ -157,7 +157,7 @@ func questions() map[string]bool {
 }
 
 // logMethods are what every service has. A level that is none is refused, a
-// question may come without one (WIRE.md, section 6).
+// question may come without one (doc/cinder/wire.md#objects).
 func logMethods(s LogService) map[string]oslo.Handler {
 	return map[string]oslo.Handler{
 		methodGetLogLevels: oslo.Method(func(_ context.Context, args logArgs) (any, error) {

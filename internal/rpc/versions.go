@@ -33,7 +33,7 @@ const (
 )
 
 // server is the name under which a host or cluster listens: what comes before
-// the backend (WIRE.md, section 1).
+// the backend (doc/cinder/wire.md#listeners).
 func server(host string) string {
 	name, _, _ := strings.Cut(host, "@")
 	return name
