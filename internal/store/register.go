@@ -24,9 +24,8 @@ const (
 // row is enabled and has not beaten yet; one that is there keeps what
 // administrators and failovers made of it (disabled and its reason, frozen,
 // active backend), takes over the service's zone, cluster and versions, and its
-// replication status unless a failover stands (BEHAVIOUR.md, "Registration and
-// heartbeats"). The cluster's row is created with the first member, and a member
-// that is new to a cluster takes over that it is frozen or failed over; the volumes
+// replication status unless a failover stands (doc/cinder/behaviour.md#registration).
+// The cluster's row is created with the first member, and a member that is new to a cluster takes over that it is frozen or failed over; the volumes
 // and groups that it had by itself are the cluster's from then on. Nothing
 // of this looks like a heartbeat. Fails with KindUnavailable.
 func (db *DB) Register(ctx context.Context, s cinder.Service) (cinder.Service, error) {
