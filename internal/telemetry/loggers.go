@@ -50,7 +50,7 @@ func (l *Loggers) Logger(name string) *slog.Logger {
 }
 
 // Levels returns the effective level of every logger whose name starts with
-// prefix, a plain string; "" means all (WIRE.md, section 6).
+// prefix, a plain string; "" means all (doc/cinder/wire.md#objects).
 func (l *Loggers) Levels(prefix string) map[string]cinder.LogLevel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,8 +64,8 @@ func (l *Loggers) Levels(prefix string) map[string]cinder.LogLevel {
 }
 
 // SetLevel sets the level of those loggers, of those there are now. A prefix
-// that no logger has does nothing (services.json, set-log), nor does a level
-// that cinder.ParseLogLevel would refuse.
+// that no logger has does nothing (live.json, logs/set-log-new-logger-prefix),
+// nor does a level that cinder.ParseLogLevel would refuse.
 func (l *Loggers) SetLevel(prefix string, level cinder.LogLevel) {
 	sl, ok := slogLevel(level)
 	if !ok {
