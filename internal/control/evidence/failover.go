@@ -62,7 +62,7 @@ const (
 
 // ProgressOf reads how far a failover has come. Of a cluster it is the cluster's own
 // row that tells. A member that restarts in the middle puts that row back, though
-// another goes on (BEHAVIOUR.md, "Clusters"): an unchanged site proves nothing while
+// another goes on (live.json, missed/restart): an unchanged site proves nothing while
 // a live member may still be executing the failover.
 func ProgressOf(op *cinder.Operation, cluster *cinder.Cluster, members []cinder.Service, alive func(*cinder.Service) bool) Progress {
 	behind := where(members, FailingOver)

@@ -30,8 +30,8 @@ func MonitoredOn(kind cinder.OperationKind, row *cinder.Service, open []cinder.O
 // CarriedOutLate reports whether a row shows that a hung process carried out a
 // freeze or thaw that was given up: what disables the service contradicts frozen,
 // with a reason that nobody but a service writes. shown is how the row should be.
-// An enable by another API leaves the reason (BEHAVIOUR.md, "Freeze, thaw,
-// failover").
+// An enable by another API leaves the reason (live.json,
+// healthy/enable-alpha-while-frozen).
 //
 // A thaw that is to undo a freeze, and that nobody answered, may come late as well.
 // It contradicts no column, but enables what something else disables.

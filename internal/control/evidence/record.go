@@ -148,8 +148,9 @@ func (r *Record) startedAfterUndo() bool {
 }
 
 // reasonWiped reports whether a service emptied the administrator's reason. An
-// enable by another API leaves it, a thaw and a failback empty it (BEHAVIOUR.md,
-// "Freeze, thaw, failover"): it shows even a freeze that was thawed at once.
+// enable by another API leaves it, a thaw and a failback empty it (live.json,
+// healthy/enable-alpha-while-frozen, healthy/thaw-alpha): it shows even a freeze
+// that was thawed at once.
 func reasonWiped(admin *cinder.Cause, row *cinder.Service) bool {
 	return admin.Reason != nil && *admin.Reason != "" && !serviceWrote(admin.Reason) && is(row.DisabledReason, "")
 }
