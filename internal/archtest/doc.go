@@ -1,3 +1,4 @@
 // Package archtest holds the rules between packages as tests: who may import
-// whom, and that ARCHITECTURE.md names every package there is.
+// whom, that ARCHITECTURE.md names every package there is, and that what comments
+// and pages cite is there.
 package archtest

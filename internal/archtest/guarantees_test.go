@@ -24,16 +24,13 @@ func TestGuaranteesNameTests(t *testing.T) {
 	}
 }
 
-// defects is how many places BEHAVIOUR.md marks.
-const defects = 18
-
 // Each of Cinder's defects has its row in doc/guarantees.md, which names tests in
 // process and, last, tests of test/defects, all of which are named.
 func TestEveryDefectIsTried(t *testing.T) {
 	tests := sources(t, "test/defects")
 	rows := regexp.MustCompile(`(?m)^\| (\d+) \|.*\| ([^|]*) \| ([^|]*) \|$`).FindAllStringSubmatch(guarantees(t), -1)
-	if len(rows) != defects {
-		t.Errorf("%d rows have a number, want %d", len(rows), defects)
+	if want := defects(t); len(rows) != want {
+		t.Errorf("%d rows have a number, want %d", len(rows), want)
 	}
 	tried := map[string]bool{}
 	for i, row := range rows {
@@ -52,6 +49,23 @@ func TestEveryDefectIsTried(t *testing.T) {
 			t.Errorf("%s of test/defects is in no row", test[1])
 		}
 	}
+}
+
+// defects is how many defects doc/cinder/behaviour.md#defects lists: by number,
+// each marked once where the page tells of it.
+func defects(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "doc/cinder/behaviour.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| D(\d+) \|`).FindAllStringSubmatch(string(text), -1)
+	for i, row := range rows {
+		if row[1] != strconv.Itoa(i+1) || strings.Count(string(text), "**D"+row[1]+"**") != 1 {
+			t.Errorf("defect %d of the list is D%s: it needs its number, and one mark in the text", i+1, row[1])
+		}
+	}
+	return len(rows)
 }
 
 func guarantees(t *testing.T) string {
