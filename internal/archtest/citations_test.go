@@ -3,6 +3,7 @@ package archtest
 import (
 	"encoding/json"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -63,6 +64,40 @@ func TestMadeUpCitationsAreFound(t *testing.T) {
 				t.Errorf("got %q, want %q", faults, tc.want)
 			}
 		})
+	}
+}
+
+// The page that follows an operation through the code names what is there.
+func TestAnOperationLivesInTheCode(t *testing.T) {
+	const page = "doc/how-an-operation-lives.md"
+	there, told := map[string]bool{}, regexp.MustCompile(`^internal/(control|cinder)/`)
+	for _, path := range library(t).files {
+		if !told.MatchString(path) || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		there[filepath.Base(path)] = true
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, path), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Ident:
+				there[n.Name] = true
+			case *ast.BasicLit:
+				there[strings.Trim(n.Value, "\"")] = true
+			}
+			return true
+		})
+	}
+	named := regexp.MustCompile("`([A-Za-z-]+(?:\\.go)?)`").FindAllStringSubmatch(texts(t, page)[0], -1)
+	if len(named) < 40 {
+		t.Errorf("%s names only %d things", page, len(named))
+	}
+	for _, m := range named {
+		if !there[m[1]] {
+			t.Errorf("%s names %s, which is not in the code", page, m[1])
+		}
 	}
 }
 
