@@ -76,6 +76,11 @@ func (s StorePort) Clusters(ctx context.Context, q cinder.ClusterQuery) (*contro
 	return (*control.ClusterView)(v), err
 }
 
+// Read implements control.Store.
+func (s StorePort) Read(ctx context.Context, fn func(control.Tx) error) error {
+	return s.DB.Read(ctx, func(tx *store.Tx) error { return fn(tx) })
+}
+
 // Update implements control.Store.
 func (s StorePort) Update(ctx context.Context, fn func(control.Tx) error) error {
 	return s.DB.Update(ctx, func(tx *store.Tx) error { return fn(tx) })

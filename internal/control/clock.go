@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -96,31 +97,47 @@ func (c *Control) patience(kind cinder.OperationKind) time.Duration {
 	}
 }
 
-// openNow reads the operations that are open or watched, with times that make
-// sense by the clock as it is now. Run's alone.
-func (c *Control) openNow(ctx context.Context, tx Tx) ([]cinder.Operation, error) {
-	now := tx.Now()
+// fitClock gives operations that are not final times that make sense by the
+// database's clock as it is now. Run's alone.
+func (c *Control) fitClock(ctx context.Context, open []cinder.Operation, now time.Time) error {
 	if jump := c.clock.look(now); jump != 0 {
 		c.o.Log.WarnContext(ctx, "the database's clock was set", "by", jump.Round(time.Second))
 	}
-	open, err := tx.OpenOperations(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for i := range open {
-		was := open[i]
-		changed := c.rewind(&open[i], now)
-		if was.State == cinder.OpWatched && c.clock.leaptWithin(c.o.Lease) && was.Progress.WatchUntil.Before(now.Add(c.o.Watch-c.o.Lease-slack)) {
-			open[i].Progress.WatchUntil = now.Add(c.o.Watch)
-			changed = true
-		}
-		if !changed {
+		fitted := open[i]
+		if !c.fit(&fitted, now) {
 			continue
 		}
-		c.o.Log.WarnContext(ctx, "the times of an operation do not fit the database's clock: they begin anew", "operation", was.ID, "kind", was.Kind)
-		if err := tx.SaveOperation(ctx, was, open[i]); err != nil {
-			return nil, err
+		c.o.Log.WarnContext(ctx, "the times of an operation do not fit the database's clock: they begin anew", "operation", fitted.ID, "kind", fitted.Kind)
+		err := c.o.Store.Update(ctx, func(tx Tx) error {
+			was, _, err := current(ctx, tx, open[i])
+			if err != nil {
+				return err
+			}
+			fitted = was
+			if !c.fit(&fitted, now) {
+				return nil
+			}
+			return tx.SaveOperation(ctx, was, fitted)
+		})
+		switch {
+		case errors.Is(err, errSettled), cinder.KindOf(err) == cinder.KindConflict: // another process was faster
+		case err != nil:
+			return err
+		default:
+			open[i] = fitted
 		}
 	}
-	return open, nil
+	return nil
+}
+
+// fit brings the times of an operation in line with the clock, and says whether any
+// was not.
+func (c *Control) fit(op *cinder.Operation, now time.Time) bool {
+	changed := c.rewind(op, now)
+	if op.State == cinder.OpWatched && c.clock.leaptWithin(c.o.Lease) && op.Progress.WatchUntil.Before(now.Add(c.o.Watch-c.o.Lease-slack)) {
+		op.Progress.WatchUntil = now.Add(c.o.Watch)
+		changed = true
+	}
+	return changed
 }

@@ -31,6 +31,10 @@ func (c clocked) Update(ctx context.Context, fn func(control.Tx) error) error {
 	return c.Store.Update(ctx, func(tx control.Tx) error { return fn(clockedTx{tx, c.wall}) })
 }
 
+func (c clocked) Read(ctx context.Context, fn func(control.Tx) error) error {
+	return c.Store.Read(ctx, func(tx control.Tx) error { return fn(clockedTx{tx, c.wall}) })
+}
+
 func (c clocked) View(ctx context.Context, q cinder.ServiceQuery) (*control.View, error) {
 	v, err := c.Store.View(ctx, q)
 	if err != nil {

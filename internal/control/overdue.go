@@ -51,7 +51,7 @@ func (c *Control) lookAtFailover(ctx context.Context, calls *errgroup.Group, op 
 func (c *Control) mayStillRun(ctx context.Context, op cinder.Operation) error {
 	var rows target
 	var now, hostNow time.Time
-	err := c.o.Store.Update(ctx, func(tx Tx) (err error) {
+	err := c.o.Store.Read(ctx, func(tx Tx) (err error) {
 		now, hostNow = tx.Now(), tx.HostNow()
 		rows, err = rowsOf(ctx, tx, op, byHost)
 		return err

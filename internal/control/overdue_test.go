@@ -285,6 +285,10 @@ type hasty struct {
 	began time.Time
 }
 
+func (h hasty) Read(ctx context.Context, fn func(control.Tx) error) error {
+	return h.Store.Read(ctx, func(tx control.Tx) error { return fn(hastyTx{tx, h.began}) })
+}
+
 func (h hasty) Update(ctx context.Context, fn func(control.Tx) error) error {
 	return h.Store.Update(ctx, func(tx control.Tx) error { return fn(hastyTx{tx, h.began}) })
 }

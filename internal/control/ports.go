@@ -26,6 +26,10 @@ type Reader interface {
 	// services that belong to any cluster, and the operations that are open, in
 	// one such snapshot.
 	Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterView, error)
+	// Read runs fn in one transaction that keeps no change waiting and shows every
+	// change acknowledged before the call; what fn writes fails. Fails with fn's
+	// error, or KindUnavailable.
+	Read(ctx context.Context, fn func(Tx) error) error
 	// AllCauses returns why services are disabled, as we recorded it: every service,
 	// and every cluster by its name, that has a cause. Fails with KindUnavailable.
 	AllCauses(ctx context.Context) (map[cinder.ServiceName][]cinder.Cause, error)

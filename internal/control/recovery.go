@@ -74,12 +74,15 @@ func (c *Control) recover(ctx context.Context, calls *errgroup.Group) error {
 	defer cancel()
 	var open []cinder.Operation
 	var now time.Time
-	err := c.o.Store.Update(short, func(tx Tx) (err error) {
+	err := c.o.Store.Read(short, func(tx Tx) (err error) {
 		now = tx.Now()
-		open, err = c.openNow(short, tx)
+		open, err = tx.OpenOperations(short)
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.fitClock(short, open, now); err != nil {
 		return err
 	}
 	causes, err := c.o.Store.AllCauses(short)

@@ -51,7 +51,7 @@ func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnap
 // Cluster returns the cluster of that name or, without one, the first of those
 // on its backends; KindNotFound when there is none.
 func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
-	clusters, err := selectClusters(ctx, tx.db.dialect, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary}, tx.db.dialect.hold())
+	clusters, err := selectClusters(ctx, tx.db.dialect, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary}, tx.hold())
 	if err != nil {
 		return cinder.Cluster{}, tx.db.fail(ctx, "read cluster", err)
 	}

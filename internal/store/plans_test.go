@@ -200,6 +200,13 @@ func callsOfDB(t *testing.T, db *store.DB) map[string]func() {
 			_, err := db.Clusters(ctx, cinder.ClusterQuery{Binary: new("cinder-volume")})
 			must("clusters", err)
 		},
+		"Read": func() {
+			err := db.Read(ctx, func(tx *store.Tx) error {
+				_, err := tx.OpenOperations(ctx)
+				return err
+			})
+			must("read", err)
+		},
 		"AllCauses": func() { _, err := db.AllCauses(ctx); must("causes", err) },
 		"OperationPage": func() {
 			for _, q := range operationQueries() {

@@ -45,13 +45,13 @@ func neededServiceColumns() []string {
 // all of them together are one look, which holds up nobody.
 func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error) {
 	services, err := selectServices(ctx, tx.db.dialect, tx.tx, q)
-	if err == nil && len(services) > 0 && q != (cinder.ServiceQuery{}) && tx.db.dialect.hold() != "" {
+	if err == nil && len(services) > 0 && q != (cinder.ServiceQuery{}) && tx.hold() != "" {
 		ids := make([]int64, len(services))
 		for i := range services {
 			ids[i] = services[i].ID
 		}
 		services, err = readServices(ctx, tx.tx, `SELECT `+serviceColumns+` FROM services
-			WHERE COALESCE(deleted, FALSE) = FALSE AND id IN (`+list(ids)+`) ORDER BY id`+tx.db.dialect.hold())
+			WHERE COALESCE(deleted, FALSE) = FALSE AND id IN (`+list(ids)+`) ORDER BY id`+tx.hold())
 		services = slices.DeleteFunc(services, func(s cinder.Service) bool { return !q.Matches(&s) })
 	}
 	if err != nil {

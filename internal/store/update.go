@@ -28,9 +28,18 @@ const (
 // Tx is the inside of one transaction. What it reads stays as read until the
 // transaction ends.
 type Tx struct {
-	db  *DB
-	tx  *session
-	now time.Time
+	db   *DB
+	tx   *session
+	now  time.Time
+	read bool // nothing is written
+}
+
+// hold is the dialect's, where anything may be written.
+func (tx *Tx) hold() string {
+	if tx.read {
+		return ""
+	}
+	return tx.db.dialect.hold()
 }
 
 // Now is the time of the transaction by the database's clock, UTC, in whole seconds.
@@ -114,6 +123,21 @@ func (db *DB) patiently(ctx context.Context, d dialect, fn func() error) error {
 		err = fn()
 	}
 	return err
+}
+
+// Read runs fn in one read transaction: all that it reads is of one moment, shows
+// every change acknowledged before the call, and keeps no change waiting. What fn
+// writes fails. Fails with fn's error, or KindUnavailable.
+func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return db.within(ctx, transactionRead, func(_ *sql.Tx, s *session) error {
+		now, err := db.dialect.clock(ctx, s)
+		if err != nil {
+			return db.fail(ctx, "read the clock", err)
+		}
+		return fn(&Tx{db: db, tx: s, now: now.UTC().Truncate(time.Second), read: true})
+	})
 }
 
 // transact is one attempt. A panic of fn rolls back on its way up.

@@ -33,6 +33,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"texts", Texts},
 		{"conditional writes", conditionalWrites},
 		{"transactions", transactions},
+		{"reads", reads},
 		{"causes", causes},
 		{"journal", journal},
 		{"journal queries", journalQueries},
