@@ -22,7 +22,11 @@ func (a *App) health(ctx context.Context) []api.Part {
 	parts := []api.Part{{Name: "database"}, {Name: "bus"}}
 	var looks sync.WaitGroup
 	looks.Go(func() {
-		if err := a.db.Ready(ctx); err != nil {
+		err := a.db.Ready(ctx)
+		if err == nil {
+			err = a.db.TakesWrites(ctx)
+		}
+		if err != nil {
 			parts[0].Reason = a.db.Trouble(err)
 		}
 	})

@@ -20,7 +20,7 @@ func (a *App) newMetrics(ctx context.Context) error {
 	log := a.counted(a.loggers.Logger("stoker.metrics"))
 	m, err := metrics.New(metrics.Options{
 		Registry: a.o.Metrics, Version: a.o.Version, Log: log,
-		Database: a.db.Ready, Bus: a.reachBus, Policy: a.policyState, Fleet: a.fleetState,
+		Database: a.db.Ready, Writes: a.db.TakesWrites, Bus: a.reachBus, Policy: a.policyState, Fleet: a.fleetState,
 	})
 	if err != nil {
 		return fmt.Errorf("make metrics: %w", err)

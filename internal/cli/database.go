@@ -46,10 +46,15 @@ func checkDB(ctx context.Context, o DBOptions) error {
 		if err != nil {
 			return cmp.Or(db.Ready(ctx), err) // which knows what to do about a file that is not there
 		}
-		if err := format.Write(o.Out, "table", nil, checked(r).Table()); err != nil {
+		record := checked(r)
+		writes := db.TakesWrites(ctx)
+		if cinder.KindOf(writes) == cinder.KindUnavailable {
+			record = append(record, format.Field{Name: "Changes", Value: db.Trouble(writes)})
+		}
+		if err := format.Write(o.Out, "table", nil, record.Table()); err != nil {
 			return err
 		}
-		return db.Ready(ctx)
+		return cmp.Or(db.Ready(ctx), writes)
 	})
 }
 

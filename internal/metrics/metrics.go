@@ -38,6 +38,7 @@ type Options struct {
 	Log      *slog.Logger
 
 	Database func(context.Context) error // nil when it can be used
+	Writes   func(context.Context) error // nil when the database takes writes
 	Bus      func(context.Context) error // nil when it can be used
 	Policy   func(context.Context) (Policy, error)
 	Fleet    func(context.Context) (Fleet, error)

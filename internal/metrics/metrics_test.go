@@ -24,7 +24,7 @@ import (
 func well(registry metrics.Registry) metrics.Options {
 	fine := func(context.Context) error { return nil }
 	return metrics.Options{
-		Registry: registry, Log: slog.New(slog.DiscardHandler), Database: fine, Bus: fine,
+		Registry: registry, Log: slog.New(slog.DiscardHandler), Database: fine, Writes: fine, Bus: fine,
 		Policy: func(context.Context) (metrics.Policy, error) { return metrics.Policy{OK: true}, nil },
 		Fleet:  func(context.Context) (metrics.Fleet, error) { return metrics.Fleet{}, nil },
 	}
@@ -72,7 +72,7 @@ func TestAScrapeDoesNotHang(t *testing.T) {
 		}
 		for range 2 { // the second finds the questions of the first under way
 			began := time.Now()
-			same(t, m, "stoker_database_up 0", "stoker_bus_up 1")
+			same(t, m, "stoker_database_up 0", "stoker_database_writable 1", "stoker_bus_up 1")
 			if took := time.Since(began); took > 4*time.Second { // two scrapes: the clock is the test's own
 				t.Errorf("two scrapes took %s", took)
 			}
@@ -91,6 +91,7 @@ func TestAScrapeDoesNotHang(t *testing.T) {
 		}
 		same(t, m,
 			`stoker_database_up 1`,
+			`stoker_database_writable 1`,
 			`stoker_bus_up 1`,
 			`stoker_operations_open 0`,
 			`stoker_operations_overdue 0`,
@@ -129,6 +130,7 @@ func TestServicesAndOperations(t *testing.T) {
 	}
 	same(t, m,
 		`stoker_database_up 1`,
+		`stoker_database_writable 1`,
 		`stoker_bus_up 0`,
 		`stoker_operations_open 3`,
 		`stoker_operations_overdue 2`,

@@ -14,11 +14,12 @@ import (
 // state is what is asked for at a scrape.
 type state struct {
 	database *look[struct{}]
+	writes   *look[struct{}]
 	bus      *look[struct{}]
 	policy   *look[Policy]
 	fleet    *look[Fleet]
 
-	databaseUp, busUp                      *prometheus.Desc
+	databaseUp, databaseWritable, busUp    *prometheus.Desc
 	policyOK, policyFailures, policyBroken *prometheus.Desc
 	open, overdue, stuck, watched          *prometheus.Desc
 	agents                                 *prometheus.Desc
@@ -32,17 +33,18 @@ func newState(o Options) *state {
 		return newLook(func(ctx context.Context) (struct{}, error) { return struct{}{}, ask(ctx) })
 	}
 	return &state{
-		database: up(o.Database), bus: up(o.Bus), policy: newLook(o.Policy), fleet: newLook(o.Fleet),
+		database: up(o.Database), writes: up(o.Writes), bus: up(o.Bus), policy: newLook(o.Policy), fleet: newLook(o.Fleet),
 
-		databaseUp:     desc("stoker_database_up", "Whether the database can be used."),
-		busUp:          desc("stoker_bus_up", "Whether the message bus can be used."),
-		policyOK:       desc("stoker_policy_file_ok", "Whether the policy files as they are now are in force; 0: the last good rules are."),
-		policyFailures: desc("stoker_policy_reload_failures_total", "How often the policy files could not be read."),
-		policyBroken:   desc("stoker_policy_broken_rules", "Rules in force that will not do what they say."),
-		open:           desc("stoker_operations_open", "Operations of the journal whose outcome is not known yet."),
-		overdue:        desc("stoker_operations_overdue", "Those that are open beyond their deadline."),
-		stuck:          desc("stoker_operations_stuck", "Those that are open and fail to be settled again and again."),
-		watched:        desc("stoker_operations_watched", "Operations that were put back and may still be carried out late."),
+		databaseUp:       desc("stoker_database_up", "Whether the database can be used."),
+		databaseWritable: desc("stoker_database_writable", "Whether the database takes changes; 0: it is read-only, or away."),
+		busUp:            desc("stoker_bus_up", "Whether the message bus can be used."),
+		policyOK:         desc("stoker_policy_file_ok", "Whether the policy files as they are now are in force; 0: the last good rules are."),
+		policyFailures:   desc("stoker_policy_reload_failures_total", "How often the policy files could not be read."),
+		policyBroken:     desc("stoker_policy_broken_rules", "Rules in force that will not do what they say."),
+		open:             desc("stoker_operations_open", "Operations of the journal whose outcome is not known yet."),
+		overdue:          desc("stoker_operations_overdue", "Those that are open beyond their deadline."),
+		stuck:            desc("stoker_operations_stuck", "Those that are open and fail to be settled again and again."),
+		watched:          desc("stoker_operations_watched", "Operations that were put back and may still be carried out late."),
 		// The name and labels are those of openstack-exporter, for the dashboards that there are.
 		agents: desc("openstack_cinder_agent_state", "Whether the service is up.",
 			"uuid", "hostname", "service", "adminState", "zone", "disabledReason"),
@@ -52,7 +54,7 @@ func newState(o Options) *state {
 // Describe implements prometheus.Collector.
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		s.databaseUp, s.busUp, s.policyOK, s.policyFailures, s.policyBroken,
+		s.databaseUp, s.databaseWritable, s.busUp, s.policyOK, s.policyFailures, s.policyBroken,
 		s.open, s.overdue, s.stuck, s.watched, s.agents,
 	} {
 		out <- d
@@ -67,6 +69,10 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	looks.Go(func() {
 		_, err := s.database.get(ctx)
 		out <- gauge(s.databaseUp, number(err == nil))
+	})
+	looks.Go(func() {
+		_, err := s.writes.get(ctx)
+		out <- gauge(s.databaseWritable, number(err == nil))
 	})
 	looks.Go(func() {
 		_, err := s.bus.get(ctx)
@@ -128,7 +134,7 @@ func (s *state) services(f Fleet, out chan<- prometheus.Metric) {
 
 // close waits for the looks that are under way.
 func (s *state) close(ctx context.Context) error {
-	return errors.Join(s.database.wait(ctx), s.bus.wait(ctx), s.policy.wait(ctx), s.fleet.wait(ctx))
+	return errors.Join(s.database.wait(ctx), s.writes.wait(ctx), s.bus.wait(ctx), s.policy.wait(ctx), s.fleet.wait(ctx))
 }
 
 func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {

@@ -135,6 +135,8 @@ func (db *DB) fail(ctx context.Context, doing string, err error) error {
 		return cinder.Wrap(cinder.KindConflict, cause, "Somebody else has created the same. Try again in a moment.")
 	case fault == faultValue:
 		return cinder.Wrap(cinder.KindInvalid, cause, "The database cannot save a value: it is too long, or has characters that its tables do not keep.")
+	case fault == faultReadOnly:
+		return cinder.Wrap(cinder.KindUnavailable, cause, "The database is read-only: it can be read, and takes no changes.")
 	case fault == faultLost, fault == faultRefused, fault == faultMissing, db.closed.Load(), ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, context.Canceled), errors.Is(err, sql.ErrTxDone), errors.Is(err, sql.ErrConnDone):
 		return cinder.Wrap(cinder.KindUnavailable, cause, "The database is not available.")

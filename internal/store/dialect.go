@@ -127,5 +127,6 @@ const (
 	faultValue                  // a column cannot keep the value
 	faultMissing                // there is no such database
 	faultRefused                // the database does not let us in
-	faultLost                   // the database is away, full, read-only or broken
+	faultReadOnly               // the database can be read and takes no writes
+	faultLost                   // the database is away, full or broken
 )

@@ -98,7 +98,7 @@ func TestFaults(t *testing.T) {
 		{"not to be written to", func(t *testing.T, path string) error {
 			t.Helper()
 			return ask(foreign(t, path+"?_pragma=query_only(1)"), `CREATE TABLE t (x)`)
-		}, faultLost, cinder.KindUnavailable},
+		}, faultReadOnly, cinder.KindUnavailable},
 		{"full", func(t *testing.T, path string) error {
 			t.Helper()
 			db := foreign(t, path)

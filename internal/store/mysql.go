@@ -82,7 +82,6 @@ func mysqlConfig(where dsn.Database, log *slog.Logger) (*mysql.Config, error) {
 	c.ReadTimeout, c.WriteTimeout = 2*updateTimeout, 2*updateTimeout
 	c.ClientFoundRows = true   // a row that is already as it should be counts as written
 	c.InterpolateParams = true // one way to the server and back for each statement, not three
-	c.RejectReadOnly = true    // after a failover: find the server that takes writes
 	c.Logger = mysqlLog{log}
 	c.Params = map[string]string{
 		"sql_mode":                 "'TRADITIONAL,ANSI_QUOTES'", // names stand in double quotes, what does not fit is an error

@@ -38,10 +38,11 @@ func (mysqlDialect) fault(err error) fault {
 		return faultMissing
 	case 1044, 1045, 1698, 1130, 1142, 1143, 1227: // who may connect, from where, and do what
 		return faultRefused
+	case 1290, 1792, 1836, 1874:
+		return faultReadOnly
 	case 1047, // Galera: not part of the cluster, or not ready
 		1040, 1203, 1226, // too many connections, in all or of this user
 		1053, 1077, 1078, 1079, 1080, // shutting down
-		1290, 1792, 1836, 1874, // read-only
 		1317, 1969, 3024, 1927, 1970, // interrupted, took too long, connection killed
 		1158, 1159, 1160, 1161, 1184, 1152, 1153, 1156, 1157, // packets that did not come through
 		4031,       // idle for too long

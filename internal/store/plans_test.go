@@ -251,8 +251,9 @@ func callsOfDB(t *testing.T, db *store.DB) map[string]func() {
 			_, err := db.EndWork(ctx, w, "")
 			must("end work", err)
 		},
-		"Ready": func() { must("ready", db.Ready(ctx)) },
-		"Check": func() { _, err := db.Check(ctx); must("check", err) },
+		"Ready":       func() { must("ready", db.Ready(ctx)) },
+		"TakesWrites": func() { must("takes writes", db.TakesWrites(ctx)) },
+		"Check":       func() { _, err := db.Check(ctx); must("check", err) },
 	}
 }
 

@@ -26,8 +26,9 @@ func (postgresDialect) fault(err error) fault {
 		return faultMissing
 	case "42501": // not granted
 		return faultRefused
-	case "25006", // read-only
-		"25P03", "25P04", // idle in a transaction, or at it, for too long
+	case "25006":
+		return faultReadOnly
+	case "25P03", "25P04", // idle in a transaction, or at it, for too long
 		"40003", // not known whether it was completed
 		"57014": // cancelled, or took too long
 		return faultLost

@@ -45,9 +45,10 @@ func TestServerFaults(t *testing.T) {
 		{faultValue, cinder.KindInvalid, my(1406, 1264, 1300, 1366, 3854, 3988), pg("22001", "22021", "22003"), nil},
 		{faultMissing, cinder.KindUnavailable, my(1049), pg("3D000"), nil},
 		{faultRefused, cinder.KindUnavailable, my(1045, 1142), pg("28P01", "28000", "42501"), nil},
+		{faultReadOnly, cinder.KindUnavailable, my(1290, 1792, 1836, 1874), pg("25006"), nil},
 		{
-			faultLost, cinder.KindUnavailable, append(my(1047, 1290, 1792, 1836, 1040, 1053, 1927, 1317, 1969, 4031, 1021, 3098, 3100, 9001, 9006, 2013, 2003), mysql.ErrInvalidConn),
-			pg("08006", "57P01", "57P02", "57P03", "57014", "53300", "53100", "25006", "25P03", "58030", "XX001"), lost,
+			faultLost, cinder.KindUnavailable, append(my(1047, 1040, 1053, 1927, 1317, 1969, 4031, 1021, 3098, 3100, 9001, 9006, 2013, 2003), mysql.ErrInvalidConn),
+			pg("08006", "57P01", "57P02", "57P03", "57014", "53300", "53100", "25P03", "58030", "XX001"), lost,
 		},
 		{faultOther, cinder.KindInternal, my(1146, 1064, 1054, 1048, 1364), pg("42P01", "42601", "23502", "25P02", ""), []error{errors.New("deadlock, 1213, 40001")}},
 	} {
@@ -85,6 +86,7 @@ func TestTrouble(t *testing.T) {
 		want string
 	}{
 		{"a proxy without servers", number(9001), "away"},
+		{"a server that takes no writes", number(1290), "read-only: no change can be made"},
 		{"a member that cannot commit", number(3100), "away"},
 		{"no answer in time", db.fail(t.Context(), "look", context.DeadlineExceeded), "away"},
 		{"a table that was just altered", number(1412), "busy"},

@@ -87,12 +87,16 @@ func (db *DB) attempts(err error) int {
 	switch fault := db.dialect.fault(err); {
 	case fault == faultBusy && db.server:
 		return busyAttempts
-	case fault == faultBusy, db.server && fault == faultDuplicate, db.server && fault == faultLost: // found when it is looked for; found again
+	case fault == faultBusy, db.server && fault == faultDuplicate, db.server && moved(fault): // found when it is looked for; found again
 		return updateAttempts
 	default:
 		return 1
 	}
 }
+
+// moved says whether another connection may lead to a server that can do more:
+// after a failover the one that took the writes is read-only, or gone.
+func moved(f fault) bool { return f == faultLost || f == faultReadOnly }
 
 // pause waits, and says whether there is still time to go on.
 func (db *DB) pause(ctx context.Context, d time.Duration) bool { return wait(ctx, d) == nil }
@@ -163,7 +167,8 @@ func (db *DB) transact(ctx context.Context, c *commit, fn func(*Tx) error) error
 			return db.fail(ctx, "commit", err)
 		}
 		err = tx.Commit()
-		c.doubtful = err != nil && db.server && db.dialect.fault(err) != faultBusy
+		fault := db.dialect.fault(err)
+		c.doubtful = err != nil && db.server && fault != faultBusy && fault != faultReadOnly
 		if err != nil {
 			return db.fail(ctx, "commit", err)
 		}
@@ -237,7 +242,7 @@ func (db *DB) connection(ctx context.Context, pool *sql.DB) (*sql.Conn, error) {
 // release gives a connection back to its pool. One over which a server said that
 // it can do no more is closed: the next may lead to another server.
 func (db *DB) release(conn *sql.Conn, err error) {
-	if db.server && db.dialect.fault(err) == faultLost {
+	if db.server && moved(db.dialect.fault(err)) {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 	_ = conn.Close()

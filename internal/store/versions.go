@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -99,7 +100,27 @@ func numbers(ctx context.Context, q querier, query string) (_ []int64, err error
 	return found, rows.Err()
 }
 
-// Trouble says what an error of Ready comes down to, in words that anybody may
+// TakesWrites says whether changes can be made: KindUnavailable when the database
+// is read-only or away. It asks by a statement that changes no row: that takes no
+// lock others wait for, leaves nothing to replicate, and a proxy sends it where
+// writes go. Settings such as read_only do not tell, for some users they do not
+// hold.
+func (db *DB) TakesWrites(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	err := db.within(ctx, transactionWrite, func(_ *sql.Tx, s *session) error {
+		if _, err := s.ExecContext(ctx, `UPDATE services SET report_count = report_count WHERE FALSE`); err != nil {
+			return db.fail(ctx, "look whether database "+db.name+" takes writes", err)
+		}
+		return nil
+	})
+	if db.dialect.fault(err) == faultBusy || !db.server && ctx.Err() != nil {
+		return nil // others write
+	}
+	return err
+}
+
+// Trouble says what an error of Ready or TakesWrites comes down to, in words that anybody may
 // read: no name, no address, no text of the server's.
 func (db *DB) Trouble(err error) string {
 	switch db.dialect.fault(err) {
@@ -107,6 +128,8 @@ func (db *DB) Trouble(err error) string {
 		return "busy"
 	case faultRefused:
 		return "it refuses us: stoker db check says more"
+	case faultReadOnly:
+		return "read-only: no change can be made"
 	case faultLost:
 		return "away"
 	case faultOther, faultMissing, faultDuplicate, faultValue:
