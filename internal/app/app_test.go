@@ -20,9 +20,20 @@ import (
 	"stoker/internal/app"
 	"stoker/internal/cinder"
 	"stoker/internal/client"
+	"stoker/test/peers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// engines are those that the tests of this package share.
+var engines peers.Shared
+
+func TestMain(m *testing.M) {
+	code := engines.Run(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // patience is by when everything has happened that happens at all, on a machine that
 // has much else to do.

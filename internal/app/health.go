@@ -3,12 +3,13 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"stoker/internal/api"
 	"stoker/internal/cinder"
-	"stoker/internal/oslo"
+	"stoker/internal/oslo/amqp"
 )
 
 // healthBound is how long a look at the database or the bus may take.
@@ -30,7 +31,7 @@ func (a *App) health(ctx context.Context) []api.Part {
 			parts[0].Reason = a.db.Trouble(err)
 		}
 	})
-	looks.Go(func() { parts[1].Reason = busTrouble(a.reachBus(ctx)) })
+	looks.Go(func() { parts[1].Reason = busTrouble(a.client.Ready(ctx)) })
 	looks.Wait()
 	for i := range parts {
 		parts[i].OK = parts[i].Reason == ""
@@ -49,19 +50,16 @@ func (a *App) health(ctx context.Context) []api.Part {
 	return append(parts, p)
 }
 
-// reachBus asks the bus something: nil when it answers.
-func (a *App) reachBus(ctx context.Context) error {
-	_, err := a.bus.Consumers(ctx, oslo.ToAny(cinder.BinaryScheduler))
-	return err
-}
-
 // busTrouble is what is told of an error of the bus; "" of none.
 func busTrouble(err error) string {
 	if err == nil {
 		return ""
 	}
+	if refusals := amqp.Refusals(err); len(refusals) > 0 {
+		return strings.Join(refusals, " ") + " stoker bus check says more."
+	}
 	if kind := cinder.KindOf(err); kind == cinder.KindUnavailable || kind == cinder.KindTimeout {
 		return "away"
 	}
-	return "it refuses us"
+	return "it refuses us: stoker bus check says more"
 }

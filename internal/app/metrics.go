@@ -7,6 +7,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/metrics"
+	"stoker/internal/oslo/amqp"
 )
 
 // Bounds on those who scrape: a few, who ask for one thing.
@@ -20,7 +21,7 @@ func (a *App) newMetrics(ctx context.Context) error {
 	log := a.counted(a.loggers.Logger("stoker.metrics"))
 	m, err := metrics.New(metrics.Options{
 		Registry: a.o.Metrics, Version: a.o.Version, Log: log,
-		Database: a.db.Ready, Writes: a.db.TakesWrites, Bus: a.reachBus, Policy: a.policyState, Fleet: a.fleetState,
+		Database: a.db.Ready, Writes: a.db.TakesWrites, Bus: a.busState, Policy: a.policyState, Fleet: a.fleetState,
 	})
 	if err != nil {
 		return fmt.Errorf("make metrics: %w", err)
@@ -34,6 +35,16 @@ func (a *App) newMetrics(ctx context.Context) error {
 	server.ErrorLog = a.connectionLog("stoker.metrics")
 	a.metrics, a.scrapes = m, &web{name: "metrics", listener: l, server: server}
 	return nil
+}
+
+// busState asks the bus whether it can be used.
+func (a *App) busState(ctx context.Context) (metrics.Bus, error) {
+	err := a.client.Ready(ctx)
+	refusals := amqp.Refusals(err)
+	if len(refusals) > 0 {
+		err = nil
+	}
+	return metrics.Bus{Refusals: len(refusals)}, err
 }
 
 // policyState looks at the policy's files, as a request does.

@@ -161,7 +161,7 @@ func TestMetricsOfTheFleet(t *testing.T) {
 	}
 	want := map[string]string{
 		"stoker_operations_open": "0", "stoker_operations_overdue": "0", "stoker_operations_stuck": "0", "stoker_operations_watched": "0",
-		`stoker_build_info{version="v1.2.3"}`: "1", "stoker_database_up": "1", "stoker_database_writable": "1", "stoker_bus_up": "1",
+		`stoker_build_info{version="v1.2.3"}`: "1", "stoker_database_up": "1", "stoker_database_writable": "1", "stoker_bus_up": "1", "stoker_bus_refusals": "0",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -183,8 +183,8 @@ func TestMetricsWithoutDatabase(t *testing.T) {
 	if err := s.CloseDatabase(); err != nil {
 		t.Fatal(err)
 	}
-	got := s.scrape(t, "stoker_database_", "stoker_bus_up", "stoker_policy_file_ok", "stoker_operations", "openstack_cinder")
-	want := map[string]string{"stoker_database_up": "0", "stoker_database_writable": "0", "stoker_bus_up": "1", "stoker_policy_file_ok": "1"}
+	got := s.scrape(t, "stoker_database_", "stoker_bus_", "stoker_policy_file_ok", "stoker_operations", "openstack_cinder")
+	want := map[string]string{"stoker_database_up": "0", "stoker_database_writable": "0", "stoker_bus_up": "1", "stoker_bus_refusals": "0", "stoker_policy_file_ok": "1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

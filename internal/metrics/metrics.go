@@ -37,11 +37,16 @@ type Options struct {
 	Version  string   // of the program
 	Log      *slog.Logger
 
-	Database func(context.Context) error // nil when it can be used
-	Writes   func(context.Context) error // nil when the database takes writes
-	Bus      func(context.Context) error // nil when it can be used
+	Database func(context.Context) error        // nil when it can be used
+	Writes   func(context.Context) error        // nil when the database takes writes
+	Bus      func(context.Context) (Bus, error) // fails when it is away
 	Policy   func(context.Context) (Policy, error)
 	Fleet    func(context.Context) (Fleet, error)
+}
+
+// Bus is what the bus refuses.
+type Bus struct {
+	Refusals int // of what the process needs of it, until an operator mends them
 }
 
 // Policy is how the policy does.

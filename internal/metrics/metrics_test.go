@@ -24,7 +24,8 @@ import (
 func well(registry metrics.Registry) metrics.Options {
 	fine := func(context.Context) error { return nil }
 	return metrics.Options{
-		Registry: registry, Log: slog.New(slog.DiscardHandler), Database: fine, Writes: fine, Bus: fine,
+		Registry: registry, Log: slog.New(slog.DiscardHandler), Database: fine, Writes: fine,
+		Bus:    func(context.Context) (metrics.Bus, error) { return metrics.Bus{}, nil },
 		Policy: func(context.Context) (metrics.Policy, error) { return metrics.Policy{OK: true}, nil },
 		Fleet:  func(context.Context) (metrics.Fleet, error) { return metrics.Fleet{}, nil },
 	}
@@ -72,7 +73,7 @@ func TestAScrapeDoesNotHang(t *testing.T) {
 		}
 		for range 2 { // the second finds the questions of the first under way
 			began := time.Now()
-			same(t, m, "stoker_database_up 0", "stoker_database_writable 1", "stoker_bus_up 1")
+			same(t, m, "stoker_database_up 0", "stoker_database_writable 1", "stoker_bus_up 1", "stoker_bus_refusals 0")
 			if took := time.Since(began); took > 4*time.Second { // two scrapes: the clock is the test's own
 				t.Errorf("two scrapes took %s", took)
 			}
@@ -93,6 +94,7 @@ func TestAScrapeDoesNotHang(t *testing.T) {
 			`stoker_database_up 1`,
 			`stoker_database_writable 1`,
 			`stoker_bus_up 1`,
+			`stoker_bus_refusals 0`,
 			`stoker_operations_open 0`,
 			`stoker_operations_overdue 0`,
 			`stoker_operations_stuck 0`,
@@ -106,7 +108,7 @@ func TestServicesAndOperations(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	reason := "disk \xff broken"
 	o := well(registry)
-	o.Bus = func(context.Context) error { return errors.New("away") }
+	o.Bus = func(context.Context) (metrics.Bus, error) { return metrics.Bus{}, errors.New("away") }
 	o.Fleet = func(context.Context) (metrics.Fleet, error) {
 		return metrics.Fleet{
 			Services: []cinder.Service{

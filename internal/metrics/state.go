@@ -15,14 +15,14 @@ import (
 type state struct {
 	database *look[struct{}]
 	writes   *look[struct{}]
-	bus      *look[struct{}]
+	bus      *look[Bus]
 	policy   *look[Policy]
 	fleet    *look[Fleet]
 
-	databaseUp, databaseWritable, busUp    *prometheus.Desc
-	policyOK, policyFailures, policyBroken *prometheus.Desc
-	open, overdue, stuck, watched          *prometheus.Desc
-	agents                                 *prometheus.Desc
+	databaseUp, databaseWritable, busUp, busRefusals *prometheus.Desc
+	policyOK, policyFailures, policyBroken           *prometheus.Desc
+	open, overdue, stuck, watched                    *prometheus.Desc
+	agents                                           *prometheus.Desc
 }
 
 func newState(o Options) *state {
@@ -33,11 +33,12 @@ func newState(o Options) *state {
 		return newLook(func(ctx context.Context) (struct{}, error) { return struct{}{}, ask(ctx) })
 	}
 	return &state{
-		database: up(o.Database), writes: up(o.Writes), bus: up(o.Bus), policy: newLook(o.Policy), fleet: newLook(o.Fleet),
+		database: up(o.Database), writes: up(o.Writes), bus: newLook(o.Bus), policy: newLook(o.Policy), fleet: newLook(o.Fleet),
 
 		databaseUp:       desc("stoker_database_up", "Whether the database can be used."),
 		databaseWritable: desc("stoker_database_writable", "Whether the database takes changes; 0: it is read-only, or away."),
 		busUp:            desc("stoker_bus_up", "Whether the message bus can be used."),
+		busRefusals:      desc("stoker_bus_refusals", "What the broker refuses of what the process needs, until somebody mends it."),
 		policyOK:         desc("stoker_policy_file_ok", "Whether the policy files as they are now are in force; 0: the last good rules are."),
 		policyFailures:   desc("stoker_policy_reload_failures_total", "How often the policy files could not be read."),
 		policyBroken:     desc("stoker_policy_broken_rules", "Rules in force that will not do what they say."),
@@ -54,7 +55,7 @@ func newState(o Options) *state {
 // Describe implements prometheus.Collector.
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		s.databaseUp, s.databaseWritable, s.busUp, s.policyOK, s.policyFailures, s.policyBroken,
+		s.databaseUp, s.databaseWritable, s.busUp, s.busRefusals, s.policyOK, s.policyFailures, s.policyBroken,
 		s.open, s.overdue, s.stuck, s.watched, s.agents,
 	} {
 		out <- d
@@ -75,8 +76,11 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 		out <- gauge(s.databaseWritable, number(err == nil))
 	})
 	looks.Go(func() {
-		_, err := s.bus.get(ctx)
-		out <- gauge(s.busUp, number(err == nil))
+		b, err := s.bus.get(ctx)
+		out <- gauge(s.busUp, number(err == nil && b.Refusals == 0))
+		if err == nil {
+			out <- gauge(s.busRefusals, float64(b.Refusals))
+		}
 	})
 	looks.Go(func() {
 		if p, err := s.policy.get(ctx); err == nil {

@@ -18,6 +18,9 @@ type Transport interface {
 	// Consumers counts those who listen to a queue: 0 when there is no such queue.
 	// A fanout has no queue to count at.
 	Consumers(ctx context.Context, to Destination) (int, error)
+	// Check does what senders need, changes nothing, and fails as long as the bus
+	// refuses that, or something that a listener needs.
+	Check(ctx context.Context) error
 	// Listen makes the queues it names, where they are missing, and hands what
 	// arrives in any of them to handle, one message after another. Listeners of
 	// one queue take turns. A message that has expired is never handed over. The

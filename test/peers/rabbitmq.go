@@ -159,3 +159,77 @@ func (b *Broker) manage(ctx context.Context, method, path string, body any) erro
 	_, err := rest(ctx, method, "http://127.0.0.1:"+strconv.Itoa(b.management)+path, header, body, nil)
 	return err
 }
+
+// Permissions are regular expressions: which queues and exchanges an account may
+// make, write to and read from. "" is none.
+type Permissions struct {
+	Configure string `json:"configure"`
+	Write     string `json:"write"`
+	Read      string `json:"read"`
+}
+
+// All is what the account of Broker.URL may do.
+func All() Permissions { return Permissions{".*", ".*", ".*"} }
+
+// Account returns the transport_url with a new account, which is removed when the
+// test ends. Its permissions are for Permit to give.
+func (b *Broker) Account(tb testing.TB, transport string) string {
+	tb.Helper()
+	u, err := url.Parse(transport)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	name := "account" + strconv.FormatInt(b.made.Add(1), 10)
+	u.User = url.UserPassword(name, password)
+	b.SetPassword(tb, u.String(), password)
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+		defer cancel()
+		if err := b.manage(ctx, http.MethodDelete, "/api/users/"+name, nil); err != nil {
+			tb.Log(err)
+		}
+	})
+	return u.String()
+}
+
+// SetPassword changes that of the URL's account.
+func (b *Broker) SetPassword(tb testing.TB, transport, password string) {
+	tb.Helper()
+	b.must(tb, transport, func(user, _ string) (string, any) {
+		return "/api/users/" + user, map[string]any{"password": password, "tags": ""}
+	})
+}
+
+// Permit says what the URL's account may do in its virtual host from now on.
+func (b *Broker) Permit(tb testing.TB, transport string, p Permissions) {
+	tb.Helper()
+	b.must(tb, transport, func(user, vhost string) (string, any) { return "/api/permissions/" + vhost + "/" + user, p })
+}
+
+// MakeVirtualHost makes that of a URL, which is removed when the test ends.
+func (b *Broker) MakeVirtualHost(tb testing.TB, transport string) {
+	tb.Helper()
+	b.must(tb, transport, func(_, vhost string) (string, any) {
+		tb.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+			defer cancel()
+			if err := b.manage(ctx, http.MethodDelete, "/api/vhosts/"+vhost, nil); err != nil {
+				tb.Log(err)
+			}
+		})
+		return "/api/vhosts/" + vhost, map[string]any{}
+	})
+}
+
+// must puts something of the management API for the user and virtual host of a URL.
+func (b *Broker) must(tb testing.TB, transport string, request func(user, vhost string) (path string, body any)) {
+	tb.Helper()
+	u, err := url.Parse(transport)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path, body := request(u.User.Username(), u.Path[1:])
+	if err := b.manage(tb.Context(), http.MethodPut, path, body); err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -28,6 +28,7 @@ type Transport struct {
 	publications chan *publication // taken by the publishers of the send link's session
 	fanouts      chan *publication
 	inspections  chan *inspection
+	refusals     refusals
 
 	mu        sync.Mutex // guards what follows
 	listen    *link      // for listeners; made for the first
@@ -56,7 +57,7 @@ func New(ctx context.Context, o Options) (*Transport, error) {
 	t := &Transport{
 		o: o, topology: topology{exchange: o.Exchange, r: o.Rabbit},
 		publications: make(chan *publication), fanouts: make(chan *publication), inspections: make(chan *inspection),
-		listeners: map[*listener]struct{}{},
+		refusals: refusals{log: o.Log, on: map[string]*ongoing{}}, listeners: map[*listener]struct{}{},
 	}
 	t.send = newLink(&t.o, "send", t.serveSend, t.doubtListening)
 	if o.NoWait {
@@ -159,7 +160,7 @@ func hand[W any](ctx context.Context, l *link, to chan<- W, work W) error {
 		case <-t.C:
 			return st.away()
 		case <-ctx.Done():
-			return cinder.Wrap(cinder.KindUnavailable, context.Cause(ctx), "The message bus was not used in time.")
+			return cinder.Wrap(cinder.KindUnavailable, errors.Join(context.Cause(ctx), l.now().err), "The message bus was not used in time.")
 		}
 	}
 }

@@ -61,7 +61,7 @@ func dial(ctx context.Context, o *Options, role string, b dsn.Broker) (*amqp091.
 		if failed := s.failed.Load(); failed != nil && isAlert(*failed) { // TLS 1.3 says so after the handshake
 			return nil, nil, fmt.Errorf("%s: %w", b.Address(), handshakeError(*failed))
 		}
-		return nil, nil, fmt.Errorf("%s: %w", b.Address(), refusal(err, o.URL.VirtualHost, b.User))
+		return nil, nil, fmt.Errorf("%s: %w", b.Address(), loginError(err, o.URL.VirtualHost, b.User))
 	}
 	s.silence.Store(int64(c.Config.Heartbeat)) // what both sides agreed on
 	return c, s, nil
@@ -134,20 +134,30 @@ func isAlert(err error) bool {
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
-// refusal is an error of logging in, in words.
-func refusal(err error, vhost, user string) error {
+const noVirtualHost = "The broker does not have the virtual host that transport_url names: create it, or name another."
+
+// lasting is a refusal of the login.
+func lasting(told, format string, args ...any) error {
+	return &refusal{told: told, err: fmt.Errorf(format, args...)}
+}
+
+// loginError is an error of logging in, in words.
+func loginError(err error, vhost, user string) error {
 	var e *amqp091.Error
 	switch {
 	case errors.Is(err, amqp091.ErrCredentials), errors.As(err, &e) && e.Server && e.Code == amqp091.AccessRefused:
-		return fmt.Errorf("the login of user %q was refused, or the connection closed while logging in", user)
+		return lasting("The broker refuses the login: check user and password in transport_url.",
+			"the login of user %q was refused, or the connection closed while logging in", user)
 	case errors.Is(err, amqp091.ErrVhost):
-		return fmt.Errorf("the connection closed while opening virtual host %q", vhost)
+		return lasting(noVirtualHost, "the connection closed while opening virtual host %q", vhost)
 	case errors.As(err, &e) && e.Server && e.Code == amqp091.NotAllowed && strings.Contains(e.Reason, "not found"):
-		return fmt.Errorf("there is no virtual host %q", vhost)
+		return lasting(noVirtualHost, "there is no virtual host %q", vhost)
 	case errors.As(err, &e) && e.Server && e.Code == amqp091.NotAllowed:
-		return fmt.Errorf("user %q may not use virtual host %q: %s", user, vhost, e.Reason)
+		return lasting("The broker does not let the user use the virtual host: give him permissions there.",
+			"user %q may not use virtual host %q: %s", user, vhost, e.Reason)
 	case errors.Is(err, amqp091.ErrSASL):
-		return errors.New("the broker knows none of the ways to log in (rabbit_login_method)")
+		return lasting("The broker knows none of our ways to log in: check rabbit_login_method.",
+			"the broker knows none of the ways to log in (rabbit_login_method)")
 	case errors.As(err, &e) && !e.Server:
 		return fmt.Errorf("the connection failed (%s): does the port speak AMQP, and is ssl set as it is there?", e.Reason)
 	case errors.As(err, &e):

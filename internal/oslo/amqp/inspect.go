@@ -20,16 +20,17 @@ const inspectors = 8
 // callTimeout.
 const answerTimeout = 5 * time.Second
 
-// inspection is the question who listens to a queue.
+// inspection is a question that is asked on a channel of its own. What is no
+// error of the connection's costs the channel at most.
 type inspection struct {
-	queue  string
+	ask    func(*amqp091.Channel) (int, error)
 	answer chan answer // has room for one
 }
 
 type answer struct {
-	consumers int
-	err       error
-	lost      bool // the connection: another one may do
+	n    int
+	err  error
+	lost bool // the connection: another one may do
 }
 
 // Consumers implements oslo.Transport. It asks the broker each time: an answer
@@ -38,11 +39,21 @@ func (t *Transport) Consumers(ctx context.Context, to oslo.Destination) (int, er
 	if err := t.usable(ctx); err != nil {
 		return 0, err
 	}
+	n, err := t.ask(ctx, func(ch *amqp091.Channel) (int, error) { return consumersOf(ch, to.Name) })
+	if err != nil {
+		return 0, cinder.Wrap(cinder.KindUnavailable, err, "The message bus did not say who listens to %s.", to)
+	}
+	return n, nil
+}
+
+// ask puts a question to the broker. It fails when there is no answer within a few
+// seconds, and as the question does.
+func (t *Transport) ask(ctx context.Context, question func(*amqp091.Channel) (int, error)) (int, error) {
 	bound := time.NewTimer(patience + answerTimeout)
 	defer bound.Stop()
 	began := time.Now()
 	for {
-		q := &inspection{queue: to.Name, answer: make(chan answer, 1)}
+		q := &inspection{ask: question, answer: make(chan answer, 1)}
 		if err := hand(ctx, t.send, t.inspections, q); err != nil {
 			return 0, err
 		}
@@ -51,14 +62,11 @@ func (t *Transport) Consumers(ctx context.Context, to oslo.Destination) (int, er
 			if a.lost && time.Since(began) < patience {
 				continue
 			}
-			if a.err != nil {
-				return 0, cinder.Wrap(cinder.KindUnavailable, a.err, "The message bus did not say who listens to %s.", to)
-			}
-			return a.consumers, nil
+			return a.n, a.err
 		case <-bound.C:
-			return 0, cinder.Errorf(cinder.KindUnavailable, "The message bus did not say in time who listens to %s.", to)
+			return 0, errors.New("no answer in time")
 		case <-ctx.Done():
-			return 0, cinder.Wrap(cinder.KindUnavailable, context.Cause(ctx), "The message bus did not say in time who listens to %s.", to)
+			return 0, context.Cause(ctx)
 		}
 	}
 }
@@ -70,8 +78,13 @@ func (t *Transport) inspect(s *session) {
 		select {
 		case q := <-t.inspections:
 			var n int
-			err := s.call("look at a queue", func() (err error) {
-				n, ch, err = consumersOf(s, ch, q.queue)
+			err := s.call("look at a queue or an exchange", func() (err error) {
+				if ch == nil || ch.IsClosed() {
+					if ch, err = s.conn.Channel(); err != nil {
+						return fmt.Errorf("open a channel: %w", err)
+					}
+				}
+				n, err = q.ask(ch)
 				return err
 			})
 			q.answer <- answer{n, err, err != nil && s.conn.IsClosed()}
@@ -81,23 +94,16 @@ func (t *Transport) inspect(s *session) {
 	}
 }
 
-// consumersOf counts who consumes a queue. That there is none costs the channel;
-// the one to go on with is returned.
-func consumersOf(s *session, ch *amqp091.Channel, queue string) (int, *amqp091.Channel, error) {
-	if ch == nil || ch.IsClosed() {
-		var err error
-		if ch, err = s.conn.Channel(); err != nil {
-			return 0, nil, fmt.Errorf("open a channel: %w", err)
-		}
-	}
+// consumersOf counts who consumes a queue. That there is none costs the channel.
+func consumersOf(ch *amqp091.Channel, queue string) (int, error) {
 	q, err := ch.QueueDeclarePassive(queue, false, false, false, false, nil)
 	var e *amqp091.Error
 	switch {
 	case err == nil:
-		return q.Consumers, ch, nil
+		return q.Consumers, nil
 	case errors.As(err, &e) && e.Server && e.Code == amqp091.NotFound:
-		return 0, nil, nil
+		return 0, nil
 	default:
-		return 0, nil, fmt.Errorf("look at queue %s: %w", queue, err)
+		return 0, fmt.Errorf("look at queue %s: %w", queue, err)
 	}
 }

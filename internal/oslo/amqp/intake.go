@@ -81,12 +81,15 @@ func (l *listener) begin(s *session) (*intake, error) {
 // consume declares a queue and begins to consume it.
 func (l *listener) consume(ch *amqp091.Channel, q *queue, tag string, prefetch int) (<-chan amqp091.Delivery, error) {
 	if err := q.declare(ch); err != nil {
-		return nil, err
+		return nil, refused(err)
 	}
 	if err := ch.Qos(prefetch, 0, false); err != nil { // of the consumers that follow
 		return nil, fmt.Errorf("limit what comes ahead: %w", err)
 	}
 	deliveries, err := ch.Consume(q.name, tag, false, false, false, false, l.t.topology.consumerArgs())
+	if f := forbidden(err, "listen to the queue "+q.name, "read", "queue"); f != nil {
+		return nil, f
+	}
 	if err != nil {
 		return nil, fmt.Errorf("consume %s: %w", q.name, err)
 	}

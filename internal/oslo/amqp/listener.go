@@ -29,6 +29,7 @@ type listener struct {
 	t      *Transport
 	link   *link
 	on     []oslo.Destination
+	name   string // of all of them
 	id     string // of its fanout queues, also after a reconnect: what waits there is still ours
 	log    *slog.Logger
 	handle func(context.Context, oslo.Message)
@@ -50,6 +51,9 @@ func (t *Transport) Listen(ctx context.Context, on []oslo.Destination, handle fu
 	if err != nil {
 		return nil, err
 	}
+	if err := link.refused(); err != nil {
+		return nil, err
+	}
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	names := make([]string, len(on))
@@ -57,10 +61,10 @@ func (t *Transport) Listen(ctx context.Context, on []oslo.Destination, handle fu
 		names[i] = d.String()
 	}
 	l := &listener{
-		t: t, link: link, on: slices.Clone(on), id: hex.EncodeToString(id[:]), handle: handle,
-		log:  link.log.With("queues", strings.Join(names, ", ")),
+		t: t, link: link, on: slices.Clone(on), name: strings.Join(names, ", "), id: hex.EncodeToString(id[:]), handle: handle,
 		idle: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	l.log = link.log.With("queues", l.name)
 	l.handling, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.idle <- struct{}{}
 
@@ -125,6 +129,7 @@ func (l *listener) run(began chan<- error) {
 			return
 		}
 		in, err := l.begin(s)
+		l.t.refusals.note(ctx, l.name, err)
 		if err == nil {
 			report(began, nil)
 			began, tries = nil, 0
@@ -135,7 +140,7 @@ func (l *listener) run(began chan<- error) {
 		if !s.ended() && report(began, err) {
 			return // and so does Listen
 		}
-		if ctx.Err() == nil && !s.ended() { // which the link has logged
+		if ctx.Err() == nil && !s.ended() && len(Refusals(err)) == 0 { // which the link, or refusals, have logged
 			l.log.WarnContext(ctx, "listening was interrupted", "error", err)
 		}
 		l.link.wait(ctx, max(l.t.o.Rabbit.ReconnectDelay, l.link.interval(max(tries, 1))))

@@ -37,7 +37,8 @@ type publication struct {
 // sent is what became of the writing of a publication.
 type sent struct {
 	confirm  *amqp091.DeferredConfirmation
-	returned func() bool // nobody could take it; final once it is confirmed. To be called once
+	returned func() bool  // nobody could take it; final once it is confirmed. To be called once
+	ended    func() error // why the channel was closed, once it is
 	err      error
 }
 
@@ -72,8 +73,16 @@ func (t *Transport) Send(ctx context.Context, to oslo.Destination, m oslo.Messag
 		case s.confirm == nil: // a fanout, confirmed already
 			return nil
 		}
-		return s.confirmed(ctx, bound.C, to)
+		return t.taken(p, s.confirmed(ctx, bound.C, to, p.exchange))
 	}
+}
+
+// taken notes what became of a message to the exchange, and returns it.
+func (t *Transport) taken(p *publication, err error) error {
+	if p.exchange == t.o.Exchange && (err != nil || !t.refusals.sending()) {
+		_ = t.note(aboutSending, err)
+	}
+	return err
 }
 
 // publicationTo is a message with the properties that Cinder's have
@@ -136,7 +145,7 @@ func (p *publication) forget() {
 }
 
 // confirmed waits for the broker's word.
-func (s *sent) confirmed(ctx context.Context, bound <-chan time.Time, to oslo.Destination) error {
+func (s *sent) confirmed(ctx context.Context, bound <-chan time.Time, to oslo.Destination, exchange string) error {
 	var late error
 	select {
 	case <-s.confirm.Done():
@@ -151,6 +160,10 @@ func (s *sent) confirmed(ctx context.Context, bound <-chan time.Time, to oslo.De
 	case late != nil:
 		return unknown(late)
 	case !s.confirm.Acked(): // refused, or the connection was lost before there was word
+		// Of what a channel sends to one exchange the broker lets all pass, or nothing.
+		if refused := sendingForbidden(s.ended(), exchange); refused != nil {
+			return refused
+		}
 		return unknown(errors.New("the broker refused it, or the connection was lost"))
 	default:
 		return nil
@@ -186,6 +199,7 @@ type publisher struct {
 	s       *session
 	ch      *amqp091.Channel
 	returns chan amqp091.Return
+	ended   func() error // why ch was closed, once it is
 	ids     uint64
 
 	mu      sync.Mutex // guards what follows, and the reading of returns
@@ -215,7 +229,7 @@ func (p *publisher) try(m *publication) sent {
 		p.returned(id)
 		return sent{err: writeError(err)}
 	}
-	return sent{confirm: confirm, returned: func() bool { return p.returned(id) }}
+	return sent{confirm: confirm, returned: func() bool { return p.returned(id) }, ended: p.ended}
 }
 
 // writeError tells what certainly did not reach the broker from what may have:
@@ -280,9 +294,30 @@ func (p *publisher) ready(needsExchange bool) error {
 		p.notice()
 		p.returns = ch.NotifyReturn(make(chan amqp091.Return, returnsBuffer))
 		p.mu.Unlock()
+		closes := ch.NotifyClose(make(chan *amqp091.Error, 1))
+		p.ended = whyClosed(closes)
 		p.ch = ch
 		return nil
 	})
+}
+
+// whyClosed tells why a channel was closed. The library knows before it gives up
+// on the confirmations.
+func whyClosed(closes <-chan *amqp091.Error) func() error {
+	var mu sync.Mutex
+	var why error // guarded by mu
+	return func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case e, ok := <-closes:
+			if ok {
+				why = e
+			}
+		default:
+		}
+		return why
+	}
 }
 
 // declare makes the exchange, on a channel of its own: one that is refused loses
@@ -294,7 +329,7 @@ func (p *publisher) declare() error {
 			return fmt.Errorf("%w: open a channel: %w", errNotWritten, err)
 		}
 		defer func() { _ = ch.Close() }()
-		if err := p.t.topology.control().declare(ch); err != nil {
+		if err := p.t.note(aboutExchange, refused(p.t.topology.control().declare(ch))); err != nil {
 			if cinder.KindOf(err) == cinder.KindUnavailable {
 				return err
 			}
@@ -342,8 +377,14 @@ func fanOut(s *session, ch *amqp091.Channel, m *publication) (*amqp091.Channel, 
 	if confirm.Wait() { // s.call bounds it
 		return ch, nil
 	}
-	if e := <-closes; e != nil && e.Code == amqp091.NotFound {
+	e := <-closes
+	if e != nil && e.Code == amqp091.NotFound {
 		return nil, nil //nolint:nilnil // Nobody listens, which is no failure; the next fanout opens a channel.
+	}
+	if e != nil {
+		if refused := sendingForbidden(e, m.exchange); refused != nil {
+			return nil, refused
+		}
 	}
 	return nil, errors.New("the broker refused a fanout, or the connection was lost")
 }

@@ -75,6 +75,13 @@ func (t *Transport) Consumers(ctx context.Context, to oslo.Destination) (int, er
 	return 0, nil
 }
 
+// Check implements oslo.Transport.
+func (t *Transport) Check(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.usable(ctx)
+}
+
 // Listen implements oslo.Transport.
 func (t *Transport) Listen(ctx context.Context, on []oslo.Destination, handle func(context.Context, oslo.Message)) (oslo.Listener, error) {
 	t.mu.Lock()
