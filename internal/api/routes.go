@@ -69,7 +69,7 @@ func routes() []route {
 		{pattern: root + "/{$}", access: byToken, serve: (*Server).version, summary: "The version of the API", ok: http.StatusOK, shows: "Versions"},
 		{
 			pattern: healthPath, access: open, serve: (*Server).health, bare: true, summary: "Whether the process answers", ok: http.StatusOK, shows: "text",
-			tells: "that the process answers; with `?detailed`, how the database, the bus and the policy are, without addresses, paths or errors",
+			tells: "that the process answers; with `?detailed`, how the database, the bus and the policy are, and which exchange or queue the bus refuses, without addresses, paths or errors",
 		},
 		{
 			pattern: healthPath + "/{rest...}", access: open, serve: (*Server).health, bare: true, summary: "The same, whatever follows", ok: http.StatusOK, shows: "text",

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -26,18 +27,24 @@ const (
 // keeps nothing from starting: an API answers what needs none, a service beats.
 func (a *App) newBus(ctx context.Context) (oslo.Transport, error) {
 	c := a.o.Config
-	u, err := dsn.ParseTransport(string(c.TransportURL))
+	o, err := BusOptions(c, a.loggers.Logger("stoker.oslo.amqp"))
 	if err != nil {
-		return nil, cinder.Wrap(cinder.KindInvalid, err, "transport_url: %v", err)
+		return nil, err
 	}
-	if u.Scheme == dsn.SchemeMemory {
+	if o.URL.Scheme == dsn.SchemeMemory {
 		return memory.New(), nil
 	}
-	o := amqp.Options{
-		URL: u, Exchange: c.Rabbit.Exchange, Rabbit: rabbit(c.Rabbit), Name: "stoker " + a.o.binary() + " " + c.Host,
-		NoWait: true, Log: a.loggers.Logger("stoker.oslo.amqp"),
-	}
+	o.Name, o.NoWait = "stoker "+a.o.binary()+" "+c.Host, true
 	return amqp.New(ctx, o)
+}
+
+// BusOptions are those of the bus that c names, for amqp when it is a broker.
+func BusOptions(c config.Config, log *slog.Logger) (amqp.Options, error) {
+	u, err := dsn.ParseTransport(string(c.TransportURL))
+	if err != nil {
+		return amqp.Options{}, cinder.Wrap(cinder.KindInvalid, err, "transport_url: %v", err)
+	}
+	return amqp.Options{URL: u, Exchange: c.Rabbit.Exchange, Rabbit: rabbit(c.Rabbit), Log: log}, nil
 }
 
 // rabbit is [oslo_messaging_rabbit] as the transport takes it.
@@ -53,7 +60,7 @@ func rabbit(r config.Rabbit) amqp.Rabbit {
 	}
 }
 
-// follow learns what the services can do. Without a bus the API serves all that
+// follow learns what the services can do, and tries what commands need. Without a bus the API serves all that
 // needs none, and so goes on trying behind its back.
 func (a *App) follow(ctx context.Context) error {
 	try := func(ctx context.Context, bound time.Duration) error {
@@ -62,6 +69,7 @@ func (a *App) follow(ctx context.Context) error {
 		server, err := a.rpc.Follow(ctx, a.bus)
 		if err == nil {
 			a.onStop("capabilities", server.Close)
+			_ = a.client.Ready(ctx) // what the broker refuses is logged, before somebody needs it
 		}
 		return err
 	}

@@ -48,6 +48,7 @@ type root struct {
 	Config     configCmd     `cmd:"" help:"Check a configuration file."`
 	Policy     policyCmd     `cmd:"" help:"Show who may do what, and why."`
 	DB         dbCmd         `cmd:"" name:"db" help:"Look after the database."`
+	Bus        busCmd        `cmd:"" help:"Look after the message bus."`
 	Service    serviceCmd    `cmd:"" help:"List services, and enable, disable, freeze, thaw or fail them over."`
 	Log        logCmd        `cmd:"" help:"Show and change what services log."`
 	Cluster    clusterCmd    `cmd:"" help:"List clusters, and enable or disable them."`

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/internal/cli"
+	"stoker/test/peers"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -27,8 +28,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv("STOKER_TEST_MAIN") != "" {
 		os.Exit(asProcess())
 	}
-	os.Exit(m.Run())
+	os.Exit(engines.Run(m))
 }
+
+// engines are those that the tests of this package share.
+var engines peers.Shared
 
 // golden compares got with a file of testdata, or writes it there with -update.
 func golden(t *testing.T, name, got string) {

@@ -11,7 +11,7 @@ import (
 // commands are all there are, as on the command line.
 func commands() []string {
 	return []string{
-		"", "standalone", "api", "volume", "scheduler", "backup", "config", "config check", "policy", "policy list", "policy check", "policy sample", "db", "db sync", "db check",
+		"", "standalone", "api", "volume", "scheduler", "backup", "config", "config check", "policy", "policy list", "policy check", "policy sample", "db", "db sync", "db check", "bus", "bus check",
 		"service", "service list", "service enable", "service disable", "service freeze", "service thaw", "service failover",
 		"log", "log get", "log set", "cluster", "cluster list", "cluster show", "cluster enable", "cluster disable",
 		"operation", "operation list", "operation show", "operation abort", "event", "event watch",
@@ -41,7 +41,7 @@ func TestNothingIsHelp(t *testing.T) {
 // Every command has an example of itself in its help.
 func TestHelpHasExamples(t *testing.T) {
 	for _, c := range commands() {
-		if slices.Contains([]string{"", "config", "policy", "db", "service", "log", "cluster", "operation", "event"}, c) {
+		if slices.Contains([]string{"", "config", "policy", "db", "bus", "service", "log", "cluster", "operation", "event"}, c) {
 			continue
 		}
 		if got := run(t, nil, cli.Deps{}, append(strings.Fields(c), "--help")...).stdout; strings.Count(got, "    stoker "+c) == 0 {

@@ -17,7 +17,7 @@ import (
 
 // Servers are the real servers.
 func Servers() Deps {
-	return Deps{Standalone: standalone, Daemon: daemon, SyncDB: syncDB, CheckDB: checkDB}
+	return Deps{Standalone: standalone, Daemon: daemon, SyncDB: syncDB, CheckDB: checkDB, CheckBus: checkBus}
 }
 
 // gcPercent is how much garbage may pile up in a process that is a whole cloud,

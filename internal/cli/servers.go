@@ -17,6 +17,9 @@ type Deps struct {
 	SyncDB func(ctx context.Context, o DBOptions) error
 	// CheckDB says on Out what the database is.
 	CheckDB func(ctx context.Context, o DBOptions) error
+	// CheckBus says on Out what the bus is and who listens there, and what is wrong
+	// with it on Log.
+	CheckBus func(ctx context.Context, o DBOptions) error
 }
 
 // StandaloneOptions are what `stoker standalone` was asked for.
@@ -34,9 +37,9 @@ type DaemonOptions struct {
 	Server
 }
 
-// DBOptions are what `stoker db` was asked for.
+// DBOptions are what `stoker db` and `stoker bus` were asked for.
 type DBOptions struct {
-	Config config.Config // valid as far as the database goes
+	Config config.Config // valid as far as the database goes, or the bus as well
 	Server
 }
 

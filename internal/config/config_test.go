@@ -172,9 +172,10 @@ func TestWhatFaultsConcern(t *testing.T) {
 		noBackend  = "[DEFAULT]\ntransport_url = rabbit://h/\nauth_strategy = noauth\n"
 		noBus      = "[DEFAULT]\nauth_strategy = noauth\nenabled_backends = a\n[a]\n"
 		badDB      = noBackend + "[database]\nconnection = oracle://h/d\n"
+		badBus     = noBackend + "[oslo_messaging_rabbit]\namqp_durable_queues = perhaps\n"
 		badTimes   = noBackend + "report_interval = never\n"
 	)
-	all, api, volume, service, database := config.ForAll, config.ForAPI, config.ForVolume, config.ForService, config.ForDatabase
+	all, api, volume, service, database, bus := config.ForAll, config.ForAPI, config.ForVolume, config.ForService, config.ForDatabase, config.ForBus
 	tests := []struct {
 		name, text string
 		faulty     []config.Use
@@ -185,13 +186,14 @@ func TestWhatFaultsConcern(t *testing.T) {
 		{"a backend without a section", noSection, []config.Use{all, volume}},
 		{"no backend", noBackend, []config.Use{volume}},
 		{"no bus", noBus, []config.Use{volume, service}},
-		{"a database we do not speak", badDB, []config.Use{all, api, volume, service, database}},
+		{"a database we do not speak", badDB, []config.Use{all, api, volume, service, database, bus}},
+		{"an option of the bus", badBus, []config.Use{all, api, volume, service, bus}},
 		{"an option of all", badTimes, []config.Use{all, api, volume, service}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []config.Use
-			for _, use := range []config.Use{all, api, volume, service, database} {
+			for _, use := range []config.Use{all, api, volume, service, database, bus} {
 				if _, err := config.Load([]string{file(t, tt.text)}, nil, use); err != nil {
 					got = append(got, use)
 				}

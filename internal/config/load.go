@@ -28,6 +28,7 @@ const (
 	ForVolume              // stoker volume
 	ForService             // stoker scheduler and stoker backup
 	ForDatabase            // the database alone
+	ForBus                 // the bus, and the database beside it
 )
 
 // Load reads the files, a later one over an earlier one, and env (NAME=value,
@@ -87,6 +88,9 @@ func (u Use) concerns(c Config, f Fault) bool {
 		return !isAPI && !backend
 	case ForDatabase:
 		return f.Section == groupDatabase
+	case ForBus:
+		return f.Section == groupDatabase || f.Section == groupRabbit ||
+			f.Section == osloconf.DefaultGroup && (f.Option == "transport_url" || f.Option == "control_exchange")
 	default:
 		return true
 	}

@@ -90,6 +90,25 @@ func volume(s cinder.Service, host string) oslo.Destination {
 	return oslo.ToServer(topicVolume+"."+host, server(host))
 }
 
+// Queues are those that commands for the service go to: its own and, of a member
+// of a cluster, the cluster's. Of a binary that takes none there are none.
+func Queues(s cinder.Service) []oslo.Destination {
+	switch s.Binary {
+	case cinder.BinaryVolume:
+		own := []oslo.Destination{volume(s, s.Host)}
+		if s.Cluster != "" {
+			own = append(own, volume(s, s.Cluster))
+		}
+		return own
+	case cinder.BinaryScheduler:
+		return []oslo.Destination{oslo.ToServer(topicScheduler, s.Host)}
+	case cinder.BinaryBackup:
+		return []oslo.Destination{oslo.ToServer(topicBackup, s.Host)}
+	default:
+		return nil
+	}
+}
+
 // Pools are what a scheduler knows of the backends that serve.
 func (c *Client) Pools(ctx context.Context) ([]cinder.Pool, error) {
 	raw, err := c.bus.Ask(ctx, oslo.ToAny(topicScheduler), methodGetPools, "3.0", poolsArgs{})

@@ -72,7 +72,7 @@ policy_file = policy.yaml
 	secrets := []string{"stoker-pw", keystonetest.Secret, keystonetest.Token("")}
 
 	var printed strings.Builder
-	for _, command := range []string{"config check", "db sync", "db check", "policy list"} {
+	for _, command := range []string{"config check", "db sync", "db check", "bus check", "policy list"} {
 		out, err := output(t, append(strings.Fields(command), "--config-file", conf)...)
 		if err != nil {
 			t.Errorf("%s: %v\n%s", command, err, out)

@@ -55,7 +55,7 @@ password = %[2]s
 // Nothing that a run prints has a password in it, whatever goes wrong.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	conf := guarded(t, "mysql+pymysql://cinder:"+secret+"@"+peers.Nobody(t)+"/cinder?charset=utf8&ssl_key="+secret)
-	for _, command := range []string{"config check", "db check", "db sync", "api --debug", "volume --debug", "scheduler --debug", "backup --debug"} {
+	for _, command := range []string{"config check", "db check", "db sync", "bus check", "api --debug", "volume --debug", "scheduler --debug", "backup --debug"} {
 		out, err := output(t, append(strings.Fields(command), "--config-file", conf)...)
 		if strings.Contains(out, secret) {
 			t.Errorf("%s prints\n%s", command, out)

@@ -61,6 +61,9 @@ func dial(ctx context.Context, o *Options, role string, b dsn.Broker) (*amqp091.
 		if failed := s.failed.Load(); failed != nil && isAlert(*failed) { // TLS 1.3 says so after the handshake
 			return nil, nil, fmt.Errorf("%s: %w", b.Address(), handshakeError(*failed))
 		}
+		if failed := s.failed.Load(); failed != nil && errors.Is(*failed, os.ErrDeadlineExceeded) {
+			return nil, nil, fmt.Errorf("%s: no answer to the login within %s", b.Address(), loginTimeout)
+		}
 		return nil, nil, fmt.Errorf("%s: %w", b.Address(), loginError(err, o.URL.VirtualHost, b.User))
 	}
 	s.silence.Store(int64(c.Config.Heartbeat)) // what both sides agreed on
