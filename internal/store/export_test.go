@@ -2,8 +2,8 @@ package store
 
 import "context"
 
-// ExecWriter runs a statement on a file's one connection that writes.
-func (db *DB) ExecWriter(ctx context.Context, statement string) error {
+// ExecWriter runs a statement on the one connection that writes to a file.
+func ExecWriter(ctx context.Context, db *DB, statement string) error {
 	_, err := db.writer.ExecContext(ctx, statement)
 	return err
 }

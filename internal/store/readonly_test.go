@@ -59,7 +59,7 @@ func readOnlySQLite(t *testing.T) readOnly {
 	db := openURL(t, url)
 	return readOnly{db, func(on bool) {
 		statement := `PRAGMA query_only = ` + map[bool]string{true: "1", false: "0"}[on]
-		if err := db.ExecWriter(t.Context(), statement); err != nil {
+		if err := store.ExecWriter(t.Context(), db, statement); err != nil {
 			t.Fatal(err)
 		}
 	}}
