@@ -77,11 +77,11 @@ func (a *App) follow(ctx context.Context) error {
 	if kind := cinder.KindOf(err); kind != cinder.KindUnavailable && kind != cinder.KindTimeout {
 		return err
 	}
-	why := "the bus is away: freeze, thaw and failover fail until it is back"
 	if len(amqp.Refusals(err)) > 0 {
-		why = "the bus refuses what the API needs: freeze, thaw and failover fail until that is mended"
+		a.log.WarnContext(ctx, "the bus refuses what the API needs: freeze, thaw and failover fail until that is mended", "error", err)
+	} else {
+		a.log.WarnContext(ctx, "the bus is away: freeze, thaw and failover fail until it is back", "error", err)
 	}
-	a.log.WarnContext(ctx, why, "error", err)
 	a.run("wait for the bus", func(ctx context.Context) {
 		for wait := busFirst; pause(ctx, wait); wait = min(2*wait, busLongest) {
 			if try(ctx, busAttempt) == nil {
