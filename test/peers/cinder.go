@@ -26,6 +26,7 @@ var settings embed.FS
 // CinderOptions say what of a Cinder to start. The zero value of an option
 // means what stands beside it.
 type CinderOptions struct {
+	Release   Release  // Bookworm
 	Database  string   // SQLAlchemy's URL of a database that has Cinder's tables, as Database.Cinder returns it
 	Transport string   // its transport_url
 	Services  []string // scheduler, backup, volume, api; all of them
@@ -80,7 +81,7 @@ func StartCinder(tb testing.TB, o CinderOptions) *Cinder {
 		if o.Program != "" {
 			programs[s] = []string{o.Program, s}
 		} else {
-			programs[s] = []string{Need(tb, "Cinder", "/usr/bin/cinder-"+s)}
+			programs[s] = []string{o.Release.Need(tb, "Cinder", "/usr/bin/cinder-"+s)}
 		}
 	}
 	c := WriteCinderConf(tb, o)
@@ -169,14 +170,19 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 		Dir     string
 		Port    int
 		Metrics string
-	}{o, dir, port, metrics}
+		Rabbit  string
+	}{o, dir, port, metrics, o.Release.rabbitOptions(o.Program != "")}
 	return c, errors.Join(t.Execute(f, values), f.Close())
 }
 
 // service makes a service ready to be launched.
 func (c *Cinder) service(name string, program []string, o CinderOptions) *Engine {
+	in := o.Release
+	if o.Program != "" {
+		in = Bookworm // it was built here
+	}
 	e := &Engine{peer: filepath.Base(program[0]) + " " + name, dir: c.Dir, launch: command{
-		name: "cinder-" + name, path: program[0], dir: c.Dir, args: program[1:],
+		in: in, name: "cinder-" + name, path: program[0], dir: c.Dir, args: program[1:],
 		env: append([]string{"GORACE=halt_on_error=1", "PYTHONPATH=" + c.Dir, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1"}, o.Env...),
 	}}
 	if name == "api" {

@@ -28,8 +28,11 @@ func TestDatabasesWithTheTablesOfCinder(t *testing.T) {
 	}
 }
 
-func TestCinder(t *testing.T) {
-	c := StartCinder(t, CinderOptions{Database: engines.MariaDB(t).Cinder(t), Transport: engines.RabbitMQ(t).URL(t)})
+func TestCinder(t *testing.T) { engines.Each(t, cinderWorks) }
+
+func cinderWorks(t *testing.T, engines *Shared) {
+	t.Helper()
+	c := StartCinder(t, CinderOptions{Release: engines.Release(), Database: engines.MariaDB(t).Cinder(t), Transport: engines.RabbitMQ(t).URL(t)})
 	const project, noauth = "/v3/0123456789abcdef/", "admin:0123456789abcdef"
 	if status, text := ask(t, c, noauth, http.MethodGet, project+"os-services", ""); status != http.StatusOK || strings.Count(text, `"state": "up"`) != 5 {
 		t.Fatalf("five services are not up: %d %s", status, text)

@@ -24,6 +24,7 @@ const (
 // Database is a server of SQL databases.
 type Database struct {
 	*Engine
+	in     Release
 	scheme string // of SQLAlchemy's URLs
 	query  string // of these URLs
 	admin  string // the database to connect to for work on others

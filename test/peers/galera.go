@@ -27,7 +27,7 @@ func findGalera(tb testing.TB) galeraPrograms {
 	tb.Helper()
 	Need(tb, "Galera", "/usr/bin/wsrep_sst_rsync")
 	Need(tb, "Galera", "rsync")
-	return galeraPrograms{findMariaDB(tb), Need(tb, "Galera", "/usr/lib/galera/libgalera_smm.so", "/usr/lib/*/galera/libgalera_smm.so")}
+	return galeraPrograms{findMariaDB(tb, Bookworm), Need(tb, "Galera", "/usr/lib/galera/libgalera_smm.so", "/usr/lib/*/galera/libgalera_smm.so")}
 }
 
 // StartGalera returns a cluster of this test's own.

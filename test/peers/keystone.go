@@ -20,7 +20,8 @@ import (
 
 // KeystoneOptions say how to start a Keystone. Its tokens live for a day.
 type KeystoneOptions struct {
-	Cinder string // the block storage endpoint of its catalog; http://127.0.0.1:8776/v3/%(project_id)s
+	Release Release // Bookworm
+	Cinder  string  // the block storage endpoint of its catalog; http://127.0.0.1:8776/v3/%(project_id)s
 }
 
 // Keystone is a real Keystone, with these users, whose passwords are all
@@ -50,16 +51,19 @@ type Keystone struct {
 // KeystonePassword is every user's.
 const KeystonePassword = "secret"
 
-type keystonePrograms struct{ manage, server, plugin, wsgi string }
+type keystonePrograms struct {
+	in                     Release
+	manage, server, plugin string
+}
 
 // StartKeystone starts a Keystone, which ends with the test.
 func StartKeystone(tb testing.TB, o KeystoneOptions) *Keystone {
 	tb.Helper()
 	programs := keystonePrograms{
-		Need(tb, "Keystone", "/usr/bin/keystone-manage"),
-		Need(tb, "Keystone", "uwsgi"),
-		Need(tb, "Keystone", "/usr/lib/uwsgi/plugins/python3_plugin.so"),
-		Need(tb, "Keystone", "keystone-wsgi-public"),
+		o.Release,
+		o.Release.Need(tb, "Keystone", "/usr/bin/keystone-manage"),
+		o.Release.Need(tb, "Keystone", "uwsgi"),
+		o.Release.Need(tb, "Keystone", "/usr/lib/uwsgi/plugins/python3_plugin.so"),
 	}
 	o.Cinder = first(o.Cinder, "http://127.0.0.1:8776/v3/%(project_id)s")
 	e, err := newEngine("Keystone")
@@ -134,7 +138,7 @@ func (k *Keystone) prepare(programs keystonePrograms, o KeystoneOptions) error {
 		return err
 	}
 	manage := func(args ...string) error {
-		return run(command{name: "keystone-manage", path: programs.manage, dir: k.dir, args: append([]string{"--config-file", in("keystone.conf")}, args...), env: []string{"PYTHONWARNINGS=ignore"}})
+		return run(command{in: programs.in, name: "keystone-manage", path: programs.manage, dir: k.dir, args: append([]string{"--config-file", in("keystone.conf")}, args...), env: []string{"PYTHONWARNINGS=ignore"}})
 	}
 	err = manage("db_sync")
 	if err == nil {
@@ -145,9 +149,9 @@ func (k *Keystone) prepare(programs keystonePrograms, o KeystoneOptions) error {
 		err = writeAhead(in("keystone.db"))
 	}
 	k.launch = command{
-		name: "keystone", path: programs.server, dir: k.dir, env: []string{"OS_KEYSTONE_CONFIG_FILES=" + in("keystone.conf"), "PYTHONWARNINGS=ignore"},
+		in: programs.in, name: "keystone", path: programs.server, dir: k.dir, env: []string{"OS_KEYSTONE_CONFIG_FILES=" + in("keystone.conf"), "PYTHONWARNINGS=ignore"},
 		args: []string{
-			"--plugins", programs.plugin, "--http-socket", k.Addr(), "--wsgi-file", programs.wsgi, "--master", "--lazy-apps", "--enable-threads",
+			"--plugins", programs.plugin, "--http-socket", k.Addr(), "--module", "keystone.server.wsgi:initialize_public_application()", "--master", "--lazy-apps", "--enable-threads",
 			"--thunder-lock", "--die-on-term", "--processes", strconv.Itoa(2), "--buffer-size", "65535", "--add-header", "Connection: close", "--disable-logging",
 		},
 	}

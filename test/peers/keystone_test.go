@@ -6,9 +6,11 @@ import (
 )
 
 func TestKeystone(t *testing.T) {
-	k := StartKeystone(t, KeystoneOptions{})
-	t.Run("whom it lets in", func(t *testing.T) { letsIn(t, k) })
-	t.Run("a Cinder asks it", func(t *testing.T) { cinderAsks(t, k) })
+	engines.Each(t, func(t *testing.T, engines *Shared) {
+		k := StartKeystone(t, KeystoneOptions{Release: engines.Release()})
+		t.Run("whom it lets in", func(t *testing.T) { letsIn(t, k) })
+		t.Run("a Cinder asks it", func(t *testing.T) { cinderAsks(t, engines, k) })
+	})
 }
 
 func letsIn(t *testing.T, k *Keystone) {
@@ -55,9 +57,10 @@ func letsIn(t *testing.T, k *Keystone) {
 }
 
 // What cinder-api makes of its tokens shows that the settings for it are right.
-func cinderAsks(t *testing.T, k *Keystone) {
+func cinderAsks(t *testing.T, engines *Shared, k *Keystone) {
 	t.Helper()
 	c := StartCinder(t, CinderOptions{
+		Release:  engines.Release(),
 		Database: engines.MariaDB(t).Cinder(t), Transport: engines.RabbitMQ(t).URL(t),
 		Services: []string{"api"}, Auth: "keystone", More: k.AuthToken(),
 	})

@@ -11,7 +11,7 @@ import (
 // registers with Cleanup is done when all tests of the package have run.
 func (s *Shared) Lasting(tb testing.TB) testing.TB {
 	tb.Helper()
-	return lasting{tb, s}
+	return lasting{tb, s.whole()}
 }
 
 // lasting is a test that lives on: what is said of it after its end is said of

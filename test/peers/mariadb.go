@@ -10,20 +10,30 @@ import (
 )
 
 // mariadbPrograms is where they are.
-type mariadbPrograms struct{ install, server string }
+type mariadbPrograms struct {
+	in              Release
+	install, server string
+}
 
-func findMariaDB(tb testing.TB) mariadbPrograms {
+func findMariaDB(tb testing.TB, r Release) mariadbPrograms {
 	tb.Helper()
 	return mariadbPrograms{
-		Need(tb, "MariaDB", "mariadb-install-db"),
-		Need(tb, "MariaDB", "mariadbd"),
+		r,
+		r.Need(tb, "MariaDB", "mariadb-install-db"),
+		r.Need(tb, "MariaDB", "mariadbd"),
 	}
 }
 
 // StartMariaDB returns a MariaDB of this test's own.
 func StartMariaDB(tb testing.TB) *Database {
 	tb.Helper()
-	d, err := startMariaDB(findMariaDB(tb))
+	return Bookworm.StartMariaDB(tb)
+}
+
+// StartMariaDB returns a MariaDB of the release, of this test's own.
+func (r Release) StartMariaDB(tb testing.TB) *Database {
+	tb.Helper()
+	d, err := startMariaDB(findMariaDB(tb, r))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -48,9 +58,9 @@ func newMariaDB(programs mariadbPrograms) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Database{Engine: e, scheme: "mysql+pymysql", query: "charset=utf8", admin: "mysql", create: "CREATE DATABASE %s CHARACTER SET utf8", drop: "DROP DATABASE IF EXISTS %s"}
+	d := &Database{Engine: e, in: programs.in, scheme: "mysql+pymysql", query: "charset=utf8", admin: "mysql", create: "CREATE DATABASE %s CHARACTER SET utf8", drop: "DROP DATABASE IF EXISTS %s"}
 	e.ready = d.answers
-	as, err := account("mysql", e.dir)
+	as, err := programs.in.account("mysql", e.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -60,14 +70,14 @@ func newMariaDB(programs mariadbPrograms) (*Database, error) {
 		return nil, err
 	}
 	err = run(command{
-		name: "mariadb-install-db", path: programs.install, dir: e.dir, as: as,
+		in: programs.in, name: "mariadb-install-db", path: programs.install, dir: e.dir, as: as,
 		args: []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + e.dir, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"},
 	})
 	if err != nil {
 		return nil, err
 	}
 	e.launch = command{
-		name: "mariadbd", path: programs.server, dir: e.dir, as: as,
+		in: programs.in, name: "mariadbd", path: programs.server, dir: e.dir, as: as,
 		args: []string{
 			"--no-defaults", "--datadir=" + data, "--socket=" + filepath.Join(e.dir, "sock"), "--pid-file=" + filepath.Join(e.dir, "pid"),
 			"--port=" + strconv.Itoa(e.port), "--bind-address=127.0.0.1", "--skip-name-resolve", "--init-file=" + accounts,

@@ -59,7 +59,11 @@ func TestEveryTestHasAnEmptyDatabaseOfItsOwn(t *testing.T) {
 }
 
 func TestDatabasesComeBackWithTheirRows(t *testing.T) {
-	for name, own := range map[string]func(testing.TB) *Database{"MariaDB": StartMariaDB, "PostgreSQL": StartPostgres} {
+	all := map[string]func(testing.TB) *Database{"PostgreSQL": StartPostgres}
+	for _, r := range Releases() {
+		all["MariaDB of "+string(r)] = r.StartMariaDB
+	}
+	for name, own := range all {
 		t.Run(name, func(t *testing.T) {
 			d := own(t)
 			url := d.New(t)
@@ -89,7 +93,11 @@ func TestDatabasesComeBackWithTheirRows(t *testing.T) {
 }
 
 func TestBrokerComesBack(t *testing.T) {
-	b := StartRabbitMQ(t)
+	engines.Each(t, func(t *testing.T, engines *Shared) { brokerComesBack(t, engines.Release().StartRabbitMQ(t)) })
+}
+
+func brokerComesBack(t *testing.T, b *Broker) {
+	t.Helper()
 	url := b.URL(t)
 	if other := b.URL(t); other == url {
 		t.Errorf("two tests would share the virtual host of %s", url)

@@ -38,7 +38,7 @@ func startPostgres(programs postgresPrograms) (*Database, error) {
 	}
 	d := &Database{Engine: e, scheme: "postgresql+psycopg2", admin: "postgres", create: "CREATE DATABASE %s", drop: "DROP DATABASE IF EXISTS %s WITH (FORCE)"}
 	e.ready = d.answers
-	as, err := account("postgres", e.dir)
+	as, err := Bookworm.account("postgres", e.dir)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 // command is a program to start.
 type command struct {
+	in   Release
 	name string   // of its log file
 	path string   // the program
 	args []string // without the name
@@ -55,10 +55,9 @@ func start(c command) (*process, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.CommandContext(context.Background(), c.path, c.args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin", "LANG=C.UTF-8", "HOME=" + c.dir}, c.env...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: c.as}
+	cmd := c.prepared(context.Background())
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -75,6 +74,13 @@ func start(c command) (*process, error) {
 	p.guardID = guardian.Process.Pid
 	// From here on the two are known by their numbers: see exited.
 	return p, errors.Join(cmd.Process.Release(), guardian.Process.Release())
+}
+
+// prepared is the program with its environment, ready to be started.
+func (c command) prepared(ctx context.Context) *exec.Cmd {
+	cmd := c.in.command(ctx, c.dir, c.as, c.path, c.args)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin", "LANG=C.UTF-8", "HOME=" + c.dir}, c.env...)
+	return cmd
 }
 
 func (c command) log() string { return filepath.Join(c.dir, c.name+".log") }
@@ -188,35 +194,11 @@ func groupLives(group int) bool {
 	return false
 }
 
-// account returns who a program runs as that refuses to run as root, nil for
-// the user we are when that is not root. The directory becomes that user's.
-func account(name, dir string) (*syscall.Credential, error) {
-	if os.Getuid() != 0 {
-		return nil, nil //nolint:nilnil // a nil credential is what the system knows as "the same user".
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return nil, err
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
-}
-
 // run runs a program to its end.
 func run(c command) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.path, c.args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin", "LANG=C.UTF-8", "HOME=" + c.dir}, c.env...)
-	cmd.Dir = c.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as}
+	cmd := c.prepared(ctx)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 // does not allow.
 func (s *Shared) Program(tb testing.TB, flags ...string) string {
 	tb.Helper()
+	s = s.whole()
 	s.mu.Lock()
 	key := strings.Join(flags, " ")
 	if s.programs == nil {

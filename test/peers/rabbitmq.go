@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
@@ -24,20 +23,30 @@ type Broker struct {
 }
 
 // rabbitPrograms is where they are.
-type rabbitPrograms struct{ server, names string }
+type rabbitPrograms struct {
+	in            Release
+	server, names string
+}
 
-func findRabbitMQ(tb testing.TB) rabbitPrograms {
+func findRabbitMQ(tb testing.TB, r Release) rabbitPrograms {
 	tb.Helper()
 	return rabbitPrograms{
-		Need(tb, "RabbitMQ", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
-		Need(tb, "RabbitMQ", "epmd"),
+		r,
+		r.Need(tb, "RabbitMQ", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
+		r.Need(tb, "RabbitMQ", "epmd"),
 	}
 }
 
 // StartRabbitMQ returns a RabbitMQ of this test's own.
 func StartRabbitMQ(tb testing.TB) *Broker {
 	tb.Helper()
-	b, err := startRabbitMQ(findRabbitMQ(tb))
+	return Bookworm.StartRabbitMQ(tb)
+}
+
+// StartRabbitMQ returns a RabbitMQ of the release, of this test's own.
+func (r Release) StartRabbitMQ(tb testing.TB) *Broker {
+	tb.Helper()
+	b, err := startRabbitMQ(findRabbitMQ(tb, r))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -60,7 +69,7 @@ func startRabbitMQ(programs rabbitPrograms) (*Broker, error) {
 			return nil, err
 		}
 	}
-	daemon, err := start(command{name: "epmd", path: programs.names, args: []string{"-address", "127.0.0.1", "-port", strconv.Itoa(names)}, dir: e.dir})
+	daemon, err := start(command{in: programs.in, name: "epmd", path: programs.names, args: []string{"-address", "127.0.0.1", "-port", strconv.Itoa(names)}, dir: e.dir})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +91,7 @@ disk_free_limit.absolute = 10MB
 		return nil, errors.Join(err, e.close())
 	}
 	e.launch = command{
-		name: "rabbitmq", path: programs.server, dir: e.dir,
+		in: programs.in, name: "rabbitmq", path: programs.server, dir: e.dir,
 		env: []string{
 			"RUNNING_UNDER_SYSTEMD=1", // the node in place of the script, which would not pass signals on
 			"ERL_EPMD_PORT=" + strconv.Itoa(names),
@@ -132,7 +141,7 @@ func (b *Broker) Control(tb testing.TB, args ...string) string {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(b.launch.path), "rabbitmqctl"), append([]string{"--quiet"}, args...)...)
+	cmd := b.launch.in.Command(ctx, filepath.Join(filepath.Dir(b.launch.path), "rabbitmqctl"), append([]string{"--quiet"}, args...)...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + b.dir}, b.launch.env...) // the cookie is there
 	cmd.Env = append(cmd.Env, "RABBITMQ_CTL_ERL_ARGS=-dist_listen false")                                     // on one of a few ports that others may have
 	out, err := cmd.CombinedOutput()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -19,10 +18,10 @@ const master = "cinder_template"
 // ends. The first takes a while, the rest are copies.
 func (d *Database) Cinder(tb testing.TB) string {
 	tb.Helper()
-	manage := Need(tb, "Cinder", "/usr/bin/cinder-manage")
+	manage := d.in.Need(tb, "Cinder", "/usr/bin/cinder-manage")
 	dump := ""
 	if d.scheme == "mysql+pymysql" {
-		dump = Need(tb, "MariaDB", "mariadb-dump")
+		dump = d.in.Need(tb, "MariaDB", "mariadb-dump")
 	}
 	d.synced.Do(func() { d.synced.err = d.sync(manage, dump) })
 	if d.synced.err != nil {
@@ -60,13 +59,13 @@ func (d *Database) sync(manage, dump string) error {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return err
 	}
-	err = run(command{name: "cinder-manage", path: manage, dir: dir, args: []string{"--config-file", conf, "db", "sync"}, env: []string{"PYTHONWARNINGS=ignore"}})
+	err = run(command{in: d.in, name: "cinder-manage", path: manage, dir: dir, args: []string{"--config-file", conf, "db", "sync"}, env: []string{"PYTHONWARNINGS=ignore"}})
 	if err != nil || dump == "" {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, dump, "--no-defaults", "--host=127.0.0.1", "--port="+strconv.Itoa(d.port), "--user="+userName, "--no-tablespaces", "--skip-comments", master)
+	cmd := d.in.Command(ctx, dump, "--no-defaults", "--host=127.0.0.1", "--port="+strconv.Itoa(d.port), "--user="+userName, "--no-tablespaces", "--skip-comments", master)
 	cmd.Env = append(os.Environ(), "MYSQL_PWD="+password)
 	out, err := cmd.Output()
 	d.synced.peer = string(out)

@@ -13,6 +13,9 @@ import (
 // when a test first asks for it, and the program that they test. Its zero value
 // is ready.
 type Shared struct {
+	release Release // of the engines
+	of      *Shared // whose programs these are, and who ends the engines; itself when nil
+
 	mariadb  once[*Database]
 	galera   once[*Galera]
 	postgres once[*Database]
@@ -21,6 +24,7 @@ type Shared struct {
 	mu       sync.Mutex
 	close    []func() error           // guarded by mu
 	programs map[string]*once[string] // guarded by mu; by their flags
+	others   map[Release]*Shared      // guarded by mu
 
 	// What Lasting needs when all tests have run, which is when nobody else is left.
 	ended, failed bool
@@ -46,6 +50,42 @@ func (s *Shared) Run(m interface{ Run() int }) int {
 	return code
 }
 
+// In returns the engines of a release. They end with these.
+func (s *Shared) In(r Release) *Shared {
+	s = s.whole()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.others == nil {
+		s.others = map[Release]*Shared{}
+	}
+	if s.others[r] == nil {
+		s.others[r] = &Shared{release: r, of: s}
+	}
+	return s.others[r]
+}
+
+// Each runs a test beside each of Releases at once, as a subtest of its name.
+func (s *Shared) Each(t *testing.T, test func(*testing.T, *Shared)) {
+	t.Helper()
+	for _, r := range Releases() {
+		t.Run(string(r), func(t *testing.T) {
+			t.Parallel()
+			test(t, s.In(r))
+		})
+	}
+}
+
+// Release is where the engines come from.
+func (s *Shared) Release() Release { return s.release }
+
+// whole is what In was called of.
+func (s *Shared) whole() *Shared {
+	if s.of != nil {
+		return s.of
+	}
+	return s
+}
+
 // Close ends the engines. It is for a TestMain that has more to do than Run does.
 func (s *Shared) Close() error {
 	s.mu.Lock()
@@ -62,7 +102,7 @@ func (s *Shared) Close() error {
 // MariaDB returns the MariaDB of these tests.
 func (s *Shared) MariaDB(tb testing.TB) *Database {
 	tb.Helper()
-	return shared(tb, s, &s.mariadb, startMariaDB, findMariaDB(tb))
+	return shared(tb, s, &s.mariadb, startMariaDB, findMariaDB(tb, s.release))
 }
 
 // Postgres returns the PostgreSQL of these tests.
@@ -74,16 +114,17 @@ func (s *Shared) Postgres(tb testing.TB) *Database {
 // RabbitMQ returns the RabbitMQ of these tests.
 func (s *Shared) RabbitMQ(tb testing.TB) *Broker {
 	tb.Helper()
-	return shared(tb, s, &s.rabbitmq, startRabbitMQ, findRabbitMQ(tb))
+	return shared(tb, s, &s.rabbitmq, startRabbitMQ, findRabbitMQ(tb, s.release))
 }
 
 func shared[T interface{ close() error }, P any](tb testing.TB, s *Shared, o *once[T], start func(P) (T, error), programs P) T {
 	tb.Helper()
 	o.Do(func() {
 		if o.peer, o.err = start(programs); o.err == nil {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.close = append(s.close, o.peer.close)
+			all := s.whole()
+			all.mu.Lock()
+			defer all.mu.Unlock()
+			all.close = append(all.close, o.peer.close)
 		}
 	})
 	if o.err != nil {
