@@ -17,10 +17,10 @@ type Cloud struct {
 	engines *peers.Shared
 }
 
-// New returns a database with Cinder's tables and a bus, and nothing on them yet.
+// New returns, of the engines' release, a database with Cinder's tables and a bus, and nothing on them yet.
 func New(tb testing.TB, engines *peers.Shared) *Cloud {
 	tb.Helper()
-	o := peers.CinderOptions{Database: engines.MariaDB(tb).Cinder(tb), Transport: engines.RabbitMQ(tb).URL(tb)}
+	o := peers.CinderOptions{Release: engines.Release(), Database: engines.MariaDB(tb).Cinder(tb), Transport: engines.RabbitMQ(tb).URL(tb)}
 	return &Cloud{Options: o, DB: peers.Open(tb, o.Database), engines: engines}
 }
 

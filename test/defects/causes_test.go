@@ -1,12 +1,10 @@
 package defects
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 
 	"stoker/test/cloud"
-	"stoker/test/peers"
 )
 
 // Cinder enables it: enabled and frozen at once.
@@ -67,8 +65,10 @@ func TestThawOfAServiceThatIsFailedOver(t *testing.T) {
 
 // Cinder enables a disabled service that registers again, as it does when an
 // administrator removes one that lives.
-func TestRemovedServiceRegistersAgain(t *testing.T) {
-	p := aHost(t)
+func TestRemovedServiceRegistersAgain(t *testing.T) { byHost(t, removedServiceRegistersAgain) }
+
+func removedServiceRegistersAgain(t *testing.T, p place) {
+	t.Helper()
 	volume := p.volumes["host1"]
 	beta := place{p.site, map[string]any{"host": "host1@beta", "binary": "cinder-volume"}, []string{"host1@beta"}}
 	beta.does(t, "disable-log-reason", ok, "", "disabled_reason", "disk swap")
@@ -76,7 +76,8 @@ func TestRemovedServiceRegistersAgain(t *testing.T) {
 	p.does(t, "freeze", ok, "")
 
 	for _, host := range []string{"host1@alpha", "host1@beta"} {
-		manage := exec.CommandContext(t.Context(), peers.Need(t, "Cinder", "/usr/bin/cinder-manage"), "--config-file", volume.Conf, "service", "remove", "cinder-volume", host)
+		in := p.Options.Release
+		manage := in.Command(t.Context(), in.Need(t, "Cinder", "/usr/bin/cinder-manage"), "--config-file", volume.Conf, "service", "remove", "cinder-volume", host)
 		if out, err := manage.CombinedOutput(); err != nil {
 			t.Fatalf("cinder-manage: %v\n%s", err, out)
 		}

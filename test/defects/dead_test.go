@@ -78,8 +78,10 @@ func (p place) failovers(t *testing.T) (n int) {
 
 // A failover that waits for a service that hangs, and that nobody has when this one
 // has died, expires.
-func TestFailoverThatWaitsExpires(t *testing.T) {
-	p := aHost(t)
+func TestFailoverThatWaitsExpires(t *testing.T) { byHost(t, failoverThatWaitsExpires) }
+
+func failoverThatWaitsExpires(t *testing.T, p place) {
+	t.Helper()
 	p.stop(t)
 	before := p.failovers(t)
 	op := p.does(t, "failover", accepted, "", "backend_id", "site-b")
@@ -96,7 +98,7 @@ func TestFailoverThatWaitsExpires(t *testing.T) {
 func (p place) waiting(t *testing.T) int {
 	t.Helper()
 	vhost := p.Options.Transport[strings.LastIndex(p.Options.Transport, "/")+1:]
-	for line := range strings.SplitSeq(engines.RabbitMQ(t).Control(t, "list_queues", "--vhost", vhost, "name", "messages"), "\n") {
+	for line := range strings.SplitSeq(p.broker.Control(t, "list_queues", "--vhost", vhost, "name", "messages"), "\n") {
 		if name, n, found := strings.Cut(line, "\t"); found && name == "cinder-volume.host1@alpha.host1" {
 			if n == "0" {
 				return 0
@@ -109,8 +111,10 @@ func (p place) waiting(t *testing.T) int {
 }
 
 // Cinder's stays failing-over for ever, and refuses whatever would change that.
-func TestFailoverWhoseServiceDiesWithIt(t *testing.T) {
-	p := aHost(t)
+func TestFailoverWhoseServiceDiesWithIt(t *testing.T) { byHost(t, failoverWhoseServiceDiesWithIt) }
+
+func failoverWhoseServiceDiesWithIt(t *testing.T, p place) {
+	t.Helper()
 	p.tell(t, map[string]any{"failover_delay": 600})
 	told := len(p.calls(t))
 	op := p.does(t, "failover", accepted, "", "backend_id", "site-b")
@@ -133,8 +137,10 @@ func TestFailoverWhoseServiceDiesWithIt(t *testing.T) {
 }
 
 // Cinder's writes make it look as if it were up again.
-func TestDeadServiceDoesNotLookAlive(t *testing.T) {
-	p := aHost(t)
+func TestDeadServiceDoesNotLookAlive(t *testing.T) { byHost(t, deadServiceDoesNotLookAlive) }
+
+func deadServiceDoesNotLookAlive(t *testing.T, p place) {
+	t.Helper()
 	p.does(t, "freeze", ok, "")
 	p.kill(t)
 	// What it was writing when it died is waited for.

@@ -18,7 +18,7 @@ import (
 
 var (
 	engines         peers.Shared
-	oneHost, twoOfA fixture
+	oneHost, twoOfA fixtures
 )
 
 func TestMain(m *testing.M) { os.Exit(engines.Run(m)) }
@@ -44,6 +44,7 @@ const (
 type site struct {
 	*cloud.Cloud
 
+	broker  *peers.Broker
 	api     cloud.API
 	central *peers.Cinder            // the scheduler, and the backup service of host1
 	volumes map[string]*peers.Cinder // the volume services, by host
@@ -57,11 +58,29 @@ type fixture struct {
 	left bool // by a test that has failed in the middle
 }
 
-func (f *fixture) get(t *testing.T, start func(testing.TB, *site)) *site {
+// fixtures are those of each release.
+type fixtures struct {
+	mu sync.Mutex
+	of map[peers.Release]*fixture // guarded by mu
+}
+
+func (f *fixtures) in(r peers.Release) *fixture {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of == nil {
+		f.of = map[peers.Release]*fixture{}
+	}
+	if f.of[r] == nil {
+		f.of[r] = &fixture{}
+	}
+	return f.of[r]
+}
+
+func (f *fixture) get(t *testing.T, engines *peers.Shared, start func(testing.TB, *site)) *site {
 	t.Helper()
 	f.once.Do(func() {
 		tb := engines.Lasting(t)
-		s := &site{Cloud: cloud.New(tb, &engines), volumes: map[string]*peers.Cinder{}}
+		s := &site{Cloud: cloud.New(tb, engines), broker: engines.RabbitMQ(tb), volumes: map[string]*peers.Cinder{}}
 		s.central = s.Python(tb, "host1", "scheduler", "backup")
 		s.Sync(tb)
 		start(tb, s)
@@ -90,16 +109,16 @@ type place struct {
 }
 
 // aHost is alpha of a host with three backends.
-func aHost(t *testing.T) place {
+func aHost(t *testing.T, engines *peers.Shared) place {
 	t.Helper()
-	s := oneHost.get(t, func(tb testing.TB, s *site) { tb.Helper(); s.volumes["host1"] = s.Python(tb, "host1", "volume") })
+	s := oneHost.in(engines.Release()).get(t, engines, func(tb testing.TB, s *site) { tb.Helper(); s.volumes["host1"] = s.Python(tb, "host1", "volume") })
 	return place{s, map[string]any{"host": "host1@alpha"}, []string{"host1@alpha"}}
 }
 
 // aCluster is the alpha of a cluster of two.
-func aCluster(t *testing.T) place {
+func aCluster(t *testing.T, engines *peers.Shared) place {
 	t.Helper()
-	s := twoOfA.get(t, func(tb testing.TB, s *site) {
+	s := twoOfA.in(engines.Release()).get(t, engines, func(tb testing.TB, s *site) {
 		tb.Helper()
 		for _, host := range []string{"nodea", "nodeb"} {
 			s.volumes[host] = s.Member(tb, host, true)
@@ -108,28 +127,45 @@ func aCluster(t *testing.T) place {
 	return place{s, map[string]any{"cluster": "mycl@alpha"}, []string{"nodea@alpha", "nodeb@alpha"}}
 }
 
-// everywhere runs a test by host, by cluster and by a member of one.
+// byHost runs a test by host, beside every release.
+func byHost(t *testing.T, test func(*testing.T, place)) {
+	t.Helper()
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) { test(t, aHost(t, engines)) })
+}
+
+// byCluster runs a test by cluster, beside every release.
+func byCluster(t *testing.T, test func(*testing.T, place)) {
+	t.Helper()
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) { test(t, aCluster(t, engines)) })
+}
+
+// everywhere runs a test by host, by cluster and by a member of one, beside every
+// release.
 func everywhere(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
-	t.Run("by host", func(t *testing.T) { test(t, aHost(t)) })
-	t.Run("by cluster", func(t *testing.T) { test(t, aCluster(t)) })
-	t.Run("by member", func(t *testing.T) {
-		p := aCluster(t)
-		p.target = map[string]any{"host": "nodeb@alpha"}
-		test(t, p)
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Run("by host", func(t *testing.T) { test(t, aHost(t, engines)) })
+		t.Run("by cluster", func(t *testing.T) { test(t, aCluster(t, engines)) })
+		t.Run("by member", func(t *testing.T) {
+			p := aCluster(t, engines)
+			p.target = map[string]any{"host": "nodeb@alpha"}
+			test(t, p)
+		})
 	})
 }
 
 // byHostAndCluster is for tests that take long: both at once.
 func byHostAndCluster(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
-	t.Run("by host", func(t *testing.T) {
-		t.Parallel()
-		test(t, aHost(t))
-	})
-	t.Run("by cluster", func(t *testing.T) {
-		t.Parallel()
-		test(t, aCluster(t))
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Run("by host", func(t *testing.T) {
+			t.Parallel()
+			test(t, aHost(t, engines))
+		})
+		t.Run("by cluster", func(t *testing.T) {
+			t.Parallel()
+			test(t, aCluster(t, engines))
+		})
 	})
 }
 

@@ -62,8 +62,10 @@ func (p place) carriedOutLate(t *testing.T, action, opposite, line string) {
 
 // A failover that was given up because nobody seemed to be left, and is carried out
 // all the same, is shown, and not undone: the data are where they are.
-func TestFailoverCarriedOutLate(t *testing.T) {
-	p := aHost(t)
+func TestFailoverCarriedOutLate(t *testing.T) { byHost(t, failoverCarriedOutLate) }
+
+func failoverCarriedOutLate(t *testing.T, p place) {
+	t.Helper()
 	p.tell(t, map[string]any{"failover_delay": 600})
 	told := len(p.calls(t))
 	op := p.does(t, "failover", accepted, "", "backend_id", "site-b")
@@ -72,7 +74,7 @@ func TestFailoverCarriedOutLate(t *testing.T) {
 	p.tell(t, nil)
 	// As a broker does that misses the heartbeats of a connection.
 	vhost := p.Options.Transport[strings.LastIndex(p.Options.Transport, "/")+1:]
-	engines.RabbitMQ(t).Control(t, "close_all_connections", "--vhost", vhost, "no heartbeat")
+	p.broker.Control(t, "close_all_connections", "--vhost", vhost, "no heartbeat")
 	p.ends(t, op, "watched", "is gone: put back")
 	p.is(t, healthy)
 	p.resume(t)

@@ -27,8 +27,10 @@ func TestMembersAreFrozenAlike(t *testing.T) {
 }
 
 // Cinder shows none, for it looks for the host where the cluster's name is.
-func TestBackendStateOfAMember(t *testing.T) {
-	p := aCluster(t)
+func TestBackendStateOfAMember(t *testing.T) { byCluster(t, backendStateOfAMember) }
+
+func backendStateOfAMember(t *testing.T, p place) {
+	t.Helper()
 	var states map[string]*string
 	cloud.Eventually(t, "both members show the state of the backend", func() bool {
 		var list struct {
@@ -50,8 +52,10 @@ func TestBackendStateOfAMember(t *testing.T) {
 
 // Cinder's member stays failing-over, and when it restarts sets itself, and the
 // cluster that is at site-b, to enabled.
-func TestMemberMissesAFailover(t *testing.T) {
-	p := aCluster(t)
+func TestMemberMissesAFailover(t *testing.T) { byCluster(t, memberMissesAFailover) }
+
+func memberMissesAFailover(t *testing.T, p place) {
+	t.Helper()
 	member := p.volumes["nodeb"].Service(t, "volume")
 	for _, s := range []struct{ target, line string }{{"site-b", onSiteB}, {"default", healthy}} {
 		member.Kill(t)
@@ -86,8 +90,10 @@ func (p place) agrees(t *testing.T, line string) {
 
 // Cinder's member that restarts while another fails over sets itself and the
 // cluster to enabled.
-func TestMemberRestartsDuringAFailover(t *testing.T) {
-	p := aCluster(t)
+func TestMemberRestartsDuringAFailover(t *testing.T) { byCluster(t, memberRestartsDuringAFailover) }
+
+func memberRestartsDuringAFailover(t *testing.T, p place) {
+	t.Helper()
 	told := map[string]int{}
 	for host, c := range p.volumes {
 		told[host] = len(c.Calls(t, "alpha"))

@@ -20,8 +20,10 @@ func away(service *peers.Engine) map[string][2]func(testing.TB) {
 }
 
 // Cinder answers 500 for all of them, after its timeout.
-func TestGetLogWithASilentService(t *testing.T) {
-	p := aHost(t)
+func TestGetLogWithASilentService(t *testing.T) { byHost(t, getLogWithASilentService) }
+
+func getLogWithASilentService(t *testing.T, p place) {
+	t.Helper()
 	for name, s := range away(p.volumes["host1"].Service(t, "volume")) {
 		t.Run(name, func(t *testing.T) {
 			s[0](t)
@@ -62,8 +64,10 @@ func TestGetLogWithASilentService(t *testing.T) {
 }
 
 // Cinder answers 500, after its timeout, whichever services are asked for.
-func TestListWithoutAScheduler(t *testing.T) {
-	p := aHost(t)
+func TestListWithoutAScheduler(t *testing.T) { byHost(t, listWithoutAScheduler) }
+
+func listWithoutAScheduler(t *testing.T, p place) {
+	t.Helper()
 	for name, s := range away(p.central.Service(t, "scheduler")) {
 		t.Run(name, func(t *testing.T) {
 			s[0](t)

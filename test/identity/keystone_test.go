@@ -110,8 +110,16 @@ func (r *asker) is(t *testing.T, when, token, want string) {
 }
 
 func TestRealKeystone(t *testing.T) {
-	k := peers.StartKeystone(t, peers.KeystoneOptions{})
+	for _, r := range peers.Releases() {
+		t.Run(string(r), func(t *testing.T) {
+			t.Parallel()
+			realKeystone(t, peers.StartKeystone(t, peers.KeystoneOptions{Release: r}))
+		})
+	}
+}
 
+func realKeystone(t *testing.T, k *peers.Keystone) {
+	t.Helper()
 	t.Run("who a token belongs to", func(t *testing.T) {
 		r := newReal(t, k, nil)
 		for _, c := range []struct{ user, scope, project, domain, system, role string }{

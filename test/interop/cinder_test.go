@@ -16,7 +16,12 @@ import (
 // Cinder's own, unchanged API over Stoker's services.
 func TestCinderOverStoker(t *testing.T) {
 	t.Parallel()
-	d := cloud.New(t, &engines)
+	engines.Each(t, cinderOverStoker)
+}
+
+func cinderOverStoker(t *testing.T, engines *peers.Shared) {
+	t.Helper()
+	d := cloud.New(t, engines)
 	d.Options.More = "[stoker]\nlog_timeout = 2\n"
 	d.Sync(t)
 	// The services are there first: rows that Cinder does not like would keep
@@ -46,9 +51,9 @@ func TestCinderOverStoker(t *testing.T) {
 	passed(t, t.Run("volumes", func(t *testing.T) { volumesFollow(t, d, cinder, "goes@alpha") }))
 	passed(t, t.Run("lists", func(t *testing.T) { alike(t, ours, cinder) }))
 	passed(t, t.Run("clients", func(t *testing.T) {
-		sameClients(t, ours, cinder, "goes@alpha")
+		sameClients(t, d.Options.Release, ours, cinder, "goes@alpha")
 		for command, want := range map[string]string{"get-pools --detail": "goes@alpha#alpha", "get-capabilities goes@alpha": "volume_backend_name"} {
-			if got := client(t, cinder, strings.Fields(command)...); !strings.Contains(got, want) {
+			if got := client(t, d.Options.Release, cinder, strings.Fields(command)...); !strings.Contains(got, want) {
 				t.Errorf("cinder %s does not show %s:\n%s", command, want, got)
 			}
 		}

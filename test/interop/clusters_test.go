@@ -19,35 +19,41 @@ type cluster struct {
 // A cluster of two unchanged cinder-volume.
 func TestPythonCluster(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, map[string]bool{"nodea": true, "nodeb": true})
-	c.walks(t, c.ours, exploding("explode", nil, nil))
-	c.both(t)
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		c := newCluster(t, engines, map[string]bool{"nodea": true, "nodeb": true})
+		c.walks(t, c.ours, exploding("explode", nil, nil))
+		c.both(t)
+	})
 }
 
 // A cluster of two of Stoker's volume services.
 func TestStokerCluster(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, map[string]bool{"nodea": false, "nodeb": false})
-	c.walks(t, c.cinder, nil)
-	c.walks(t, c.ours, nil)
-	c.both(t)
-	c.missing(t, "nodeb")
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		c := newCluster(t, engines, map[string]bool{"nodea": false, "nodeb": false})
+		c.walks(t, c.cinder, nil)
+		c.walks(t, c.ours, nil)
+		c.both(t)
+		c.missing(t, "nodeb")
+	})
 }
 
 // One cluster with a Python and a Go member, and either API.
 func TestMixedCluster(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, map[string]bool{"nodea": true, "nodeb": false})
-	c.walks(t, c.ours, nil)
-	c.both(t)
-	c.missing(t, "nodea")
-	c.missing(t, "nodeb")
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		c := newCluster(t, engines, map[string]bool{"nodea": true, "nodeb": false})
+		c.walks(t, c.ours, nil)
+		c.both(t)
+		c.missing(t, "nodea")
+		c.missing(t, "nodeb")
+	})
 }
 
 // newCluster starts members by host, Python ones or Stoker's.
-func newCluster(t *testing.T, python map[string]bool) *cluster {
+func newCluster(t *testing.T, engines *peers.Shared, python map[string]bool) *cluster {
 	t.Helper()
-	c := &cluster{Cloud: cloud.New(t, &engines), members: map[string]*peers.Cinder{}}
+	c := &cluster{Cloud: cloud.New(t, engines), members: map[string]*peers.Cinder{}}
 	theirs := c.Python(t, "host1", "scheduler", "api")
 	c.Sync(t)
 	for host, is := range python {

@@ -11,8 +11,13 @@ import (
 // A real Keystone says who asks, and both APIs let the same callers do the same.
 func TestKeystone(t *testing.T) {
 	t.Parallel()
-	k := peers.StartKeystone(t, peers.KeystoneOptions{})
-	d := cloud.New(t, &engines)
+	engines.Each(t, sameCallers)
+}
+
+func sameCallers(t *testing.T, engines *peers.Shared) {
+	t.Helper()
+	k := peers.StartKeystone(t, peers.KeystoneOptions{Release: engines.Release()})
+	d := cloud.New(t, engines)
 	d.Options.Auth, d.Options.More = "keystone", k.AuthToken()
 	python := d.Python(t, "host1", "api")
 	d.Sync(t)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"stoker/test/cloud"
 	"stoker/test/load"
+	"stoker/test/peers"
 )
 
 // lists are the paths whose answers the two APIs have to give alike, each at the
@@ -106,14 +106,11 @@ func text(v any) string {
 	return string(b)
 }
 
-// client runs Cinder's own command line against an API, and returns what it prints.
-func client(t *testing.T, a cloud.API, args ...string) string {
+// client runs a release's own command line of Cinder against an API, and returns
+// what it prints.
+func client(t *testing.T, in peers.Release, a cloud.API, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("/usr/bin/cinder")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), path, append([]string{
+	cmd := in.Command(t.Context(), in.Need(t, "Cinder's client", "/usr/bin/cinder"), append([]string{
 		"--os-auth-type", "noauth", "--os-endpoint", a.URL + "/v3", "--os-project-id", cloud.Project, "--os-user-id", "admin", "--os-volume-api-version", "3.66",
 	}, args...)...)
 	cmd.Env = append(cmd.Environ(), "PYTHONWARNINGS=ignore")

@@ -9,12 +9,18 @@ import (
 	"testing"
 
 	"stoker/test/cloud"
+	"stoker/test/peers"
 )
 
 // Stoker's API over an unchanged Cinder: its database, its bus and its services.
 func TestStokerOverCinder(t *testing.T) {
 	t.Parallel()
-	d := cloud.New(t, &engines)
+	engines.Each(t, stokerOverCinder)
+}
+
+func stokerOverCinder(t *testing.T, engines *peers.Shared) {
+	t.Helper()
+	d := cloud.New(t, engines)
 	d.Options.More = "[stoker]\nlog_timeout = 2\n"
 	python := d.Python(t, "host1", "scheduler", "backup", "volume", "api")
 	d.Sync(t)
@@ -51,7 +57,7 @@ func TestStokerOverCinder(t *testing.T) {
 		cloud.Eventually(t, "gamma is back", func() bool { return d.Rows(t)["host1@gamma"] == healthy })
 	}))
 	passed(t, t.Run("log levels", func(t *testing.T) { pythonLevels(t, ours, cinder) }))
-	passed(t, t.Run("clients", func(t *testing.T) { sameClients(t, ours, cinder, "host1@alpha") }))
+	passed(t, t.Run("clients", func(t *testing.T) { sameClients(t, d.Options.Release, ours, cinder, "host1@alpha") }))
 	passed(t, t.Run("both APIs", func(t *testing.T) { together(t, d, ours, cinder) }))
 	passed(t, t.Run("a volume service killed and stopped", func(t *testing.T) { faults(t, on("alpha"), python) }))
 	others(t, on("alpha"), ours, python, "host1", "cinder.manager")
@@ -203,13 +209,13 @@ func withoutAPI(t *testing.T, body string) []string {
 }
 
 // sameClients compares what Cinder's command line shows of the two APIs.
-func sameClients(t *testing.T, ours, cinder cloud.API, host string) {
+func sameClients(t *testing.T, in peers.Release, ours, cinder cloud.API, host string) {
 	t.Helper()
 	for _, args := range [][]string{{"service-list", "--withreplication"}, {"cluster-list"}} {
 		var mine, theirs string
 		// Heartbeats go on between the two.
 		if !soon(t, func() bool {
-			mine, theirs = client(t, ours, args...), client(t, cinder, args...)
+			mine, theirs = client(t, in, ours, args...), client(t, in, cinder, args...)
 			return stamps(mine) == stamps(theirs)
 		}) {
 			t.Errorf("cinder %s shows of %s\n%s\nand of %s\n%s", args[0], ours.Name, mine, cinder.Name, theirs)

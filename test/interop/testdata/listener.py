@@ -1,6 +1,6 @@
 """Print every notification that oslo.messaging's own listener hands over, a line of JSON each.
 
-Arguments: the transport URL and the topic. It says "ready" once it listens.
+Arguments: a cinder.conf and the topic. It says "ready" once it listens.
 """
 import json
 import sys
@@ -22,8 +22,8 @@ class Endpoint:
 
 
 conf = cfg.ConfigOpts()
-conf([])
-transport = oslo_messaging.get_notification_transport(conf, url=sys.argv[1])
+conf(["--config-file", sys.argv[1]])
+transport = oslo_messaging.get_notification_transport(conf)
 # With Cinder's exchange, which control_exchange names.
 target = oslo_messaging.Target(topic=sys.argv[2], exchange="openstack")
 listener = oslo_messaging.get_notification_listener(transport, [target], [Endpoint()], executor="threading")
