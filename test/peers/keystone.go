@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
 	"text/template"
 	"time"
@@ -148,11 +147,12 @@ func (k *Keystone) prepare(programs keystonePrograms, o KeystoneOptions) error {
 	if err == nil {
 		err = writeAhead(in("keystone.db"))
 	}
+	// One process, for its cache is its own.
 	k.launch = command{
 		in: programs.in, name: "keystone", path: programs.server, dir: k.dir, env: []string{"OS_KEYSTONE_CONFIG_FILES=" + in("keystone.conf"), "PYTHONWARNINGS=ignore"},
 		args: []string{
 			"--plugins", programs.plugin, "--http-socket", k.Addr(), "--module", "keystone.server.wsgi:initialize_public_application()", "--master", "--lazy-apps", "--enable-threads",
-			"--thunder-lock", "--die-on-term", "--processes", strconv.Itoa(2), "--buffer-size", "65535", "--add-header", "Connection: close", "--disable-logging",
+			"--thunder-lock", "--die-on-term", "--processes", "1", "--buffer-size", "65535", "--add-header", "Connection: close", "--disable-logging",
 		},
 	}
 	k.ready = func(ctx context.Context) error { return answers(ctx, k.URL+"/v3") }
