@@ -14,7 +14,7 @@ NO_CHECKPTR   := -gcflags=modernc.org/...=-d=checkptr=0
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check test cover lint fmt generate verify fuzz bench load torture beside clean
+.PHONY: help build run check test cover lint fmt generate verify fuzz bench load torture beside newest clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ torture: ## The model test, odd texts, kills, the soak and the history at length
 
 beside: ## Lists and get-log beside a real Cinder, for half an hour: see test/peers/install.sh.
 	$(GO) test ./test/bench -run '^$$' -bench BesideCinder -benchtime 1x -timeout 1h
+
+newest: export GOFLAGS += $(NO_CHECKPTR)
+
+newest: ## The tests beside a real Cinder and Keystone, with those of Debian sid: Cinder 29 and newer.
+	./test/peers/install.sh sid
+	STOKER_REQUIRE_PEERS=1 STOKER_RELEASES=sid $(GO) test -race -count=1 -timeout 1h ./test/interop ./test/defects ./test/identity
 
 clean: ## Remove what the targets above made.
 	rm -rf bin

@@ -102,7 +102,7 @@ func (c *cluster) both(t *testing.T) {
 			api          cloud.API
 			target, line string
 		}{{c.cinder, "site-b", onSiteB}, {c.cinder, "default", healthy}, {c.cinder, "site-c", onSiteC}, {c.ours, "default", healthy}, {c.ours, "site-b", onSiteB}, {c.cinder, "default", healthy}} {
-			s.api.Must(t, "os-services/failover", map[string]any{"cluster": "mycl@alpha", "backend_id": s.target})
+			s.api.Must(t, "os-services/"+failover(c.Options.Release, s.api == c.ours), map[string]any{"cluster": "mycl@alpha", "backend_id": s.target})
 			w.settled(t, s.line, "after a failover to "+s.target+" by "+s.api.Name)
 		}
 	}))

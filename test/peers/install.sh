@@ -13,6 +13,7 @@ peers=(
   "/usr/sbin/mariadbd mariadb-server"
   "/usr/lib/galera/libgalera_smm.so galera-4"
   "/usr/bin/rsync rsync"
+  "/usr/bin/curl curl"
   "/usr/lib/postgresql/*/bin/postgres postgresql"
   "/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server"
   "/usr/bin/cinder-api cinder-api"
