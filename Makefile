@@ -5,7 +5,7 @@ GOVULNCHECK   ?= $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNERABILITIES ?= https://vuln.go.dev
 FUZZTIME      ?= 60s
 # The longest tests come early, so that nothing waits for their ends alone.
-PACKAGES      := ./internal/... ./test/soak ./test/history ./test/faults ./...
+PACKAGES      := ./internal/... ./test/soak ./test/history ./test/faults ./test/interop ./test/defects ./...
 # How many packages are tested at once: they wait for engines more than they work.
 AT_ONCE       ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 # Of SQLite, which is C translated to Go, the race detector is kept, and what comes with it

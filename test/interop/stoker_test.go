@@ -38,7 +38,7 @@ func stokerOverCinder(t *testing.T, engines *peers.Shared) {
 	beta.start = "enabled disabled"
 
 	passed(t, t.Run("lists", func(t *testing.T) { alike(t, ours, cinder) }))
-	passed(t, t.Run("odd texts", func(t *testing.T) { oddTexts(t, ours, cinder) }))
+	passed(t, t.Run("odd texts", func(t *testing.T) { oddTexts(t, d.Options.Release, ours, cinder) }))
 	passed(t, t.Run("freeze and thaw", func(t *testing.T) { on("alpha").run(t, freezing()) }))
 	passed(t, t.Run("failover and failback", func(t *testing.T) { on("alpha").run(t, failingOvers()) }))
 	passed(t, t.Run("a failover that fails", func(t *testing.T) { on("alpha").run(t, exploding("explode", nil, nil)) }))

@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"stoker/test/cloud"
+	"stoker/test/peers"
 )
 
 // oddTexts sends both APIs texts that MariaDB has ways of its own with, on tables
 // that keep characters of three bytes at most: they answer alike.
-func oddTexts(t *testing.T, ours, cinder cloud.API) {
+func oddTexts(t *testing.T, in peers.Release, ours, cinder cloud.API) {
 	t.Helper()
 	const (
 		face    = "\U0001F600"
@@ -66,7 +67,11 @@ func oddTexts(t *testing.T, ours, cinder cloud.API) {
 			if tt.body != nil {
 				method, body = http.MethodPut, tt.body
 			}
-			got, err := a.Ask(t.Context(), method, tt.path, cloud.Newest, body)
+			path := tt.path
+			if path == "os-services/failover" {
+				path = "os-services/" + failover(in, a == ours)
+			}
+			got, err := a.Ask(t.Context(), method, path, cloud.Newest, body)
 			if err != nil {
 				t.Fatalf("%s: %s: %v", tt.name, a.Name, err)
 			}

@@ -23,6 +23,9 @@
 //	})
 //	c.Service(t, "volume").Pause(t)
 //
+// The engines of another Release are engines.In(peers.Trixie); engines.Each runs a
+// test beside every one of Releases.
+//
 // With engines.Program(t) as its Program, the built program takes Cinder's place.
 // StartKeystone starts a Keystone with users of every kind.
 //

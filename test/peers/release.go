@@ -30,23 +30,23 @@ const (
 const roots = "/var/lib/stoker-peers"
 
 // rabbitOptions are what deployers write of oslo_messaging_rabbit beside such a
-// release, for Cinder and for a program in its place.
-func (r Release) rabbitOptions(program bool) string {
+// release, but for streams, of which streams says whether they do.
+func (r Release) rabbitOptions() string {
 	if r.root() == "" {
 		return ""
 	}
-	options := `rabbit_quorum_queue = true
+	return `rabbit_quorum_queue = true
 rabbit_transient_quorum_queue = true
-rabbit_stream_fanout = true
+rabbit_stream_fanout = ` + strconv.FormatBool(streams) + `
 use_queue_manager = true
 rabbit_qos_prefetch_count = 1
 heartbeat_in_pthread = false
 `
-	if program {
-		options = strings.Replace(options, "rabbit_stream_fanout = true\n", "", 1)
-	}
-	return options
 }
+
+// streams says whether fanouts go by streams, of which Cinder takes the last message
+// again at every start.
+const streams = false
 
 // Releases are those that tests run beside: Bookworm and Trixie, or those that
 // STOKER_RELEASES names, with commas between them.
@@ -135,7 +135,8 @@ func (r Release) command(ctx context.Context, dir string, as *syscall.Credential
 	cmd := exec.CommandContext(ctx, "unshare", append([]string{
 		"--mount", "--propagation", "private", "/bin/sh", "-c", enter, root, os.TempDir(), dir, who, path,
 	}, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	// It leads its process group: oslo.messaging looks for the leader in /proc.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
 
