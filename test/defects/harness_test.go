@@ -130,13 +130,19 @@ func aCluster(t *testing.T, engines *peers.Shared) place {
 // byHost runs a test by host, beside every release.
 func byHost(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
-	engines.Each(t, func(t *testing.T, engines *peers.Shared) { test(t, aHost(t, engines)) })
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Helper()
+		test(t, aHost(t, engines))
+	})
 }
 
 // byCluster runs a test by cluster, beside every release.
 func byCluster(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
-	engines.Each(t, func(t *testing.T, engines *peers.Shared) { test(t, aCluster(t, engines)) })
+	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Helper()
+		test(t, aCluster(t, engines))
+	})
 }
 
 // everywhere runs a test by host, by cluster and by a member of one, beside every
@@ -144,6 +150,7 @@ func byCluster(t *testing.T, test func(*testing.T, place)) {
 func everywhere(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
 	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Helper()
 		t.Run("by host", func(t *testing.T) { test(t, aHost(t, engines)) })
 		t.Run("by cluster", func(t *testing.T) { test(t, aCluster(t, engines)) })
 		t.Run("by member", func(t *testing.T) {
