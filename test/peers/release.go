@@ -81,7 +81,7 @@ func (r Release) Need(tb testing.TB, peer string, patterns ...string) string {
 	if os.Getuid() != 0 {
 		missing(tb, fmt.Sprintf("%s of %s needs root", peer, r))
 	}
-	if _, err := os.Stat(filepath.Join(root, ".made")); err != nil {
+	if _, err := os.Stat(root); err != nil {
 		missing(tb, fmt.Sprintf("%s is not made: %v", r, err))
 	}
 	for _, p := range patterns {
