@@ -171,7 +171,7 @@ func newCinder(o CinderOptions) (*Cinder, error) {
 		Port    int
 		Metrics string
 		Rabbit  string
-	}{o, dir, port, metrics, o.Release.rabbitOptions()}
+	}{o, dir, port, metrics, o.Release.rabbitOptions(o.Host)}
 	return c, errors.Join(t.Execute(f, values), f.Close())
 }
 

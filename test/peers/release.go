@@ -30,8 +30,9 @@ const (
 const roots = "/var/lib/stoker-peers"
 
 // rabbitOptions are what deployers write of oslo_messaging_rabbit beside such a
-// release, but for streams, of which streams says whether they do.
-func (r Release) rabbitOptions() string {
+// release, but for streams, of which streams says whether they do. The queue manager
+// takes two services of a kind for one when they give the same name of a machine.
+func (r Release) rabbitOptions(host string) string {
 	if r.root() == "" {
 		return ""
 	}
@@ -39,6 +40,7 @@ func (r Release) rabbitOptions() string {
 rabbit_transient_quorum_queue = true
 rabbit_stream_fanout = ` + strconv.FormatBool(streams) + `
 use_queue_manager = true
+hostname = ` + host + `
 rabbit_qos_prefetch_count = 1
 heartbeat_in_pthread = false
 `
