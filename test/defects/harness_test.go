@@ -165,6 +165,7 @@ func everywhere(t *testing.T, test func(*testing.T, place)) {
 func byHostAndCluster(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
 	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Helper()
 		t.Run("by host", func(t *testing.T) {
 			t.Parallel()
 			test(t, aHost(t, engines))

@@ -20,6 +20,7 @@ type cluster struct {
 func TestPythonCluster(t *testing.T) {
 	t.Parallel()
 	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Helper()
 		c := newCluster(t, engines, map[string]bool{"nodea": true, "nodeb": true})
 		c.walks(t, c.ours, exploding("explode", nil, nil))
 		c.both(t)
@@ -30,6 +31,7 @@ func TestPythonCluster(t *testing.T) {
 func TestStokerCluster(t *testing.T) {
 	t.Parallel()
 	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Helper()
 		c := newCluster(t, engines, map[string]bool{"nodea": false, "nodeb": false})
 		c.walks(t, c.cinder, nil)
 		c.walks(t, c.ours, nil)
@@ -42,6 +44,7 @@ func TestStokerCluster(t *testing.T) {
 func TestMixedCluster(t *testing.T) {
 	t.Parallel()
 	engines.Each(t, func(t *testing.T, engines *peers.Shared) {
+		t.Helper()
 		c := newCluster(t, engines, map[string]bool{"nodea": true, "nodeb": false})
 		c.walks(t, c.ours, nil)
 		c.both(t)

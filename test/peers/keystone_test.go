@@ -7,6 +7,7 @@ import (
 
 func TestKeystone(t *testing.T) {
 	engines.Each(t, func(t *testing.T, engines *Shared) {
+		t.Helper()
 		k := StartKeystone(t, KeystoneOptions{Release: engines.Release()})
 		t.Run("whom it lets in", func(t *testing.T) { letsIn(t, k) })
 		t.Run("a Cinder asks it", func(t *testing.T) { cinderAsks(t, engines, k) })

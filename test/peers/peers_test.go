@@ -93,7 +93,10 @@ func TestDatabasesComeBackWithTheirRows(t *testing.T) {
 }
 
 func TestBrokerComesBack(t *testing.T) {
-	engines.Each(t, func(t *testing.T, engines *Shared) { brokerComesBack(t, engines.Release().StartRabbitMQ(t)) })
+	engines.Each(t, func(t *testing.T, engines *Shared) {
+		t.Helper()
+		brokerComesBack(t, engines.Release().StartRabbitMQ(t))
+	})
 }
 
 func brokerComesBack(t *testing.T, b *Broker) {
