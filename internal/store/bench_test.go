@@ -15,9 +15,9 @@ func BenchmarkView100(b *testing.B)   { benchmarkView(b, 100) }
 func BenchmarkView1000(b *testing.B)  { benchmarkView(b, 1000) }
 func BenchmarkView10000(b *testing.B) { benchmarkView(b, 10000) }
 
-// benchmarkView measures a list of n services: while nothing changes, by as
-// many callers as there are processors, after each heartbeat of one of them,
-// and of one host, which goes to the tables.
+// benchmarkView measures listing n services: with no changes, by one caller per CPU,
+// after each heartbeat of one service, and filtered by one host, which reads the
+// tables.
 func benchmarkView(b *testing.B, n int) {
 	b.Helper()
 	db := newFleet(b, n)
@@ -65,8 +65,8 @@ func benchmarkView(b *testing.B, n int) {
 	})
 }
 
-// BenchmarkServers is a list of 1,000 services from a server: while nothing
-// changes, and after each heartbeat of one of them.
+// BenchmarkServers measures listing 1,000 services on a server, with no changes and
+// after each heartbeat of one of them.
 func BenchmarkServers(b *testing.B) {
 	for _, e := range serverEngines() {
 		b.Run(e.name, func(b *testing.B) {
@@ -106,7 +106,7 @@ func BenchmarkServers(b *testing.B) {
 	}
 }
 
-// TestFleetIsSmall: what a process keeps of 10,000 services.
+// TestFleetIsSmall bounds the memory that a process uses for 10,000 services.
 func TestFleetIsSmall(t *testing.T) {
 	db := newFleet(t, 10_000)
 	before := heap()
@@ -146,7 +146,7 @@ func BenchmarkBeat(b *testing.B) {
 	}
 }
 
-// BenchmarkRegister is what a fleet costs that starts for the first time, and once more.
+// BenchmarkRegister measures the first and the second start of a whole fleet.
 func BenchmarkRegister(b *testing.B) {
 	services := make([]cinder.Service, 10_000)
 	for i := range services {
@@ -178,7 +178,7 @@ func BenchmarkRegister(b *testing.B) {
 	})
 }
 
-// BenchmarkUpdate is what an enable or disable costs.
+// BenchmarkUpdate measures an enable or disable.
 func BenchmarkUpdate(b *testing.B) {
 	db := newFleet(b, 1000)
 	host, binary := "stor00500@lvm", "cinder-volume"
@@ -199,8 +199,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// newFleet is a database of n volume services on as many hosts, every tenth of
-// which is clustered.
+// newFleet is a database with n volume services on n hosts, every tenth in a cluster.
 func newFleet(tb testing.TB, n int) *store.DB {
 	tb.Helper()
 	path := tb.TempDir() + "/stoker.db"

@@ -9,8 +9,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Causes returns why the service is disabled, as SaveCauses recorded it, the
-// oldest first; none when nothing is recorded.
+// Causes returns the causes that SaveCauses recorded for the service, oldest first;
+// none when nothing is recorded.
 func (tx *Tx) Causes(ctx context.Context, binary, host string) (_ []cinder.Cause, err error) {
 	rows, err := tx.tx.QueryContext(ctx,
 		`SELECT cause, reason, COALESCE(since, NULL) FROM stoker_causes WHERE "binary" = ? AND host = ?`, binary, host)
@@ -33,16 +33,16 @@ func (tx *Tx) Causes(ctx context.Context, binary, host string) (_ []cinder.Cause
 	return causes, nil
 }
 
-// sortCauses puts the oldest first.
+// sortCauses sorts causes, oldest first.
 func sortCauses(causes []cinder.Cause) {
 	slices.SortFunc(causes, func(a, b cinder.Cause) int {
 		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(string(a.Kind), string(b.Kind)))
 	})
 }
 
-// AllCauses returns what is recorded of every service, and every cluster by its
-// name, that has a cause to be disabled, the oldest first. It reads a row for each
-// cause there is, and keeps no change waiting. Fails with KindUnavailable.
+// AllCauses returns the recorded causes of every disabled service and cluster, oldest
+// first; a cluster's entry has its name as host. It reads one row per cause and blocks
+// no change. Fails with KindUnavailable.
 func (db *DB) AllCauses(ctx context.Context) (all map[cinder.ServiceName][]cinder.Cause, err error) {
 	err = db.read(ctx, "read causes", func(ctx context.Context, tx querier) error {
 		all, err = readCauses(ctx, tx)
@@ -72,7 +72,7 @@ func readCauses(ctx context.Context, q querier) (_ map[cinder.ServiceName][]cind
 	return all, rows.Err()
 }
 
-// SaveCauses replaces what is recorded of why the service is disabled.
+// SaveCauses replaces the recorded causes of the service.
 func (tx *Tx) SaveCauses(ctx context.Context, binary, host string, causes []cinder.Cause) error {
 	if _, err := tx.tx.ExecContext(ctx, `DELETE FROM stoker_causes WHERE "binary" = ? AND host = ?`, binary, host); err != nil {
 		return tx.db.fail(ctx, "save causes", err)

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// timeLayout is how times are stored: as SQLAlchemy writes them, UTC.
+// timeLayout is the format of stored times: SQLAlchemy's, in UTC.
 const timeLayout = "2006-01-02 15:04:05.000000"
 
-// cells is one row of a result, read column by column, in order. It takes what
-// any driver makes of a column and what any program has put into it: NULL
-// everywhere, booleans as numbers, times as text. What makes no sense reads as NULL.
+// cells reads one row of a result, column by column, in order. It accepts whatever a
+// driver makes of a column and whatever any program wrote to it: NULL everywhere,
+// booleans as numbers, times as text. Unreadable values count as NULL.
 type cells struct {
 	values []any
 	into   []any
 	next   int
-	labels map[string]string // strings that many rows share, each kept once
+	labels map[string]string // strings that many rows share, each stored once
 }
 
 func newCells(columns int) *cells {
@@ -55,10 +55,10 @@ func (c *cells) text() string {
 	}
 }
 
-// label is text that repeats from row to row.
+// label is text for values that repeat from row to row.
 func (c *cells) label() string {
 	if b, ok := c.values[c.next].([]byte); ok {
-		if l, ok := c.labels[string(b)]; ok { // no copy is made to look it up
+		if l, ok := c.labels[string(b)]; ok { // this lookup copies nothing
 			c.next++
 			return l
 		}
@@ -71,7 +71,7 @@ func (c *cells) label() string {
 	return s
 }
 
-// textOrNil is text, or nil for NULL.
+// textOrNil is text; nil for NULL.
 func (c *cells) textOrNil() *string {
 	if c.values[c.next] == nil {
 		c.next++
@@ -133,9 +133,9 @@ func (c *cells) json(into any) error {
 	return nil
 }
 
-// readTime reads "2006-01-02 15:04:05" with or without a fraction; anything
-// else is the zero time. time.Parse does the same in four times the time, and
-// a list of services has up to three times in each row.
+// readTime parses "2006-01-02 15:04:05" with or without a fraction; anything else is
+// the zero time. It takes a quarter of the time of time.Parse, and each row of a list
+// of services has up to three times.
 func readTime(s string) time.Time {
 	if len(s) < len("2006-01-02 15:04:05") || s[4] != '-' || s[7] != '-' || s[10] != ' ' && s[10] != 'T' || s[13] != ':' || s[16] != ':' {
 		return time.Time{}
@@ -151,7 +151,7 @@ func readTime(s string) time.Time {
 		return time.Time{}
 	}
 	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	if t.Day() != day || int(t.Month()) != month { // no such day: it was taken for one of the next month
+	if t.Day() != day || int(t.Month()) != month { // no such day: time.Date moved it to the next month
 		return time.Time{}
 	}
 	return t
@@ -168,7 +168,7 @@ func digits(s string) (int, bool) {
 	return n, true
 }
 
-// fraction reads "" or a point and one to nine digits, as nanoseconds.
+// fraction parses "", or a point and one to nine digits, as nanoseconds.
 func fraction(s string) (int, bool) {
 	if s == "" {
 		return 0, true
@@ -183,7 +183,7 @@ func fraction(s string) (int, bool) {
 	return n, ok
 }
 
-// timeValue is how a time is written into tables of ours; NULL for the zero time.
+// timeValue formats a time for our own tables; NULL for the zero time.
 func timeValue(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -191,8 +191,8 @@ func timeValue(t time.Time) any {
 	return t.UTC().Format(timeLayout)
 }
 
-// secondsValue is how a time is written into tables of Cinder's, where most
-// engines keep whole seconds.
+// secondsValue formats a time for Cinder's tables, where most engines store whole
+// seconds.
 func secondsValue(t time.Time) any {
 	return timeValue(t.Truncate(time.Second))
 }

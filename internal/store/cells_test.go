@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestCells reads what different drivers make of the same columns.
+// TestCells reads the values that different drivers return for the same columns.
 func TestCells(t *testing.T) {
 	moment := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	text := func(c *cells) any { return c.text() }
@@ -107,7 +107,7 @@ func TestReadTime(t *testing.T) {
 	}
 }
 
-// FuzzReadTime holds readTime against the standard library's parser.
+// FuzzReadTime compares readTime with the standard library's parser.
 func FuzzReadTime(f *testing.F) {
 	for _, seed := range []string{"2026-11-23 08:01:02", "2026-11-23 08:01:02.5", "2026-02-30 08:01:02", "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"} {
 		f.Add(seed)
@@ -119,7 +119,7 @@ func FuzzReadTime(f *testing.F) {
 		}
 		const layout = "2006-01-02 15:04:05"
 		want, err := time.Parse(layout, s)
-		if err != nil || want.Format(layout) != s[:len(layout)] { // it takes a lone digit for an hour
+		if err != nil || want.Format(layout) != s[:len(layout)] { // time.Parse accepts a single digit as the hour
 			want = time.Time{}
 		}
 		if !got.Equal(want) {

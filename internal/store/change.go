@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// change is an UPDATE of one row of Cinder's that writes only what differs, and
-// only while all of that is still as it was read.
+// change is an UPDATE of one row of a Cinder table. It writes only the columns that
+// differ, on condition that they still have the values that were read.
 type change struct {
 	dialect dialect
 	table   string
@@ -24,14 +24,14 @@ func (c *change) add(column, condition string, was, now any) {
 	c.whereArgs = append(c.whereArgs, was)
 }
 
-// flag takes NULL for false.
+// flag treats NULL as false.
 func (c *change) flag(column string, was, now bool) {
 	if was != now {
 		c.add(column, "COALESCE("+column+", FALSE) = ?", was, now)
 	}
 }
 
-// text takes NULL for "", and writes "" as NULL.
+// text treats NULL as "", and writes "" as NULL.
 func (c *change) text(column, was, now string) {
 	if was != now {
 		c.add(column, c.dialect.sameText(column), was, textValue(now))
@@ -48,14 +48,14 @@ func (c *change) time(column string, was, now time.Time) {
 	before, after := secondsValue(was), secondsValue(now)
 	switch {
 	case before == after:
-	case was.IsZero(): // NULL, or what somebody else wrote and nobody can read: nothing is lost with it
+	case was.IsZero(): // NULL or unreadable: no information is overwritten
 		c.set, c.setArgs = append(c.set, column+" = ?"), append(c.setArgs, after)
 	default:
 		c.add(column, c.dialect.sameTime(column), before, after)
 	}
 }
 
-// run says whether the row was as expected. Nothing to write is as expected.
+// run reports whether the row was as expected. With nothing to write it is.
 func (c *change) run(ctx context.Context, q querier, id any) (bool, error) {
 	if len(c.set) == 0 {
 		return true, nil
@@ -70,13 +70,13 @@ func (c *change) run(ctx context.Context, q querier, id any) (bool, error) {
 	return n > 0, err
 }
 
-// removedAtOnce is how many ids one statement of remove has: with hundreds, a planner
-// may think that to read the whole table is less work.
-const removedAtOnce = 50
+// deleteChunk is how many ids one DELETE names: with hundreds, a planner may prefer a
+// scan of the whole table.
+const deleteChunk = 50
 
-// remove deletes the rows of a table of ours that have these ids.
-func remove(ctx context.Context, q querier, table string, ids []string) error {
-	for chunk := range slices.Chunk(ids, removedAtOnce) {
+// deleteRows deletes the rows with these ids from one of our tables.
+func deleteRows(ctx context.Context, q querier, table string, ids []string) error {
+	for chunk := range slices.Chunk(ids, deleteChunk) {
 		if _, err := q.ExecContext(ctx, `DELETE FROM `+table+` WHERE id IN (`+places(len(chunk))+`)`, anys(chunk)...); err != nil {
 			return err
 		}

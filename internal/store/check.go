@@ -8,41 +8,41 @@ import (
 	"time"
 )
 
-// CheckReport is what Check found.
+// CheckReport is the result of Check.
 type CheckReport struct {
-	Database string // as messages to the operator name it: no user, no password
+	Database string // without user and password
 	Engine   string // SQLite, MariaDB, MySQL or PostgreSQL
 	Version  string
-	// Mode is the permissions of an SQLite file, and Exposed whether users besides
-	// its owner and group can get at it. Zero on a server.
+	// Mode is the mode of an SQLite file. Exposed reports whether users besides its
+	// owner and group can access it. Both are zero for a server.
 	Mode    fs.FileMode
 	Exposed bool
-	// CinderRevision is the revision of Cinder's schema that alembic recorded;
-	// "" when Cinder did not make the database.
+	// CinderRevision is the alembic revision of Cinder's schema; "" when Cinder did not
+	// create the database.
 	CinderRevision string
-	Tables         []TableReport // of Cinder's those that we work with, then all of ours
-	Migrations     []string      // ours that were applied, by number and name, in order
-	Pending        []string      // ours that were not
-	Newer          []int64       // those of a newer program that were, by number
-	Known          int64         // the newest migration that this program knows
-	// ClockDifference is how far the database's clock is ahead of this host's,
-	// give or take half the time that it took to ask.
+	Tables         []TableReport // the Cinder tables that we use, then all of ours
+	Migrations     []string      // applied migrations of ours, by number and name, in order
+	Pending        []string      // migrations of ours not applied yet
+	Newer          []int64       // applied migrations of a newer program, by number
+	Known          int64         // the newest migration that this program has
+	// ClockDifference is how far the database's clock is ahead of this host's, accurate
+	// to half the query's round trip.
 	ClockDifference time.Duration
 }
 
-// TableReport is what Check found of a table.
+// TableReport describes one table.
 type TableReport struct {
 	Name string
-	Rows int64 // that are not deleted; -1 when there is no such table
+	Rows int64 // not counting deleted ones; -1 when there is no such table
 }
 
-// checkedTables are the tables of Cinder's that Check counts.
+// checkedTables are the Cinder tables that Check counts.
 func checkedTables() []string {
 	return []string{"services", "clusters", "workers", "groups", "volumes", "snapshots"}
 }
 
-// Check looks the database over and changes nothing. Fails with KindUnavailable,
-// and with KindInvalid when the user may not read it.
+// Check inspects the database and changes nothing. Fails with KindUnavailable, and with
+// KindInvalid when the user lacks the right to read it.
 func (db *DB) Check(ctx context.Context) (CheckReport, error) {
 	report := CheckReport{Database: db.name}
 	if file, ok := db.dialect.(sqliteDialect); ok {
@@ -106,7 +106,7 @@ func (db *DB) countRows(ctx context.Context, q querier, have []string) ([]TableR
 	return reports, nil
 }
 
-// clockDifference takes the middle of the question for the moment of the answer.
+// clockDifference assumes that the database answered halfway through the query.
 func (db *DB) clockDifference(ctx context.Context, q querier) (time.Duration, error) {
 	before := db.now()
 	theirs, err := db.dialect.clock(ctx, q)
@@ -117,7 +117,7 @@ func (db *DB) clockDifference(ctx context.Context, q querier) (time.Duration, er
 	return theirs.Sub(before.Add(after.Sub(before) / 2)), nil
 }
 
-// oneText is the only value of a result; "" for NULL and when there is no row.
+// oneText returns the only value of a result; "" for NULL and for no row.
 func oneText(ctx context.Context, q querier, query string) (string, error) {
 	c, err := one(ctx, q, query)
 	if err != nil || c == nil {
@@ -126,7 +126,7 @@ func oneText(ctx context.Context, q querier, query string) (string, error) {
 	return c.text(), nil
 }
 
-// oneNumber is the only value of a result; 0 for NULL and when there is no row.
+// oneNumber returns the only value of a result; 0 for NULL and for no row.
 func oneNumber(ctx context.Context, q querier, query string, args ...any) (int64, error) {
 	c, err := one(ctx, q, query, args...)
 	if err != nil || c == nil {
@@ -135,7 +135,7 @@ func oneNumber(ctx context.Context, q querier, query string, args ...any) (int64
 	return c.number(), nil
 }
 
-// oneTime is the only value of a result; the zero time for NULL and when there is no row.
+// oneTime returns the only value of a result; the zero time for NULL and for no row.
 func oneTime(ctx context.Context, q querier, query string, args ...any) (time.Time, error) {
 	c, err := one(ctx, q, query, args...)
 	if err != nil || c == nil {

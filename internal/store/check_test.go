@@ -21,7 +21,7 @@ func TestCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer end(t, db)
-			if e.name != "sqlite" { // which has no file yet
+			if e.name != "sqlite" { // it has no file yet
 				empty := check(t, db)
 				if len(empty.Migrations) != 0 || len(empty.Pending) == 0 {
 					t.Errorf("migrations %v applied, %v pending in an empty database", empty.Migrations, empty.Pending)
@@ -58,7 +58,7 @@ func TestCheck(t *testing.T) {
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.CheckReport{}, "Database", "Version", "ClockDifference", "Known", "Mode"), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if got.Version == "" || got.Database == "" || got.ClockDifference.Abs() > time.Minute { // to ask takes time; another zone is further off
+			if got.Version == "" || got.Database == "" || got.ClockDifference.Abs() > time.Minute { // the query takes time; a wrong time zone would be further off
 				t.Errorf("%+v: want a version, a name, and the clock of this very host", got)
 			}
 		})

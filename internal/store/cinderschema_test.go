@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/cinder_schema_*.txt from what an installed cinder-manage makes")
 
-// TestSchemaIsCinders compares what Sync makes with what Cinder 21.3.1's own
-// migrations made of an empty database, as TestRecordedSchemaIsCinders recorded it.
+// TestSchemaIsCinders compares the schema that Sync creates with the one that Cinder
+// 21.3.1's migrations create, as recorded by TestRecordedSchemaIsCinders.
 func TestSchemaIsCinders(t *testing.T) {
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -41,7 +41,8 @@ func TestSchemaIsCinders(t *testing.T) {
 	}
 }
 
-// TestRecordedSchemaIsCinders has a real Cinder make its database, where one is installed.
+// TestRecordedSchemaIsCinders has a real Cinder create its schema, where one is
+// installed.
 func TestRecordedSchemaIsCinders(t *testing.T) {
 	peers.Need(t, "Cinder", "cinder-manage")
 	for _, e := range engines() {
@@ -68,7 +69,7 @@ func schemaFile(e engine) string {
 	return filepath.Join("testdata", "cinder_schema_"+e.name+".txt")
 }
 
-// cinderManage makes Cinder's schema as Cinder does.
+// cinderManage runs Cinder's own migrations.
 func cinderManage(tb testing.TB, url string) {
 	tb.Helper()
 	folder := tb.TempDir()
@@ -79,7 +80,8 @@ func cinderManage(tb testing.TB, url string) {
 	}
 }
 
-// schema describes the tables that we make, but for foreign keys into those that we do not.
+// schema describes the tables that we create, without foreign keys to those that we do
+// not.
 func (e engine) schema(tb testing.TB, db *sql.DB) string {
 	tb.Helper()
 	elsewhere := regexp.MustCompile(`(->|REFERENCES) (consistencygroups|cgsnapshots|group_snapshots)\(`)

@@ -10,7 +10,7 @@ import (
 const clusterColumns = `id, name, "binary", disabled, disabled_reason, frozen, replication_status, active_backend_id,
 	COALESCE(created_at, NULL), COALESCE(updated_at, NULL)`
 
-// neededClusterColumns are those without which a table is not Cinder's clusters.
+// neededClusterColumns are the columns that identify a table as Cinder's clusters.
 func neededClusterColumns() []string {
 	return []string{
 		"id", "name", "binary", "disabled", "disabled_reason", "frozen", "replication_status", "active_backend_id",
@@ -18,17 +18,17 @@ func neededClusterColumns() []string {
 	}
 }
 
-// ClusterSnapshot is one consistent look at the clusters.
+// ClusterSnapshot is one consistent view of the clusters.
 type ClusterSnapshot struct {
-	Clusters []cinder.Cluster   // by id; what is computed from the members is zero
-	Members  []cinder.Service   // of any cluster, by id
-	Open     []cinder.Operation // operations that are not settled, the oldest first
-	Now      time.Time          // the clock that heartbeats are compared with, UTC
+	Clusters []cinder.Cluster   // by id; fields computed from the members are zero
+	Members  []cinder.Service   // of all clusters, by id
+	Open     []cinder.Operation // open and watched operations, oldest first
+	Now      time.Time          // this host's clock, which heartbeats are compared with, UTC
 }
 
-// Clusters reads the clusters that q selects by name and binary, the services
-// that belong to any cluster, and the operations that are open, in one snapshot.
-// Fails with KindUnavailable.
+// Clusters reads, in one snapshot, the clusters that match q's name and binary, the
+// services that belong to any cluster, and the open operations. Fails with
+// KindUnavailable.
 func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnapshot, error) {
 	s := &ClusterSnapshot{}
 	err := db.read(ctx, "read clusters", func(ctx context.Context, tx querier) (err error) {
@@ -48,10 +48,10 @@ func (db *DB) Clusters(ctx context.Context, q cinder.ClusterQuery) (*ClusterSnap
 	return s, nil
 }
 
-// Cluster returns the cluster of that name or, without one, the first of those
-// on its backends; KindNotFound when there is none.
+// Cluster returns the cluster with that name or, failing that, the first one with a
+// backend under that name; KindNotFound when there is none.
 func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster, error) {
-	clusters, err := selectClusters(ctx, tx.db.dialect, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary}, tx.hold())
+	clusters, err := selectClusters(ctx, tx.db.dialect, tx.tx, cinder.ClusterQuery{Name: &name, Binary: &binary}, tx.forUpdate())
 	if err != nil {
 		return cinder.Cluster{}, tx.db.fail(ctx, "read cluster", err)
 	}
@@ -61,9 +61,8 @@ func (tx *Tx) Cluster(ctx context.Context, name, binary string) (cinder.Cluster,
 	return cinder.ClusterNamed(clusters, name), nil
 }
 
-// SaveCluster writes the columns in which now differs from was, provided that
-// the row is not deleted and still is as was says in them; KindConflict when
-// that is not so.
+// SaveCluster writes the columns in which now differs from was. KindConflict when the
+// row is deleted or any of those columns has changed since.
 func (tx *Tx) SaveCluster(ctx context.Context, was, now cinder.Cluster) error {
 	c := change{dialect: tx.db.dialect, table: "clusters"}
 	c.flag("disabled", was.Disabled, now.Disabled)
@@ -82,14 +81,14 @@ func (tx *Tx) SaveCluster(ctx context.Context, was, now cinder.Cluster) error {
 	return nil
 }
 
-func selectClusters(ctx context.Context, d dialect, q querier, query cinder.ClusterQuery, hold string) (_ []cinder.Cluster, err error) {
+func selectClusters(ctx context.Context, d dialect, q querier, query cinder.ClusterQuery, lock string) (_ []cinder.Cluster, err error) {
 	text := `SELECT ` + clusterColumns + ` FROM clusters WHERE COALESCE(deleted, FALSE) = FALSE`
 	var args []any
 	if query.Binary != nil {
 		text += ` AND ` + d.sameText(`"binary"`)
 		args = append(args, *query.Binary)
 	}
-	rows, err := q.QueryContext(ctx, text+` ORDER BY id`+hold, args...)
+	rows, err := q.QueryContext(ctx, text+` ORDER BY id`+lock, args...)
 	if err != nil {
 		return nil, err
 	}

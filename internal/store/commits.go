@@ -9,23 +9,23 @@ import (
 )
 
 const (
-	// commitsKept is how long a commit is remembered: longer than anybody asks.
-	commitsKept = time.Hour
-	// commitsPruned is how rarely those older are removed: once in so many; and
-	// commitsBatch how many at once, for all others wait meanwhile.
-	commitsPruned = 50
-	commitsBatch  = 4 * commitsPruned
+	// commitRetention is how long a recorded commit is kept: longer than any Update
+	// looks for it.
+	commitRetention = time.Hour
+	// One commit in pruneInterval prunes expired ones, at most pruneBatch at a time,
+	// because all other changes wait meanwhile.
+	pruneInterval = 50
+	pruneBatch    = 4 * pruneInterval
 )
 
-// serverDialect is that of an engine that is a server: what it does to keep all
-// its clients apart, and to be read fast.
+// serverDialect is the dialect of an engine that is a server.
 type serverDialect interface {
 	dialect
 	fetcher
 }
 
-// turnTaken reads what a query says: the time, and how many commits have the id.
-func turnTaken(ctx context.Context, q querier, query, id string) (now time.Time, committed bool, err error) {
+// scanTurn runs a query for the time and the number of commits with that id.
+func scanTurn(ctx context.Context, q querier, query, id string) (now time.Time, committed bool, err error) {
 	c, err := one(ctx, q, query, id)
 	if err != nil {
 		return time.Time{}, false, err
@@ -33,20 +33,20 @@ func turnTaken(ctx context.Context, q querier, query, id string) (now time.Time,
 	return c.time(), c.number() > 0, nil
 }
 
-// recordCommit is record of a database that has the table stoker_commits.
+// recordCommit implements dialect.record with the table stoker_commits.
 func recordCommit(ctx context.Context, q querier, id string, now time.Time) error {
 	_, err := q.ExecContext(ctx, `INSERT INTO stoker_commits (id, committed_at) VALUES (?, ?)`, id, timeValue(now))
-	if err != nil || rand.N(commitsPruned) != 0 {
+	if err != nil || rand.N(pruneInterval) != 0 {
 		return err
 	}
 	ids, err := names(ctx, q, `SELECT id FROM stoker_commits WHERE committed_at < ? ORDER BY committed_at LIMIT ?`,
-		timeValue(now.Add(-commitsKept)), commitsBatch)
+		timeValue(now.Add(-commitRetention)), pruneBatch)
 	if err != nil {
 		return err
 	}
-	return remove(ctx, q, "stoker_commits", ids)
+	return deleteRows(ctx, q, "stoker_commits", ids)
 }
 
 func errPreparing() error {
-	return cinder.Errorf(cinder.KindUnavailable, "another process has been preparing the database for %d seconds", prepareWait)
+	return cinder.Errorf(cinder.KindUnavailable, "another process has been preparing the database for %d seconds", prepareTimeout)
 }

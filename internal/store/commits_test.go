@@ -20,13 +20,13 @@ import (
 	"stoker/test/peers"
 )
 
-// faultyServer stands between the store and the driver, and makes the driver
-// fail as servers make it fail, at a moment of the test's choosing.
+// faultyServer wraps the driver, and makes it fail as servers do, at a moment that the
+// test chooses.
 type faultyServer struct {
 	driver.Connector
-	commit atomic.Pointer[func(driver.Conn, driver.Tx) error] // takes the place of the next COMMIT
-	exec   atomic.Pointer[error]                              // what the next statement fails with
-	away   atomic.Bool                                        // refuses connections
+	commit atomic.Pointer[func(driver.Conn, driver.Tx) error] // replaces the next COMMIT
+	exec   atomic.Pointer[error]                              // the error of the next statement
+	away   atomic.Bool                                        // refuse connections
 }
 
 func (s *faultyServer) Connect(ctx context.Context) (driver.Conn, error) {
@@ -78,7 +78,7 @@ func (t *faultyTx) Commit() error {
 	return t.Tx.Commit()
 }
 
-// faultyEngine is a server that may be made to fail, and its errors.
+// faultyEngine is an engine with a faultyServer, and its errors.
 type faultyEngine struct {
 	server                                       *faultyServer
 	db                                           *DB
@@ -151,8 +151,8 @@ func testIDs() func() string {
 	return func() string { return "commit-" + string(rune('a'+n.Add(1))) }
 }
 
-// TestFateOfCommits: whatever happens to a commit, what Update says of it is
-// true, and nothing is applied twice.
+// TestFateOfCommits checks that Update reports truthfully what became of a commit, and
+// that nothing is applied twice.
 func TestFateOfCommits(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) faultyEngine{"MariaDB": faultyMySQL, "PostgreSQL": faultyPostgres} {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestFateOfCommits(t *testing.T) {
 					defer cancel()
 					lose := func(conn driver.Conn, tx driver.Tx) error {
 						e.server.away.Store(true)
-						time.AfterFunc(300*time.Millisecond, cancel) // the caller's patience, which must not end before the commit
+						time.AfterFunc(300*time.Millisecond, cancel) // the caller's timeout, which must not expire before the commit
 						return fate(conn, tx)
 					}
 					e.server.commit.Store(&lose)
@@ -223,7 +223,7 @@ func TestFateOfCommits(t *testing.T) {
 	}
 }
 
-// count adds an operation and says how often it was run.
+// count adds an operation and returns how often fn ran.
 func (e *faultyEngine) count(ctx context.Context, id string) (runs int, err error) {
 	err = e.db.Update(ctx, func(tx *Tx) error {
 		runs++

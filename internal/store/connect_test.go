@@ -29,8 +29,8 @@ func parse(tb testing.TB, url string) dsn.Database {
 	return where
 }
 
-// TestMySQLOverTLS shakes hands with a server whose certificate is for
-// example.com and signed by itself, as the options of a URL ask.
+// TestMySQLOverTLS does the TLS handshake that a URL's options ask for, with a server
+// whose self-signed certificate is for example.com.
 func TestMySQLOverTLS(t *testing.T) {
 	server := httptest.NewTLSServer(nil)
 	t.Cleanup(server.Close)
@@ -101,7 +101,8 @@ func TestMySQLOverTLS(t *testing.T) {
 	}
 }
 
-// TestOpenReadsDefaults: the file that a URL names is read before anybody connects.
+// TestOpenReadsDefaults checks that the defaults file in a URL is read before
+// connecting.
 func TestOpenReadsDefaults(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "my.cnf")
 	if err := os.WriteFile(path, []byte("[client]\nssl-ca = /nowhere.pem\n"), 0o600); err != nil {
@@ -162,7 +163,8 @@ func TestPostgresConfig(t *testing.T) {
 	}
 }
 
-// TestMySQLSessions: each connection has what the store relies on, whatever the server's defaults.
+// TestMySQLSessions checks that each connection has the settings that the store relies
+// on, whatever the server's defaults.
 func TestMySQLSessions(t *testing.T) {
 	server := peers.StartMariaDB(t)
 	url := server.New(t)

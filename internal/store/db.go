@@ -15,41 +15,43 @@ import (
 	"stoker/internal/dsn"
 )
 
-// readTimeout bounds a read that goes to the database.
+// readTimeout bounds each read of the database.
 const readTimeout = 10 * time.Second
 
-// Options say which database to use.
+// Options select a database.
 type Options struct {
-	URL  string       // as SQLAlchemy writes it; see dsn.ParseDatabase
-	Pool Pool         // of connections to a server; the zero Pool is DefaultPool
-	Log  *slog.Logger // nil to say nothing
+	URL  string       // in SQLAlchemy's form; see dsn.ParseDatabase
+	Pool Pool         // connections to a server; the zero Pool means DefaultPool
+	Log  *slog.Logger // nil discards the log
 
-	// Watch is told of each statement before it is run: for tests that look at how
-	// the database would carry it out. nil to tell nobody.
+	// Watch is called with each statement before it runs, for tests that inspect query
+	// plans. May be nil.
 	Watch func(Statement)
 }
 
-// Statement is one of ours.
+// Statement is a statement that the store runs.
 type Statement struct {
-	Text   string // with the marks for parameters that the engine takes
+	Text   string // with the engine's own placeholders
 	Args   []any
-	Set    []string // sent before it: settings that hold until the transaction ends
-	Change bool     // while it runs, all other changes wait
+	Set    []string // settings of the transaction, sent before it
+	Change bool     // it runs in an Update, which excludes all other changes
 }
 
-// Pool says how connections to a database server are kept: options of [database]
-// in cinder.conf. A file needs none of it.
+// Pool configures connections to a database server, with the options of [database] in
+// cinder.conf. An SQLite file needs none of it.
 type Pool struct {
-	Size     int           // max_pool_size: connections kept open; 0 for no limit
-	Overflow int           // max_overflow: connections beyond those when all are in use; -1 for no limit
-	Recycle  time.Duration // connection_recycle_time: the greatest age of a connection; 0 for any
+	Size     int           // max_pool_size: connections kept open; 0 means no limit
+	Overflow int           // max_overflow: connections beyond those when all are in use; -1 means no limit
+	Recycle  time.Duration // connection_recycle_time: the greatest age of a connection; 0 means any age
 	Timeout  time.Duration // pool_timeout: the longest wait for a connection
-	// WsrepSyncWait is mysql_wsrep_sync_wait: which statements wait for a Galera
-	// cluster, as the server's wsrep_sync_wait says it; 0 leaves that to the server.
+	// WsrepSyncWait is mysql_wsrep_sync_wait: the value of the server's
+	// wsrep_sync_wait, which selects the statements that wait for a Galera cluster to
+	// catch up; 0 leaves the server's own.
 	WsrepSyncWait int
 }
 
-// DefaultPool is Cinder's defaults, but that reads wait for a cluster.
+// DefaultPool has Cinder's defaults, except that reads wait for a Galera cluster to
+// catch up.
 func DefaultPool() Pool {
 	return Pool{Size: 5, Overflow: 50, Recycle: time.Hour, Timeout: 30 * time.Second, WsrepSyncWait: 1}
 }
@@ -57,25 +59,25 @@ func DefaultPool() Pool {
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	dialect dialect
-	name    string // what messages to the operator call the database
+	name    string // of the database, in messages to the operator
 	writer  *sql.DB
 	readers *sql.DB // the same as writer on a server
 	fleet   *fleet
-	server  bool // not a file: it may go away and come back
-	// patience is how long to wait for a connection of the pool.
-	patience time.Duration
-	log      *slog.Logger
-	closed   atomic.Bool
-	watch    func(Statement) // nil to tell nobody
+	server  bool // a server, not a file: it may go away and come back
+	// poolTimeout bounds the wait for a pooled connection.
+	poolTimeout time.Duration
+	log         *slog.Logger
+	closed      atomic.Bool
+	watch       func(Statement) // may be nil
 
 	now     func() time.Time
 	newUUID func() string
 }
 
-// Open opens the database that o.URL names. It creates no tables: that is
-// Sync's. It fails with one line that says which database and why: KindInvalid
-// for a URL it cannot read, a file that cannot be there and a file that is
-// another program's; KindUnavailable when the database is there and does not answer.
+// Open opens the database at o.URL. It creates no tables; Sync does. Its errors are one
+// line with the database and the reason: KindInvalid for a URL that does not parse, a
+// path that cannot hold a database, and a database of another program; KindUnavailable
+// when the database does not answer.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	where, err := dsn.ParseDatabase(o.URL)
 	if err != nil {
@@ -106,8 +108,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return db, nil
 }
 
-// Close closes every connection, once the transactions that run have ended.
-// Whatever is asked afterwards fails with KindUnavailable.
+// Close waits for running transactions and closes every connection. Later calls fail
+// with KindUnavailable.
 func (db *DB) Close() error {
 	if db.closed.Swap(true) {
 		return nil
@@ -119,9 +121,9 @@ func (db *DB) Close() error {
 	return err
 }
 
-// fail makes of an error of the database what callers of this package get:
-// nothing in it that is not for everybody's eyes, the cause behind it for the
-// log. Errors that have a kind already keep it.
+// fail turns a database error into the error that callers get: its message is safe to
+// show to anybody, and the cause is wrapped for the log. An error that already has a
+// kind is returned as it is.
 func (db *DB) fail(ctx context.Context, doing string, err error) error {
 	if e, ok := errors.AsType[*cinder.Error](err); ok {
 		return e

@@ -10,62 +10,60 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// dialect is what differs between the engines. SQL elsewhere keeps to what all
-// of them read: names in double quotes, ? for parameters, TRUE and FALSE, and
-// COALESCE(t, NULL) around times, so that no driver takes a stored text for more
-// than a text.
+// dialect holds the differences between the engines. All other SQL keeps to what every
+// engine reads: names in double quotes, ? for parameters, TRUE and FALSE, and
+// COALESCE(t, NULL) around times, which keeps drivers from converting them.
 type dialect interface {
-	// bind is the query with the engine's marks for parameters in place of ?.
+	// bind replaces each ? in the query with the engine's placeholder.
 	bind(query string) string
-	// same is a condition: the column, NULL included, is what the parameter is,
-	// to the letter.
+	// same is a condition: the column equals the parameter exactly, byte for byte; NULL
+	// equals NULL.
 	same(column string) string
-	// sameText is same with NULL taken for "".
+	// sameText is same with NULL as "".
 	sameText(column string) string
 	// sameTime is same for times, to the second.
 	sameTime(column string) string
-	// hostName is stoker_operations.host without its backend, in the words of the
-	// index that finds it.
+	// hostName is the expression for stoker_operations.host without its backend,
+	// exactly as in the index on it.
 	hostName() string
-	// walk keeps the engine from anything but walking along an index, until the
-	// transaction ends.
-	walk(ctx context.Context, q querier) error
-	// entries selects entries of the journal in words for which the engine uses the
-	// filter's index, which has no more than one, and not another: those in the span,
-	// in the order that is returned, the newest first.
+	// forceIndexOrder makes the planner read in index order, without scans and sorts,
+	// until the transaction ends.
+	forceIndexOrder(ctx context.Context, q querier) error
+	// entries selects the journal entries of a span, newest first: conditions and ORDER
+	// BY, phrased so that the engine uses the index of the filter. lead has at most one
+	// filter.
 	entries(lead []filter, s span) (w where, order string)
-	// insert runs an INSERT into a table with numbered rows, and returns the number.
+	// insert runs an INSERT into a table with numeric ids, and returns the new id.
 	insert(ctx context.Context, q querier, query string, args ...any) (int64, error)
-	// options are those of a transaction.
+	// options are the transaction's options.
 	options(kind transaction) *sql.TxOptions
-	// turn is the beginning of a transaction that reads and writes, and makes
-	// it the only one of ours, of any process, until it ends. It returns the
-	// database's clock, UTC, and whether the transaction that recorded id is
-	// among those that were committed.
-	turn(ctx context.Context, q querier, id string) (now time.Time, committed bool, err error)
-	// bound limits how long a transaction that takes no turn waits for a lock, and
-	// the server for its next statement.
-	bound(ctx context.Context, q querier) error
-	// record writes id, so that turn finds it once this transaction is committed.
+	// takeTurn begins a transaction that reads and writes. Until it ends, it excludes
+	// every other such transaction, in any process. It returns the database's clock in
+	// UTC, and whether the transaction that recorded id has committed.
+	takeTurn(ctx context.Context, q querier, id string) (now time.Time, committed bool, err error)
+	// setTimeouts bounds, for a transaction without the turn, its waits for locks, and
+	// the server's wait for its next statement.
+	setTimeouts(ctx context.Context, q querier) error
+	// record stores id, so that takeTurn finds it once this transaction has committed.
 	record(ctx context.Context, q querier, id string, now time.Time) error
-	// hold is a SELECT's last words: nobody changes these rows before the
-	// transaction ends. "" where nobody could anyway.
-	hold() string
-	// fault says what an error of the driver means, by its number.
+	// forUpdate ends a SELECT whose rows nobody else may change before the transaction
+	// ends. "" where nobody can anyway.
+	forUpdate() string
+	// fault classifies a driver's error by its code.
 	fault(err error) fault
 	// tables lists the tables of the database.
 	tables(ctx context.Context, q querier) ([]string, error)
 	// columns lists the columns of a table; none when there is no such table.
 	columns(ctx context.Context, q querier, table string) ([]string, error)
-	// migrations is the schema: *.sql are ours, and cinder/*.sql make Cinder's
-	// tables where they are not there, each in order.
+	// migrations returns the schema: *.sql are our migrations, and cinder/*.sql create
+	// missing Cinder tables, each in order.
 	migrations() (goose.Dialect, fs.FS, error)
-	// clock reads the database's clock, UTC.
+	// clock reads the database's clock, in UTC.
 	clock(ctx context.Context, q querier) (time.Time, error)
 	// version names the engine and its version.
 	version(ctx context.Context, q querier) (engine, version string, err error)
-	// prepare runs fn on a connection of its own, and keeps every other process
-	// from preparing the same database meanwhile.
+	// prepare runs fn on a connection of its own, and keeps other processes from
+	// preparing the same database meanwhile.
 	prepare(ctx context.Context, fn func(*sql.DB) error) error
 }
 
@@ -75,17 +73,17 @@ type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// session is a querier that takes ? for parameters on every engine.
+// session is a querier that accepts ? for parameters on every engine.
 type session struct {
 	querier
 	bind  func(string) string
-	watch func(Statement) // nil to tell nobody
+	watch func(Statement) // may be nil
 	set   []string        // settings of the transaction
-	turn  bool            // whether it has the turn
-	wrote bool            // whether anything was executed
+	turn  bool            // it has the turn
+	wrote bool            // something was executed
 }
 
-// text readies a query.
+// text binds a query and reports it to watch.
 func (s *session) text(query string, args []any) string {
 	query = s.bind(query)
 	if s.watch != nil {
@@ -113,20 +111,20 @@ func (s *session) ExecContext(ctx context.Context, query string, args ...any) (s
 type transaction int
 
 const (
-	transactionRead  transaction = iota // all that it reads is of one moment
-	transactionWrite                    // it writes
+	transactionRead  transaction = iota // reads from one snapshot
+	transactionWrite                    // writes
 )
 
-// fault is what an error of a driver means to us.
+// fault classifies the errors of drivers.
 type fault int
 
 const (
-	faultOther     fault = iota // ours to mend
-	faultBusy                   // another writer was faster: nothing was written, it may be tried again
-	faultDuplicate              // another writer was faster with a row of the same key
-	faultValue                  // a column cannot keep the value
+	faultOther     fault = iota // a bug of ours
+	faultBusy                   // another writer was faster: nothing was written, a retry may succeed
+	faultDuplicate              // another writer inserted the same key first
+	faultValue                  // a column cannot store the value
 	faultMissing                // there is no such database
-	faultRefused                // the database does not let us in
-	faultReadOnly               // the database can be read and takes no writes
+	faultRefused                // the database denies access
+	faultReadOnly               // the database is read-only
 	faultLost                   // the database is away, full or broken
 )

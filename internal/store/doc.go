@@ -1,14 +1,12 @@
-// Package store keeps the fleet in an SQL database: Cinder's own tables
-// services, clusters and workers, as they are, and beside them what Cinder has
-// not: why a service is disabled (stoker_causes) and the journal of changes
-// (stoker_operations).
+// Package store keeps services, clusters and operations in an SQL database: Cinder's
+// own tables, unchanged, and beside them ours: why a service is disabled
+// (stoker_causes), the journal (stoker_operations) and more.
 //
-// It holds SQL and nothing else: no rule about who may do what to a service
-// lives here. Reads are snapshots, writes are conditional on what was read, and
-// a time is UTC. What others write to Cinder's tables while we run is seen by
-// the next read.
+// It holds SQL and no rules about who may do what to a service. Reads are snapshots,
+// writes are conditional on what was read, and times are UTC. The next read sees
+// whatever other programs have written to Cinder's tables.
 //
 // The engines are SQLite, MariaDB (or MySQL, alone or as a Galera cluster) and
-// PostgreSQL. Where they differ is gathered in the dialect interface; every other
-// file keeps to SQL that all of them read.
+// PostgreSQL. The dialect interface has their differences; all other files keep to SQL
+// that every engine reads.
 package store

@@ -11,15 +11,15 @@ import (
 	"stoker/test/peers"
 )
 
-// engine is a kind of database that tests run on.
+// engine is a database engine that tests run on.
 type engine struct {
 	name         string
-	engine       string                           // what Check calls it
+	engine       string                           // its name in Check
 	create       func(testing.TB) string          // the URL of a new, empty database
-	raw          func(testing.TB, string) *sql.DB // a handle of another program's
-	bind         func(string) string              // puts the engine's marks for parameters in place of ?
-	describe     []string                         // questions about a table whose answers describe it
-	wholeSeconds bool                             // all that columns of Cinder's keep
+	raw          func(testing.TB, string) *sql.DB // a handle of another program
+	bind         func(string) string              // replaces ? by the engine's placeholders
+	describe     []string                         // queries that describe a table
+	wholeSeconds bool                             // Cinder's columns store whole seconds
 }
 
 func engines() []engine {
@@ -59,7 +59,7 @@ func engines() []engine {
 	}
 }
 
-// rawMySQL reads names in double quotes, as the tests write them.
+// rawMySQL accepts names in double quotes, as the tests write them.
 func rawMySQL(tb testing.TB, url string) *sql.DB {
 	tb.Helper()
 	db := peers.Open(tb, url)
@@ -76,7 +76,7 @@ func numbered(query string) string {
 	return strings.Join(parts, "")
 }
 
-// prepare makes the schema of a database.
+// prepare creates the schema of a database.
 func prepare(tb testing.TB, url string) {
 	tb.Helper()
 	db, err := store.Open(tb.Context(), store.Options{URL: url})
@@ -98,7 +98,7 @@ func execOn(tb testing.TB, db *sql.DB, query string, args ...any) {
 	}
 }
 
-// lines reads one column of text.
+// lines returns a column of text.
 func lines(tb testing.TB, db *sql.DB, question string, args ...any) []string {
 	tb.Helper()
 	rows, err := db.QueryContext(tb.Context(), question, args...)

@@ -12,16 +12,16 @@ import (
 	"stoker/internal/store"
 )
 
-// plan is how an engine carries a statement out.
+// plan is the query plan of a statement.
 type plan struct {
-	full    []string // tables that are read from end to end, or until a LIMIT stops it
+	full    []string // tables that are scanned, in full or until a LIMIT stops the scan
 	sorts   bool
-	visited float64 // rows that were looked at, where the engine counts them
-	text    string  // as the engine tells it
+	visited float64 // rows examined, where the engine counts them
+	text    string  // in the engine's words
 }
 
-// explain asks for the plan of a statement. A SELECT is run for it, and what it
-// has looked at is counted, where the engine does that.
+// explain returns the plan of a statement. It runs a SELECT, to count the rows
+// examined, where the engine does that.
 func explain(tb testing.TB, e engine, db *sql.DB, s store.Statement) plan {
 	tb.Helper()
 	tx, err := db.BeginTx(tb.Context(), nil)
@@ -49,7 +49,7 @@ func explain(tb testing.TB, e engine, db *sql.DB, s store.Statement) plan {
 	}
 }
 
-// ask reads a result, by the names of its columns.
+// ask returns a result as rows, by column name.
 func ask(tb testing.TB, tx *sql.Tx, question string, args []any) (found []map[string]string) {
 	tb.Helper()
 	rows, err := tx.QueryContext(tb.Context(), question, args...)
@@ -95,7 +95,7 @@ func sqlitePlan(steps []map[string]string) (p plan) {
 }
 
 func mysqlPlan(tables []map[string]string) (p plan) {
-	each := 1.0 // rows of the tables before
+	each := 1.0 // rows of the tables so far
 	for _, t := range tables {
 		p.text += fmt.Sprintln(t)
 		p.sorts = p.sorts || strings.Contains(t["Extra"], "filesort") || strings.Contains(t["Extra"], "temporary")

@@ -8,23 +8,23 @@ import (
 	"stoker/internal/cinder"
 )
 
-// What a failover has changed is kept in stoker_failed_over, by the kind of
-// resource, so that it can be given back: Cinder's own columns do not tell what
-// a failover took from what was so before.
+// stoker_failed_over stores, by kind of resource, the status of a resource before a
+// failover, so that a failback can restore it: Cinder's own columns do not tell a
+// status that a failover set from one set earlier.
 const (
 	resourceVolume   = "volume"
 	resourceSnapshot = "snapshot"
 	resourceGroup    = "group"
 )
 
-// mark is what a failover found of one resource.
+// mark is the status of one resource before a failover.
 type mark struct {
 	id     string
 	before cinder.BeforeFailover
 }
 
-// remember keeps marks in place of those there may be.
-func (tx *Tx) remember(ctx context.Context, resource string, marks []mark) error {
+// saveMarks replaces the marks of these resources.
+func (tx *Tx) saveMarks(ctx context.Context, resource string, marks []mark) error {
 	if len(marks) == 0 {
 		return nil
 	}
@@ -36,7 +36,7 @@ func (tx *Tx) remember(ctx context.Context, resource string, marks []mark) error
 		args = append(args, resource, m.id, m.before.Status, pointerValue(m.before.PreviousStatus),
 			textValue(string(m.before.ReplicationStatus)), timeValue(tx.now))
 	}
-	if err := tx.forget(ctx, resource, ids); err != nil {
+	if err := tx.deleteMarks(ctx, resource, ids); err != nil {
 		return err
 	}
 	_, err := tx.tx.ExecContext(ctx, `INSERT INTO stoker_failed_over (resource, id, status, previous_status, replication_status, since)
@@ -44,8 +44,8 @@ func (tx *Tx) remember(ctx context.Context, resource string, marks []mark) error
 	return err
 }
 
-// forget removes marks.
-func (tx *Tx) forget(ctx context.Context, resource string, ids []string) error {
+// deleteMarks removes the marks of these resources.
+func (tx *Tx) deleteMarks(ctx context.Context, resource string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -54,8 +54,8 @@ func (tx *Tx) forget(ctx context.Context, resource string, ids []string) error {
 	return err
 }
 
-// before reads the columns status, previous_status and replication_status of a
-// mark, behind its id; nil when there is none.
+// before reads a mark's id and its columns status, previous_status and
+// replication_status; nil when there is no mark.
 func (c *cells) before() *cinder.BeforeFailover {
 	id := c.textOrNil()
 	b := cinder.BeforeFailover{Status: c.label(), PreviousStatus: c.textOrNil(), ReplicationStatus: cinder.ReplicationStatus(c.label())}
@@ -65,8 +65,8 @@ func (c *cells) before() *cinder.BeforeFailover {
 	return &b
 }
 
-// ownedBy is the condition that a row is an owner's, in any of its pools, and its
-// parameters. As with services, the last word is owns'.
+// ownedBy is the condition, with its parameters, that a row belongs to an owner, in any
+// of its pools. It may match too many rows: owns decides.
 func ownedBy(d dialect, o cinder.Owner, table string) (condition string, args []any) {
 	column, name := "host", o.Host
 	if o.Cluster != "" {
@@ -75,7 +75,7 @@ func ownedBy(d dialect, o cinder.Owner, table string) (condition string, args []
 	return underName(d, table+"."+column, name, "#")
 }
 
-// owns says whether a row with that host and cluster_name is the owner's.
+// owns reports whether a row with this host and cluster_name belongs to the owner.
 func owns(o cinder.Owner, host, cluster string) bool {
 	name, of := host, o.Host
 	if o.Cluster != "" {
@@ -84,7 +84,7 @@ func owns(o cinder.Owner, host, cluster string) bool {
 	return name == of || strings.HasPrefix(name, of+"#")
 }
 
-// places are n parameters.
+// places returns n placeholders.
 func places(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
 func anys(texts []string) []any {
@@ -95,8 +95,8 @@ func anys(texts []string) []any {
 	return list
 }
 
-// includeInCluster makes the volumes and groups of a host that has joined a
-// cluster the cluster's, pool by pool.
+// includeInCluster moves the volumes and groups of a host that joined a cluster to the
+// cluster, pool by pool.
 func (tx *Tx) includeInCluster(ctx context.Context, host, cluster string) error {
 	for _, table := range []string{"volumes", `"groups"`} {
 		condition, args := ownedBy(tx.db.dialect, cinder.Owner{Host: host}, "t")

@@ -15,7 +15,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// prepared is a new database, and the path of its file.
+// prepared returns a new database and the path of its file.
 func prepared(tb testing.TB) (*DB, string) {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "stoker.db")
@@ -34,7 +34,7 @@ func prepared(tb testing.TB) (*DB, string) {
 	return db, path
 }
 
-// foreign is a connection of another program's, which waits for nobody.
+// foreign is a connection of another program, which waits for no lock.
 func foreign(tb testing.TB, dsn string) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open("sqlite", dsn)
@@ -59,7 +59,7 @@ func run(tb testing.TB, db *sql.DB, statements ...string) {
 	}
 }
 
-// busy is the error of a writer who finds another at work.
+// busy is the error of a writer that finds another writer active.
 func busy(tb testing.TB) error {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "busy.db")
@@ -71,7 +71,7 @@ func busy(tb testing.TB) error {
 	return err
 }
 
-// TestFaults makes the engine fail in earnest and looks at what callers are told.
+// TestFaults provokes real errors of the engine and checks what callers get.
 func TestFaults(t *testing.T) {
 	ask := func(db *sql.DB, query string) error {
 		_, err := db.ExecContext(t.Context(), query)
@@ -135,18 +135,18 @@ func TestFaults(t *testing.T) {
 				t.Errorf("fault of %v is %v, want %v", err, got, test.want)
 			}
 			db := &DB{dialect: sqliteDialect{}}
-			told := db.fail(t.Context(), "try", err)
-			if got := cinder.KindOf(told); got != test.kind {
-				t.Errorf("kind of %v is %v, want %v", told, got, test.kind)
+			failed := db.fail(t.Context(), "try", err)
+			if got := cinder.KindOf(failed); got != test.kind {
+				t.Errorf("kind of %v is %v, want %v", failed, got, test.kind)
 			}
-			if message := cinder.Message(told); (message == "") != (test.kind == cinder.KindInternal) || strings.Contains(message, err.Error()) {
-				t.Errorf("a caller is told %q of %v", message, err)
+			if message := cinder.Message(failed); (message == "") != (test.kind == cinder.KindInternal) || strings.Contains(message, err.Error()) {
+				t.Errorf("a caller gets %q for %v", message, err)
 			}
-			if !errors.Is(told, err) {
-				t.Errorf("the log is not told of %v: %v", err, told)
+			if !errors.Is(failed, err) {
+				t.Errorf("the log does not have %v: %v", err, failed)
 			}
-			if again := db.fail(t.Context(), "later", fmt.Errorf("on the way: %w", told)); cinder.KindOf(again) != test.kind {
-				t.Errorf("kind changed on the way up: %v", again)
+			if twice := db.fail(t.Context(), "later", fmt.Errorf("on the way: %w", failed)); cinder.KindOf(twice) != test.kind {
+				t.Errorf("kind changed on the way up: %v", twice)
 			}
 		})
 	}
@@ -241,7 +241,8 @@ func TestUpdateTriesAgain(t *testing.T) {
 	})
 }
 
-// TestWritersWaitTheirTurn: a transaction of another program delays and does not fail one of ours.
+// TestWritersWaitTheirTurn checks that another program's transaction delays ours and
+// does not fail it.
 func TestWritersWaitTheirTurn(t *testing.T) {
 	db, path := prepared(t)
 	other := foreign(t, path)
@@ -264,7 +265,7 @@ func TestFullDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, db.writer, `PRAGMA max_page_count = 1`) // SQLite takes it for as many as there are
+	run(t, db.writer, `PRAGMA max_page_count = 1`) // SQLite raises it to the current count
 	err = db.Update(t.Context(), func(tx *Tx) error {
 		now := s
 		now.Disabled = true

@@ -9,46 +9,45 @@ import (
 	"stoker/internal/cinder"
 )
 
-// fleet serves all services and open operations from memory, after asking the
-// database each time whether what is in memory is still what it holds. How that
-// is asked is its link's business.
+// fleet serves all services and open operations from memory. Before each answer its
+// link asks the database whether they have changed.
 //
-// Callers that wait at the same moment share an answer, as long as the question
-// was asked after each of them came.
+// Callers that wait at the same moment share an answer, provided that the query began
+// after each of them called.
 type fleet struct {
 	db    *sql.DB
 	open  func(context.Context, *sql.Conn) (fleetLink, error)
 	turn  chan struct{}
 	asked atomic.Uint64 // how many times the database was asked
 
-	// The rest belongs to whoever has the turn.
-	link fleetLink // nil until needed, and after an error
+	// The rest is guarded by turn.
+	link fleetLink // nil before first use and after an error
 	rows *fleetRows
-	err  error // why there are no rows, when the last question failed
+	err  error // of the last read
 }
 
-// fleetLink is the connection that is asked. It stays the same one until an error.
+// fleetLink reads over one connection, until an error.
 type fleetLink interface {
-	// read returns last when it is still true, else what is.
+	// read returns last when nothing has changed, else new rows.
 	read(ctx context.Context, last *fleetRows) (*fleetRows, error)
 	close() error
 }
 
-// fleetRows are not written to once they were handed out.
+// fleetRows are immutable once returned.
 type fleetRows struct {
 	services []cinder.Service
 	open     []cinder.Operation
 
-	number int64       // of the SQLite connection they were read over
-	state  string      // of a server, when they were read
-	raw    [2]*rawRows // the services and operations as they came from a server
+	dataVersion int64       // SQLite's data_version, for the connection they were read over
+	state       string      // the server's state when they were read; "" when unknown
+	raw         [2]*rawRows // the services and operations as received from a server
 }
 
 func newFleet(db *sql.DB, open func(context.Context, *sql.Conn) (fleetLink, error)) *fleet {
 	return &fleet{db: db, open: open, turn: make(chan struct{}, 1)}
 }
 
-// read returns the rows as they are now, or were at some moment after the call began.
+// read returns the rows as they were at some moment after the call began.
 func (f *fleet) read(ctx context.Context) (*fleetRows, error) {
 	before := f.asked.Load()
 	select {
@@ -57,10 +56,10 @@ func (f *fleet) read(ctx context.Context) (*fleetRows, error) {
 		return nil, ctx.Err()
 	}
 	defer func() { <-f.turn }()
-	if f.asked.Load() == before { // else somebody has asked since we came
+	if f.asked.Load() == before { // else somebody has asked since
 		f.asked.Add(1)
-		// The answer is for others too: that one of them loses patience must
-		// not end it.
+		// Other callers share the answer, so the cancellation of one must not end the
+		// read.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
 		f.ask(ctx)
@@ -68,8 +67,8 @@ func (f *fleet) read(ctx context.Context) (*fleetRows, error) {
 	return f.rows, f.err
 }
 
-// ask makes rows what the database holds. A connection that has broken since it
-// was last used is replaced once.
+// ask updates the rows from the database. It replaces a connection that has broken
+// since its last use, once.
 func (f *fleet) ask(ctx context.Context) {
 	used := f.link != nil
 	f.try(ctx)
@@ -96,13 +95,13 @@ func (f *fleet) try(ctx context.Context) {
 	}
 }
 
-// drop gives the connection up: the next question starts afresh.
+// drop closes the link; the next read opens another.
 func (f *fleet) drop() error {
 	if f.link == nil {
 		return nil
 	}
 	err := f.link.close()
-	f.link, f.rows = nil, nil // what is kept may mean nothing to another connection
+	f.link, f.rows = nil, nil // the rows' number and state mean nothing over another connection
 	return err
 }
 

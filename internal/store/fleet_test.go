@@ -76,15 +76,16 @@ func TestViewRecovers(t *testing.T) {
 	}
 }
 
-// TestViewersShareAQuestion: of those who wait at the same moment one asks the
-// database, after all of them have come; and so for an answer that is an error.
+// TestViewersShareAQuestion checks that of all callers that wait at the same moment,
+// one queries the database, after all of them have called; also when the answer is an
+// error.
 func TestViewersShareAQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, path := fleetOfOne(t)
 		mustView(t, db)
 		for _, broken := range []bool{false, true} {
 			asked := db.fleet.asked.Load()
-			db.fleet.turn <- struct{}{} // somebody is asking
+			db.fleet.turn <- struct{}{} // a query is under way
 			var viewers errgroup.Group
 			for range 10 {
 				viewers.Go(func() error {

@@ -9,8 +9,8 @@ import (
 	"stoker/internal/store/storetest"
 )
 
-// TestContractOnGalera is the list of TestContract over a cluster in which each
-// process talks to another server, and so does whoever writes past the store.
+// TestContractOnGalera runs TestContract on a cluster. Each process talks to a
+// different server, as does the program that writes past the store.
 func TestContractOnGalera(t *testing.T) {
 	cluster := servers.Galera(t)
 	storetest.Run(t, func(tb testing.TB) storetest.Database {
@@ -33,9 +33,9 @@ func TestContractOnGalera(t *testing.T) {
 	})
 }
 
-// TestGaleraServerOutsideItsCluster: a server that is cut off from its cluster
-// refuses everything (1047). Who talks to it is told that the database is away,
-// and goes on when it is back; nothing was written meanwhile.
+// TestGaleraServerOutsideItsCluster checks a server that is cut off from its cluster
+// and refuses everything (1047): its clients get an unavailable database, nothing is
+// written, and they continue when it is back.
 func TestGaleraServerOutsideItsCluster(t *testing.T) {
 	cluster := servers.Galera(t)
 	urls := cluster.New(t)

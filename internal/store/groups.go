@@ -45,10 +45,9 @@ func readGroups(ctx context.Context, d dialect, q querier, owner cinder.Owner) (
 	return groups, rows.Err()
 }
 
-// SaveGroups writes those groups that still are as was says, in what changes of
-// them, and remembers or forgets what they were before a failover: all of them
-// or, when it fails, none. It returns the ids of the others. Fails with
-// KindUnavailable.
+// SaveGroups writes the changed columns of the groups whose rows still match Was, and
+// records or deletes their marks: all of them or, on error, none. It returns the ids of
+// the groups that it skipped. Fails with KindUnavailable.
 func (db *DB) SaveGroups(ctx context.Context, changes []cinder.GroupChange) (missed []string, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		var marks []mark
@@ -73,9 +72,9 @@ func (db *DB) SaveGroups(ctx context.Context, changes []cinder.GroupChange) (mis
 				forgotten = append(forgotten, g.Was.ID)
 			}
 		}
-		err := tx.remember(ctx, resourceGroup, marks)
+		err := tx.saveMarks(ctx, resourceGroup, marks)
 		if err == nil {
-			err = tx.forget(ctx, resourceGroup, forgotten)
+			err = tx.deleteMarks(ctx, resourceGroup, forgotten)
 		}
 		if err != nil {
 			return db.fail(ctx, "save groups", err)

@@ -15,9 +15,9 @@ import (
 	"stoker/internal/cinder"
 )
 
-// inspect says, in one line, why there cannot be a database in that place. A file
-// that does not exist yet is fine where one can be made.
-func (d sqliteDialect) inspect() (exists bool, err error) {
+// checkPath returns an error of one line when there can be no database at the path. A
+// file that does not exist is fine where it can be created.
+func (d sqliteDialect) checkPath() (exists bool, err error) {
 	info, err := os.Stat(d.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -36,10 +36,10 @@ func (d sqliteDialect) inspect() (exists bool, err error) {
 	return true, nil
 }
 
-// create makes an empty file when there is none: SQLite itself would let every
-// user of the machine read it. Its owner alone may, and the group where the folder
-// hands its own down (setgid). SQLite gives the files beside it, -wal and -shm, the
-// same mode.
+// create creates an empty file when there is none: SQLite itself would make it readable
+// to every user of the machine. Only its owner may read it, and the group where the
+// folder passes its own on (setgid). SQLite gives the -wal and -shm files the same
+// mode.
 func (d sqliteDialect) create() error {
 	mode := fs.FileMode(0o600)
 	if info, err := os.Stat(filepath.Dir(d.path)); err == nil && info.Mode()&fs.ModeSetgid != 0 {
@@ -52,11 +52,11 @@ func (d sqliteDialect) create() error {
 	if err != nil {
 		return cinder.Errorf(cinder.KindUnavailable, "database file %s: cannot be made: %s", d.path, reason(err))
 	}
-	return f.Close() // it is new: no connection has a lock on it that would go with this
+	return f.Close() // new, so there are no locks on it that closing would drop
 }
 
-// access is the file's mode, and whether users besides its owner and group can
-// get at it. An administrator may have set it so: it is reported, not changed.
+// access returns the file's mode, and whether users besides its owner and group can
+// access it. It is reported, not changed: an administrator may have meant it.
 func (d sqliteDialect) access() (mode fs.FileMode, exposed bool) {
 	file, err := os.Stat(d.path)
 	if err != nil {
@@ -67,19 +67,19 @@ func (d sqliteDialect) access() (mode fs.FileMode, exposed bool) {
 	return mode, mode&0o007 != 0 && (err != nil || folder.Mode()&0o001 != 0)
 }
 
-// look says why the file cannot be our database, before anything is written to it:
-// to open a file for writing marks it as ours.
-func (d sqliteDialect) look(ctx context.Context) (err error) {
+// checkFile returns an error when the file cannot be our database. It opens the file
+// read-only, since opening it for writing would modify it.
+func (d sqliteDialect) checkFile(ctx context.Context) (err error) {
 	db, err := d.open(1, d.reading())
 	if err != nil {
 		return err
 	}
 	defer func() { err = firstError(err, db.Close()) }()
-	return belongs(ctx, d, db, d.refuse)
+	return checkSchema(ctx, d, db, d.refuse)
 }
 
-// belongs says, by refuse, why a database cannot be ours.
-func belongs(ctx context.Context, d dialect, q querier, refuse func(string, ...any) error) error {
+// checkSchema returns an error, made by refuse, when the database cannot be ours.
+func checkSchema(ctx context.Context, d dialect, q querier, refuse func(string, ...any) error) error {
 	tables, err := d.tables(ctx, q)
 	if err != nil || len(tables) == 0 {
 		return err
@@ -107,7 +107,7 @@ func belongs(ctx context.Context, d dialect, q querier, refuse func(string, ...a
 	return nil
 }
 
-// explain turns what the driver says of the file into words.
+// explain turns the driver's error into a message for the operator.
 func (d sqliteDialect) explain(err error) error {
 	if _, ok := errors.AsType[*cinder.Error](err); ok {
 		return err
@@ -126,8 +126,8 @@ func (d sqliteDialect) explain(err error) error {
 	case sqlite3.SQLITE_READONLY:
 		return d.refuse("cannot be written to")
 	case sqlite3.SQLITE_CANTOPEN:
-		// SQLite does not say why; the system does. Nothing of ours has the
-		// file open here whose locks would go with the handle.
+		// SQLite does not say why; the system does. Closing the handle drops the
+		// process's locks on the file, but there are none: SQLite has not opened it.
 		f, err := os.OpenFile(d.path, os.O_RDWR, 0)
 		if err != nil {
 			return d.refuse("cannot be opened: %s", reason(err))
@@ -143,7 +143,7 @@ func (d sqliteDialect) refuse(format string, args ...any) error {
 	return cinder.Errorf(cinder.KindInvalid, "database file %s: "+format, append([]any{d.path}, args...)...)
 }
 
-// reason is an error of the system without the path, on one line.
+// reason is the text of an error on one line, without the path.
 func reason(err error) string {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -151,7 +151,7 @@ func reason(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// some names the first few.
+// some lists the first few.
 func some(tables []string) string {
 	if len(tables) > 3 {
 		return strings.Join(tables[:3], ", ") + ", ..."

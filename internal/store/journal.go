@@ -7,9 +7,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Operations reads the operations of the journal that q selects, the newest
-// first, over as many pages as it takes. KindNotFound when q's marker is no
-// operation; KindUnavailable.
+// Operations returns the operations that q selects, newest first, from as many pages as
+// it takes. KindNotFound when q's marker is no operation; KindUnavailable.
 func (db *DB) Operations(ctx context.Context, q cinder.OperationQuery) (ops []cinder.Operation, err error) {
 	limit := q.Limit
 	for {
@@ -25,7 +24,7 @@ func (db *DB) Operations(ctx context.Context, q cinder.OperationQuery) (ops []ci
 	}
 }
 
-// OperationPage reads a page of them. KindNotFound when q's marker is no operation;
+// OperationPage returns one page of them. KindNotFound when q's marker is no operation;
 // KindUnavailable.
 func (db *DB) OperationPage(ctx context.Context, q cinder.OperationQuery) (page cinder.OperationPage, err error) {
 	err = db.read(ctx, "read the journal", func(ctx context.Context, tx querier) error {
@@ -35,7 +34,7 @@ func (db *DB) OperationPage(ctx context.Context, q cinder.OperationQuery) (page 
 	return page, err
 }
 
-// Operation reads one operation; KindNotFound when there is none of that id.
+// Operation reads one operation; KindNotFound when there is none with that id.
 func (db *DB) Operation(ctx context.Context, id string) (op cinder.Operation, err error) {
 	err = db.read(ctx, "read the journal", func(ctx context.Context, tx querier) (err error) {
 		op, err = readOperation(ctx, tx, id)
@@ -50,15 +49,15 @@ func readOperation(ctx context.Context, q querier, id string) (cinder.Operation,
 		return cinder.Operation{}, err
 	}
 	for _, op := range found {
-		if op.ID == id { // engines differ in what they take for the same text
+		if op.ID == id { // engines differ in which texts they consider equal
 			return op, nil
 		}
 	}
 	return cinder.Operation{}, cinder.Errorf(cinder.KindNotFound, "Operation %s could not be found.", id)
 }
 
-// OperationOf is the id of the first operation that the request of that id has
-// begun; "" when it has begun none.
+// OperationOf returns the id of the first operation that the request with this id
+// began; "" when there is none.
 func (tx *Tx) OperationOf(ctx context.Context, request string) (string, error) {
 	if request == "" {
 		return "", nil
@@ -73,13 +72,13 @@ func (tx *Tx) OperationOf(ctx context.Context, request string) (string, error) {
 	return ids[0], nil
 }
 
-// Prune removes up to limit operations that started before then and are neither
-// open nor watched, the oldest first, and says how many it has removed.
+// Prune removes up to limit operations that started before then and are neither open
+// nor watched, oldest first, and returns how many it removed.
 func (tx *Tx) Prune(ctx context.Context, then time.Time, limit int) (int, error) {
 	ids, err := names(ctx, tx.tx, `SELECT id FROM stoker_operations
 		WHERE started_at < ? AND `+unindexed("state")+` NOT IN ('open', 'watched') ORDER BY started_at, id LIMIT ?`, timeValue(then), limit)
 	if err == nil {
-		err = remove(ctx, tx.tx, "stoker_operations", ids)
+		err = deleteRows(ctx, tx.tx, "stoker_operations", ids)
 	}
 	if err != nil {
 		return 0, tx.db.fail(ctx, "prune the journal", err)

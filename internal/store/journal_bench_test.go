@@ -12,15 +12,16 @@ import (
 
 var benchEntries = flag.Int("entries", 1_000_000, "how many entries of the journal BenchmarkJournal is about")
 
-// BenchmarkJournal is what a long journal costs: lists of it, and what looks into it
-// inside of a change, while everybody waits. Beside it are 20,000 services.
+// BenchmarkJournal measures the cost of a long journal: listing it, and the queries of
+// a change that run while all other changes wait. The database also has 20,000
+// services.
 func BenchmarkJournal(b *testing.B) {
 	for _, e := range engines() {
 		b.Run(e.name, func(b *testing.B) {
 			url := e.create(b)
 			prepare(b, url)
 			other := e.raw(b, url)
-			for _, statement := range older(b, e) {
+			for _, statement := range revertNewest(b, e) {
 				execOn(b, other, statement)
 			}
 			fill(b, e, other, *benchEntries, 20_000)
@@ -90,7 +91,7 @@ func benchmarkLists(b *testing.B, db *store.DB) {
 	})
 }
 
-// benchmarkChanges measures what is inside of changes, which are not carried out.
+// benchmarkChanges measures what changes do in their transactions, and rolls back.
 func benchmarkChanges(b *testing.B, db *store.DB) {
 	b.Helper()
 	undone := errors.New("undone")

@@ -23,18 +23,18 @@ import (
 var mysqlMigrations embed.FS
 
 const (
-	// alterPatience is how long a change of a table waits for those who use it, in
-	// seconds. All who want to use it wait behind that.
-	alterPatience = 5
-	// prepareAge is how long the server keeps a connection that waits for such a
-	// change, in seconds: building the indexes of a long journal takes minutes.
-	prepareAge = 8 * 3600
+	// alterLockTimeout is how long an ALTER waits for the table's lock, in seconds.
+	// Everybody who wants the table queues behind it.
+	alterLockTimeout = 5
+	// migrateIdleTimeout is how long the server keeps an idle connection of Sync, in
+	// seconds: building the indexes of a long journal takes minutes.
+	migrateIdleTimeout = 8 * 3600
 )
 
 // mysqlDialect is MariaDB or MySQL, alone or as a Galera cluster.
 type mysqlDialect struct {
 	connector driver.Connector
-	migrating driver.Connector // whose statements may take their time
+	migrating driver.Connector // without timeouts, for migrations
 }
 
 func (db *DB) openMySQL(ctx context.Context, where dsn.Database, p Pool) error {
@@ -54,8 +54,8 @@ func (db *DB) openMySQL(ctx context.Context, where dsn.Database, p Pool) error {
 	}
 	config.MultiStatements = false
 	config.ReadTimeout, config.WriteTimeout = 0, 0
-	config.Params["lock_wait_timeout"] = strconv.Itoa(alterPatience)
-	config.Params["wait_timeout"] = strconv.Itoa(prepareAge)
+	config.Params["lock_wait_timeout"] = strconv.Itoa(alterLockTimeout)
+	config.Params["wait_timeout"] = strconv.Itoa(migrateIdleTimeout)
 	migrating, err := mysql.NewConnector(config)
 	if err != nil {
 		return db.refuse("%s", reason(err))
@@ -65,9 +65,8 @@ func (db *DB) openMySQL(ctx context.Context, where dsn.Database, p Pool) error {
 	return db.serve(ctx, d, d.connector, preparedConnector{watch, session}, p)
 }
 
-// mysqlConfig is the driver's word for a URL. Whatever charset that names for
-// the connection: texts travel as utf8mb4, and the server turns them into what
-// the columns have.
+// mysqlConfig converts a URL to the driver's configuration. Whatever charset the URL
+// names, text travels as utf8mb4, and the server converts it to the columns' charsets.
 func mysqlConfig(where dsn.Database, log *slog.Logger) (*mysql.Config, error) {
 	c := mysql.NewConfig()
 	c.User, c.Passwd, c.DBName = where.User, where.Password, where.Name
@@ -80,14 +79,14 @@ func mysqlConfig(where dsn.Database, log *slog.Logger) (*mysql.Config, error) {
 		c.Timeout = time.Duration(s) * time.Second
 	}
 	c.ReadTimeout, c.WriteTimeout = 2*updateTimeout, 2*updateTimeout
-	c.ClientFoundRows = true   // a row that is already as it should be counts as written
-	c.InterpolateParams = true // one way to the server and back for each statement, not three
+	c.ClientFoundRows = true   // a row that already has the values counts as written
+	c.InterpolateParams = true // one round trip per statement, not three
 	c.Logger = mysqlLog{log}
 	c.Params = map[string]string{
-		"sql_mode":                 "'TRADITIONAL,ANSI_QUOTES'", // names stand in double quotes, what does not fit is an error
+		"sql_mode":                 "'TRADITIONAL,ANSI_QUOTES'", // names are in double quotes; a value that does not fit is an error
 		"time_zone":                "'+00:00'",
-		"innodb_lock_wait_timeout": strconv.Itoa(lockPatience),
-		"wait_timeout":             strconv.Itoa(sessionAge),
+		"innodb_lock_wait_timeout": strconv.Itoa(lockTimeout),
+		"wait_timeout":             strconv.Itoa(sessionIdleTimeout),
 	}
 	if err := c.Apply(mysql.Charset("utf8mb4", "")); err != nil {
 		return nil, err
@@ -97,22 +96,22 @@ func mysqlConfig(where dsn.Database, log *slog.Logger) (*mysql.Config, error) {
 	return c, err
 }
 
-// mysqlLog is where the driver complains; what matters of it is in its errors.
+// mysqlLog receives the driver's complaints. What matters is in its errors.
 type mysqlLog struct{ log *slog.Logger }
 
 // Print implements mysql.Logger.
 func (l mysqlLog) Print(v ...any) {
-	l.log.Debug("MySQL driver", "says", v)
+	l.log.Debug("MySQL driver message", "message", v)
 }
 
-// mysqlSession readies a connection: with settings that every server has, and
-// with some that only some have.
+// mysqlSession sets up a connection, with settings that every server has and some that
+// only some servers have.
 func mysqlSession(syncWait int) func(context.Context, driver.Conn) error {
 	statements := []string{
 		`SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ`,
-		`SET SESSION idle_transaction_timeout = ` + strconv.Itoa(idlePatience) +
-			`, idle_write_transaction_timeout = ` + strconv.Itoa(writePatience) +
-			`, in_predicate_conversion_threshold = 0`, // MariaDB's; the last lets it find any number of ids by their index
+		`SET SESSION idle_transaction_timeout = ` + strconv.Itoa(idleTxTimeout) +
+			`, idle_write_transaction_timeout = ` + strconv.Itoa(idleWriteTimeout) +
+			`, in_predicate_conversion_threshold = 0`, // MariaDB's; the last keeps it using an index for any number of ids
 	}
 	if syncWait > 0 {
 		statements = append(statements, `SET SESSION wsrep_sync_wait = `+strconv.Itoa(syncWait)) // Galera's
@@ -133,25 +132,25 @@ func mysqlSession(syncWait int) func(context.Context, driver.Conn) error {
 
 func (mysqlDialect) bind(query string) string { return query }
 
-// letters are the bytes of a text, whatever charset and collation it has:
-// collations take more than one text for the same.
-func letters(text string) string { return "CAST(CONVERT(" + text + " USING utf8mb4) AS BINARY)" }
+// binaryText is the text as bytes, whatever its charset and collation: collations
+// equate different texts.
+func binaryText(text string) string { return "CAST(CONVERT(" + text + " USING utf8mb4) AS BINARY)" }
 
-func (mysqlDialect) same(column string) string { return letters(column) + " <=> " + letters("?") }
+func (mysqlDialect) same(column string) string { return binaryText(column) + " <=> " + binaryText("?") }
 
 func (mysqlDialect) sameText(column string) string {
-	return letters("COALESCE("+column+", '')") + " = " + letters("?")
+	return binaryText("COALESCE("+column+", '')") + " = " + binaryText("?")
 }
 
-// sameTime has nothing to cut off: these columns keep whole seconds.
+// sameTime truncates nothing: these columns hold whole seconds.
 func (mysqlDialect) sameTime(column string) string { return column + " <=> CAST(? AS DATETIME)" }
 
-// hostName is a column that is computed when it is read: MariaDB has no index of an expression.
+// hostName is a virtual column: MariaDB cannot index an expression.
 func (mysqlDialect) hostName() string { return "host_name" }
 
-// entries says in other words that a filter's column is equal to its value. Of "="
-// the optimizer makes a reference into the index, which knows nothing of times: it
-// begins at the newest entry with that value, however old those are that are wanted.
+// entries avoids "=" for the filter's column. For "=" the optimizer uses a ref lookup,
+// which ignores the time range: it starts at the newest entry with that value, however
+// far that is from the range.
 func (mysqlDialect) entries(lead []filter, s span) (w where, order string) {
 	if len(lead) == 0 {
 		return entries(lead, s)
@@ -163,7 +162,7 @@ func (mysqlDialect) entries(lead []filter, s span) (w where, order string) {
 	return w, ` ORDER BY ` + f.column + ` DESC, started_at DESC, id DESC`
 }
 
-func (mysqlDialect) walk(context.Context, querier) error { return nil }
+func (mysqlDialect) forceIndexOrder(context.Context, querier) error { return nil }
 
 func (mysqlDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
 	result, err := q.ExecContext(ctx, query, args...)
@@ -173,31 +172,32 @@ func (mysqlDialect) insert(ctx context.Context, q querier, query string, args ..
 	return result.LastInsertId()
 }
 
-// options leave the isolation to the session: to set it here costs a statement.
+// options leaves the isolation level to the session: setting it here costs a statement.
 func (mysqlDialect) options(kind transaction) *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: kind == transactionRead}
 }
 
-// turn writes to one row, which one transaction at a time can. On Galera, where
-// locks are each server's own, two that have written to it cannot both be
-// committed. What is read comes after: it is as the one before left it.
-func (mysqlDialect) turn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
+// takeTurn writes to one row, whose lock is held by one transaction at a time. On
+// Galera, where each server has locks of its own, only one of two transactions that
+// wrote to it can commit. All reads follow, so they see what the transaction before it
+// committed.
+func (mysqlDialect) takeTurn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
 	_, err := q.ExecContext(ctx, `INSERT INTO stoker_commits (id, turns, committed_at) VALUES ('', 1, UTC_TIMESTAMP(6))
 		ON DUPLICATE KEY UPDATE turns = turns + 1, committed_at = UTC_TIMESTAMP(6)`)
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	return turnTaken(ctx, q, `SELECT UTC_TIMESTAMP(6), COUNT(*) FROM stoker_commits WHERE id = ?`, id)
+	return scanTurn(ctx, q, `SELECT UTC_TIMESTAMP(6), COUNT(*) FROM stoker_commits WHERE id = ?`, id)
 }
 
-// bound has nothing to do: the session has it.
-func (mysqlDialect) bound(context.Context, querier) error { return nil }
+// setTimeouts has nothing to do: they are settings of the session.
+func (mysqlDialect) setTimeouts(context.Context, querier) error { return nil }
 
 func (mysqlDialect) record(ctx context.Context, q querier, id string, now time.Time) error {
 	return recordCommit(ctx, q, id, now)
 }
 
-func (mysqlDialect) hold() string { return " FOR UPDATE" }
+func (mysqlDialect) forUpdate() string { return " FOR UPDATE" }
 
 func (mysqlDialect) tables(ctx context.Context, q querier) ([]string, error) {
 	return names(ctx, q, `SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name`)
@@ -224,22 +224,21 @@ func (mysqlDialect) version(ctx context.Context, q querier) (engine, version str
 	return "MySQL", version, err
 }
 
-// prepare holds a lock by name while fn runs. Statements that make tables are
-// transactions of their own here: each may be run again. A Galera cluster may
-// refuse such locks: MariaDB's as not supported (1235), Percona's in strict mode
-// with the number for everything else (1105). It runs those statements one after
-// the other everywhere.
+// prepare holds a named lock while fn runs. Each DDL statement commits by itself here,
+// so each can be run again. A Galera cluster may refuse such locks: MariaDB's as not
+// supported (1235), Percona's in strict mode with its generic error (1105). Galera runs
+// DDL in the same order on every node anyway.
 func (d mysqlDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
 	locker := sql.OpenDB(d.migrating)
-	defer func() { err = firstError(err, locker.Close()) }() // and with its connection goes the lock
+	defer func() { err = firstError(err, locker.Close()) }() // closing the connection releases the lock
 	lock, err := locker.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = firstError(err, lock.Close()) }()
-	got, err := oneNumber(ctx, lock, `SELECT GET_LOCK(CONCAT('stoker ', SHA1(DATABASE())), ?)`, prepareWait)
+	got, err := oneNumber(ctx, lock, `SELECT GET_LOCK(CONCAT('stoker ', SHA1(DATABASE())), ?)`, prepareTimeout)
 	switch n := mysqlNumber(err); {
-	case n == 1235, n == 1105: // go on without
+	case n == 1235, n == 1105: // proceed without the lock
 	case err != nil:
 		return err
 	case got != 1:
@@ -248,9 +247,9 @@ func (d mysqlDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err 
 	return fn(locker)
 }
 
-// fetch implements fetcher over the driver's own interface: database/sql makes of
-// every cell an allocation or two. The statements travel together, which only
-// this connection may do.
+// fetch implements fetcher over the driver's own interface, because database/sql
+// allocates once or twice per cell. It sends all statements in one packet, which only
+// this connection is allowed to do.
 func (mysqlDialect) fetch(ctx context.Context, conn *sql.Conn, services, open *rawRows) (state string, err error) {
 	err = conn.Raw(func(c any) (err error) {
 		rows, err := c.(driver.QueryerContext).QueryContext(ctx,
@@ -294,6 +293,6 @@ func mysqlRows(rows driver.Rows, into *rawRows) error {
 	}
 }
 
-// state is unknown: nothing that everybody may ask for changes with each commit,
-// and with nothing else.
+// state is unknown: MySQL has nothing that every user may read and that changes exactly
+// with each commit.
 func (mysqlDialect) state(context.Context, *sql.Conn) (string, error) { return "", nil }

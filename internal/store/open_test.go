@@ -21,11 +21,11 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"a folder that is not there", func(t *testing.T, path string) {
 			t.Helper()
-			remove(t, filepath.Dir(path))
+			deleteRows(t, filepath.Dir(path))
 		}, cinder.KindInvalid, []string{"there is no folder"}},
 		{"a file where a folder should be", func(t *testing.T, path string) {
 			t.Helper()
-			remove(t, filepath.Dir(path))
+			deleteRows(t, filepath.Dir(path))
 			write(t, filepath.Dir(path), "file")
 		}, cinder.KindInvalid, []string{"not a directory"}},
 		{"a folder", func(t *testing.T, path string) {
@@ -99,7 +99,7 @@ func TestOpenRefuses(t *testing.T) {
 		execute(t, path, `CREATE TABLE stoker_migrations (x)`)
 		lock(t, path, `BEGIN EXCLUSIVE`)
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // so as not to wait for it
+		cancel() // do not wait for it
 		_, err := store.Open(ctx, store.Options{URL: "sqlite:///" + path})
 		wantLine(t, err, cinder.KindUnavailable, path)
 	})
@@ -151,7 +151,7 @@ func TestOpenAccepts(t *testing.T) {
 	t.Run("many at once, of a file that is no log yet", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "stoker.db")
 		execute(t, path, `CREATE TABLE stoker_migrations (x)`)
-		together(t, 8, func() error {
+		concurrently(t, 8, func() error {
 			db, err := store.Open(t.Context(), store.Options{URL: "sqlite:///" + path})
 			if err != nil {
 				return err
@@ -161,7 +161,7 @@ func TestOpenAccepts(t *testing.T) {
 	})
 }
 
-// lock takes a lock as another program would, until the test ends.
+// lock holds another program's lock until release or the end of the test.
 func lock(tb testing.TB, path, how string) (release func()) {
 	tb.Helper()
 	db := raw(tb, path)
@@ -192,7 +192,7 @@ func mkdir(tb testing.TB, path string) {
 	}
 }
 
-func remove(tb testing.TB, path string) {
+func deleteRows(tb testing.TB, path string) {
 	tb.Helper()
 	if err := os.RemoveAll(path); err != nil {
 		tb.Fatal(err)

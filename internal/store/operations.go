@@ -17,27 +17,27 @@ const operationColumns = `id, kind, state,
 	"binary", host, cluster_name, detail, rows_before, rows_shown, rows_after,
 	owner, COALESCE(lease_until, NULL), COALESCE(deadline, NULL), COALESCE(started_at, NULL), COALESCE(settled_at, NULL), outcome, progress`
 
-// operationCells is the number of operationColumns.
+// operationCells is the number of columns in operationColumns.
 const operationCells = 24
 
-// openOperations has no order: readOpen and the others who use it give it one.
+// openOperations is not ordered; its users sort the result.
 const openOperations = `SELECT ` + operationColumns + ` FROM stoker_operations WHERE state IN ('open', 'watched')`
 
-// readOpen reads the operations that are open or watched, the oldest first.
+// readOpen reads the open and watched operations, oldest first.
 func readOpen(ctx context.Context, q querier) ([]cinder.Operation, error) {
 	ops, err := readOperations(ctx, q, openOperations)
 	oldestFirst(ops)
 	return ops, err
 }
 
-// oldestFirst sorts operations; one without a time is older than any.
+// oldestFirst sorts operations; those without a start time come first.
 func oldestFirst(ops []cinder.Operation) {
 	slices.SortFunc(ops, func(a, b cinder.Operation) int {
 		return cmp.Or(a.StartedAt.Compare(b.StartedAt), strings.Compare(a.ID, b.ID))
 	})
 }
 
-// AddOperation records a new operation.
+// AddOperation adds an entry to the journal.
 func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
 	values, err := operationValues(op)
 	if err != nil {
@@ -54,7 +54,7 @@ func (tx *Tx) AddOperation(ctx context.Context, op cinder.Operation) error {
 	return nil
 }
 
-// OpenOperations returns the operations that are open or watched, the oldest first.
+// OpenOperations returns the open and watched operations, oldest first.
 func (tx *Tx) OpenOperations(ctx context.Context) ([]cinder.Operation, error) {
 	open, err := readOpen(ctx, tx.tx)
 	if err != nil {
@@ -63,8 +63,8 @@ func (tx *Tx) OpenOperations(ctx context.Context) ([]cinder.Operation, error) {
 	return open, nil
 }
 
-// SaveOperation writes now over the entry, provided that its state and owner
-// are still as was says, and that state is not final; KindConflict when not so.
+// SaveOperation replaces the entry was with now. KindConflict when its state is final,
+// or its state or owner has changed since.
 func (tx *Tx) SaveOperation(ctx context.Context, was, now cinder.Operation) error {
 	if was.State.Final() {
 		return cinder.Errorf(cinder.KindConflict, "Operation %s is settled.", was.ID)
@@ -91,7 +91,7 @@ func (tx *Tx) SaveOperation(ctx context.Context, was, now cinder.Operation) erro
 	return nil
 }
 
-// operationValues are the values of all columns, in the order of operationColumns.
+// operationValues returns the values of all columns, in the order of operationColumns.
 func operationValues(op cinder.Operation) ([]any, error) {
 	roles, err := jsonValue(op.Caller.Roles)
 	if err != nil {

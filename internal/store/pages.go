@@ -9,27 +9,27 @@ import (
 	"stoker/internal/cinder"
 )
 
-// pageLook is how many entries of the journal one page looks at where several
-// filters are to be met: what no index can answer is answered in pieces.
-const pageLook = 2000
+// pageScanLimit bounds how many journal entries one page examines when several filters
+// apply: no index answers their combination.
+const pageScanLimit = 2000
 
-// filter is a condition on an entry of the journal that an index serves, in the
-// order in which the journal is listed.
+// filter is a condition on a journal entry with an index on it, which has the journal's
+// order.
 type filter struct {
 	column string // or an expression
 	value  string
 }
 
-// padded says whether an engine may take the filter for another one, without the
-// spaces at its end, and so look at entries in vain.
+// padded reports whether an engine that ignores trailing spaces may match other values
+// too, and so examine entries in vain.
 func (f filter) padded() bool { return strings.HasSuffix(f.value, " ") }
 
-// filters are those of q but for times.
+// filters returns q's filters other than times.
 func filters(d dialect, q cinder.OperationQuery) []filter {
 	var found []filter
-	host := "host" // a backend
+	host := "host" // one backend
 	if q.Host != nil && !strings.Contains(*q.Host, "@") {
-		host = d.hostName() // a host, with all its backends
+		host = d.hostName() // a host with all its backends
 	}
 	for _, f := range []struct {
 		column string
@@ -49,22 +49,23 @@ func filters(d dialect, q cinder.OperationQuery) []filter {
 	return found
 }
 
-// unindexed is a column in words that no index is used for: another one leads.
+// unindexed wraps a column so that no index on it is used: another index is the right
+// one.
 func unindexed(column string) string { return "COALESCE(" + column + ", '')" }
 
-// entry is a place in the order of the journal, which is that of start and id.
+// entry is a position in the journal, which is ordered by start and id.
 type entry struct {
 	started time.Time
 	id      string
 }
 
-// older says whether e is behind other in a list.
+// older reports whether e comes after other in a list.
 func (e entry) older(other entry) bool {
 	return e.started.Before(other.started) || e.started.Equal(other.started) && e.id < other.id
 }
 
-// span is a part of the journal: before the entry to, from the entry from on; nil
-// where it has no end.
+// span is a part of the journal: from the entry from, inclusive, to the entry to,
+// exclusive. nil means unbounded.
 type span struct{ from, to *entry }
 
 // where is a list of conditions.
@@ -85,8 +86,8 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.text, " AND ")
 }
 
-// in adds that an entry is in the span. The first of two conditions is where an
-// index is entered and left, the second is about entries of that very moment.
+// in adds the conditions for a span. Of each pair, the first bounds the index range,
+// and the second decides among entries with the same start.
 func (w *where) in(s span) {
 	if s.from != nil {
 		started := timeValue(s.from.started)
@@ -102,8 +103,8 @@ func (w *where) in(s span) {
 
 const newestFirst = ` ORDER BY started_at DESC, id DESC`
 
-// entries selects those in a span that a filter lets through, or all when there is
-// none, and is followed by an order: the newest first.
+// entries selects the entries of a span that match the filter, or all when there is
+// none, newest first.
 func entries(lead []filter, s span) (w where, order string) {
 	for _, f := range lead {
 		w.and(f.column+` = ?`, f.value)
@@ -112,11 +113,11 @@ func entries(lead []filter, s span) (w where, order string) {
 	return w, newestFirst
 }
 
-// readPage reads from one index and stops at the end of the page. Where q has
-// several filters, the one that the fewest entries meet leads, and the others are
-// looked for in the next pageLook of its entries.
+// readPage reads from one index and stops at the end of the page. With several filters,
+// it leads with the index of the most selective one, and applies the others to the next
+// pageScanLimit of its entries.
 func (db *DB) readPage(ctx context.Context, tx querier, q cinder.OperationQuery) (page cinder.OperationPage, err error) {
-	if err := db.dialect.walk(ctx, tx); err != nil {
+	if err := db.dialect.forceIndexOrder(ctx, tx); err != nil {
 		return page, err
 	}
 	s, err := period(ctx, tx, q)
@@ -124,7 +125,7 @@ func (db *DB) readPage(ctx context.Context, tx querier, q cinder.OperationQuery)
 		return page, err
 	}
 	all := filters(db.dialect, q)
-	var last *entry // of those that are looked at; nil for all there are
+	var last *entry // the last entry to examine; nil for no limit
 	if len(all) > 1 || slices.ContainsFunc(all, filter.padded) {
 		if last, err = db.lead(ctx, tx, all, s); err != nil {
 			return page, err
@@ -134,7 +135,7 @@ func (db *DB) readPage(ctx context.Context, tx querier, q cinder.OperationQuery)
 		s.from = last
 	}
 	w, order := db.dialect.entries(all[:min(1, len(all))], s)
-	for _, f := range all { // the one that leads, too: MySQL ignores spaces at the end
+	for _, f := range all { // including the leading one: MySQL ignores trailing spaces
 		w.and(db.dialect.sameText(f.column), f.value)
 	}
 	query := `SELECT ` + operationColumns + ` FROM stoker_operations` + w.String() + order
@@ -154,8 +155,7 @@ func (db *DB) readPage(ctx context.Context, tx querier, q cinder.OperationQuery)
 	return page, nil
 }
 
-// period is the part of the journal that q is about: since and before, and behind
-// its marker.
+// period is the span that q's since, before and marker select.
 func period(ctx context.Context, tx querier, q cinder.OperationQuery) (s span, err error) {
 	if !q.Since.IsZero() {
 		s.from = &entry{started: q.Since}
@@ -175,8 +175,8 @@ func period(ctx context.Context, tx querier, q cinder.OperationQuery) (s span, e
 	return s, nil
 }
 
-// lead puts the filter first whose next pageLook entries reach back the furthest,
-// and returns the last of these; nil when it has no more than that.
+// lead moves the most selective filter to the front: the one whose next pageScanLimit
+// entries reach back furthest. It returns the last of these; nil when there are fewer.
 func (db *DB) lead(ctx context.Context, tx querier, all []filter, s span) (*entry, error) {
 	var last *entry
 	for i := range all {
@@ -195,12 +195,12 @@ func (db *DB) lead(ctx context.Context, tx querier, all []filter, s span) (*entr
 	return last, nil
 }
 
-// nth is the place of the filter's entry number pageLook; nil when it has not so
-// many. It is found in an index alone.
+// nth is the position of the filter's entry number pageScanLimit; nil when there are
+// fewer. The index alone answers it.
 func (db *DB) nth(ctx context.Context, tx querier, f filter, s span) (*entry, error) {
 	w, order := db.dialect.entries([]filter{f}, s)
 	c, err := one(ctx, tx, `SELECT COALESCE(started_at, NULL), id FROM stoker_operations`+w.String()+order+` LIMIT 1 OFFSET ?`,
-		append(w.args, pageLook-1)...)
+		append(w.args, pageScanLimit-1)...)
 	if err != nil || c == nil {
 		return nil, err
 	}

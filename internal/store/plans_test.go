@@ -12,16 +12,16 @@ import (
 	"stoker/internal/store"
 )
 
-// The size of the database whose plans are looked at: large enough that no engine
-// reads a table where an index would do. So many rows may be looked at by one
-// statement on the servers, which count them: more than pages look through.
+// The database is large enough that no engine scans a table where an index would do.
+// maxVisited bounds the rows that one statement may examine, on engines that count
+// them; it exceeds pageScanLimit.
 const (
 	plannedEntries  = 20_000
 	plannedServices = 2_000
-	visitedAtMost   = 2_500
+	maxVisited      = 2_500
 )
 
-// deliberate are statements that read a whole table, or sort, and why they may.
+// deliberate lists the statements that scan a table or sort, and why.
 func deliberate() map[string]string {
 	return map[string]string{
 		`SELECT "binary", host, cause, reason`:               "AllCauses reads one row for each, outside of changes",
@@ -35,9 +35,9 @@ func deliberate() map[string]string {
 	}
 }
 
-// TestPlans: no statement of ours scans or sorts a table that grows, on any engine.
-// It runs every method there is, with every combination of filters, and looks at the
-// plan of every statement that is sent.
+// TestPlans checks that no statement scans or sorts a table that grows, on any engine.
+// It calls every method, with every combination of filters, and inspects the plan of
+// every statement.
 func TestPlans(t *testing.T) {
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestPlans(t *testing.T) {
 					}
 				}
 			}
-			if e.name == "sqlite" { // which knows its tables by ANALYZE alone, and that is not run for us
+			if e.name == "sqlite" { // without ANALYZE, which nobody runs for us, it does not know its tables
 				t.Run("without statistics", look)
 				execOn(t, other, `ANALYZE`)
 			}
@@ -75,22 +75,23 @@ func objection(s store.Statement, p plan) string {
 	ours := strings.Contains(s.Text, "stoker_")
 	stops := strings.Contains(s.Text, " LIMIT ") && !strings.Contains(s.Text, " WHERE ") && !p.sorts
 	for _, table := range p.full {
-		// Those are Cinder's, without an index on any name, and have a row for each service at most.
+		// These are Cinder's, without indexes on names, and have at most a row per
+		// service.
 		if table != "services" && table != "clusters" && !stops {
 			return "reads all of " + table + ": " + p.text
 		}
 	}
 	switch {
-	case ours && p.visited > visitedAtMost:
+	case ours && p.visited > maxVisited:
 		return fmt.Sprintf("looks at %v rows: %s", p.visited, p.text)
-	case ours && p.sorts && p.visited == 0: // those few that were counted may be sorted
+	case ours && p.sorts && p.visited == 0: // sorting the few rows that an index selected is fine
 		return "sorts: " + p.text
 	}
 	return ""
 }
 
-// everyStatement calls every method of the store, and returns what it sent: each
-// text once or, where a plan depends on them, once with the same arguments.
+// everyStatement calls every method of the store and returns the statements it sent:
+// each text once or, where the plan depends on the arguments, once per arguments.
 func everyStatement(t *testing.T, e engine, url string) []store.Statement {
 	t.Helper()
 	var sent []store.Statement
@@ -132,7 +133,7 @@ func everyStatement(t *testing.T, e engine, url string) []store.Statement {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; e.name != "sqlite" && !sentOf(sent, "FROM stoker_commits WHERE committed_at"); n++ { // now and then
+	for n := 0; e.name != "sqlite" && !sentOf(sent, "FROM stoker_commits WHERE committed_at"); n++ { // random pruning
 		if n == 2000 {
 			t.Fatal("old commits are never removed")
 		}
@@ -143,8 +144,8 @@ func everyStatement(t *testing.T, e engine, url string) []store.Statement {
 	return sent
 }
 
-// planned says whether there is a way to choose from: not for new rows, nor for
-// what is asked of no table, or of those that say what tables there are.
+// planned reports whether the planner has a choice: not for an INSERT, a statement
+// without a table, or a catalog query.
 func planned(text string) bool {
 	if strings.HasPrefix(text, "UPDATE ") {
 		return true
@@ -177,7 +178,7 @@ func asCalls(calls map[string]func(*store.Tx), tx *store.Tx) map[string]func() {
 	return bound
 }
 
-// callsOfDB are calls of each method of a filled database.
+// callsOfDB returns a call of each method, for a filled database.
 func callsOfDB(t *testing.T, db *store.DB) map[string]func() {
 	t.Helper()
 	ctx := t.Context()
@@ -267,8 +268,8 @@ func serviceQueries() []cinder.ServiceQuery {
 	}
 }
 
-// operationQueries are all combinations of filters, that meet often and never, with
-// and without times and a marker.
+// operationQueries returns all combinations of filters, with many matches and with
+// none, with and without times and a marker.
 func operationQueries() []cinder.OperationQuery {
 	var queries []cinder.OperationQuery
 	for i, values := range [][6]string{
@@ -299,7 +300,7 @@ func operationQueries() []cinder.OperationQuery {
 	return queries
 }
 
-// callsOfTx are calls of each method of a transaction on a filled database.
+// callsOfTx returns a call of each method of a transaction, for a filled database.
 func callsOfTx(t *testing.T) map[string]func(*store.Tx) {
 	t.Helper()
 	ctx := context.Background()

@@ -21,8 +21,8 @@ import (
 //go:embed migrations/postgres
 var postgresMigrations embed.FS
 
-// postgresDialect is PostgreSQL. It relies on no setting of a session, so that a
-// pooler may stand between.
+// postgresDialect is PostgreSQL. It relies on no session settings, so that it works
+// behind a connection pooler.
 type postgresDialect struct {
 	config pgx.ConnConfig
 }
@@ -36,21 +36,21 @@ func (db *DB) openPostgres(ctx context.Context, where dsn.Database, p Pool) erro
 	return db.serve(ctx, postgresDialect{*config}, stdlib.GetConnector(*config), stdlib.GetConnector(*config), p)
 }
 
-// postgresConfig is the driver's word for a URL.
+// postgresConfig converts a URL to the driver's configuration.
 func postgresConfig(where dsn.Database) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(postgresSettings(where))
 	if err != nil {
-		return nil, innermost(err) // what is around it repeats the settings
+		return nil, innermost(err) // the errors around it repeat the settings
 	}
 	config.Password = where.Password
 	if where.Option("connect_timeout") == "" {
 		config.ConnectTimeout = connectTimeout
 	}
-	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // nothing prepared stays with the server
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // leaves no prepared statements on the server
 	return config, nil
 }
 
-// postgresSettings are a URL's in libpq's form, but for the password.
+// postgresSettings are the URL's settings in libpq's form, without the password.
 func postgresSettings(where dsn.Database) string {
 	settings := map[string]string{"host": where.Host, "user": where.User, "dbname": where.Name}
 	if where.Port != 0 {
@@ -61,7 +61,7 @@ func postgresSettings(where dsn.Database) string {
 			settings[name] = strings.Join(values, ",")
 		}
 	}
-	if hosts := where.Options["host"]; len(hosts) > 0 { // each may have its port, as SQLAlchemy has it
+	if hosts := where.Options["host"]; len(hosts) > 0 { // each may have its own port, as in SQLAlchemy
 		var names, ports []string
 		for _, h := range hosts {
 			name, port, _ := strings.Cut(h, ":")
@@ -96,7 +96,7 @@ func innermost(err error) error {
 	}
 }
 
-// bind numbers the parameters. No query of ours has a ? that is none.
+// bind numbers the parameters. Our queries have no other question marks.
 func (postgresDialect) bind(query string) string {
 	if !strings.Contains(query, "?") {
 		return query
@@ -121,16 +121,16 @@ func (postgresDialect) sameTime(column string) string {
 
 func (postgresDialect) hostName() string { return "SPLIT_PART(host, '@', 1)" }
 
-// walk: of a part of the journal the planner expects so few rows, having no idea of
-// times and values together, that it reads all there are and sorts them.
-func (postgresDialect) walk(ctx context.Context, q querier) error {
+// forceIndexOrder works around the planner's estimates: it does not know how times and
+// values correlate, expects very few rows, and would read and sort them all.
+func (postgresDialect) forceIndexOrder(ctx context.Context, q querier) error {
 	_, err := q.ExecContext(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off`)
 	return err
 }
 
-// entries has the filter's value in the order too. Asked for an order by time alone,
-// the planner may well walk through the whole journal by time, and look for entries
-// with that value: it takes them for spread evenly.
+// entries orders by the filter's value too. With an order by time alone, the planner
+// may walk the whole journal by time, expecting entries with that value to be spread
+// evenly.
 func (postgresDialect) entries(lead []filter, s span) (w where, order string) {
 	if len(lead) == 0 {
 		return entries(lead, s)
@@ -154,9 +154,9 @@ func (postgresDialect) insert(ctx context.Context, q querier, query string, args
 	return oneNumber(ctx, q, query+` RETURNING id`, args...)
 }
 
-// options have one moment for all that a reader reads. A writer has the turn and
-// holds what it reads by name; with REPEATABLE READ it would fail at each row that
-// somebody has changed since its first statement, if only by a heartbeat.
+// options gives a reader one snapshot. A writer has the turn and locks the rows that it
+// reads by name; under REPEATABLE READ it would fail on each row that changed since its
+// first statement, if only by a heartbeat.
 func (postgresDialect) options(kind transaction) *sql.TxOptions {
 	if kind == transactionRead {
 		return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
@@ -164,31 +164,30 @@ func (postgresDialect) options(kind transaction) *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
-// turn locks a table, which one transaction at a time can.
-func (postgresDialect) turn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
-	_, err := q.ExecContext(ctx, postgresPatience()+`; LOCK TABLE stoker_commits IN EXCLUSIVE MODE`)
+// takeTurn takes a table lock, which one transaction at a time can hold.
+func (postgresDialect) takeTurn(ctx context.Context, q querier, id string) (time.Time, bool, error) {
+	_, err := q.ExecContext(ctx, postgresTimeouts()+`; LOCK TABLE stoker_commits IN EXCLUSIVE MODE`)
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	return turnTaken(ctx, q, `SELECT CLOCK_TIMESTAMP() AT TIME ZONE 'UTC', COUNT(*) FROM stoker_commits WHERE id = ?`, id)
+	return scanTurn(ctx, q, `SELECT CLOCK_TIMESTAMP() AT TIME ZONE 'UTC', COUNT(*) FROM stoker_commits WHERE id = ?`, id)
 }
 
-// bound implements dialect.
-func (postgresDialect) bound(ctx context.Context, q querier) error {
-	_, err := q.ExecContext(ctx, postgresPatience())
+func (postgresDialect) setTimeouts(ctx context.Context, q querier) error {
+	_, err := q.ExecContext(ctx, postgresTimeouts())
 	return err
 }
 
-func postgresPatience() string {
-	return `SET LOCAL lock_timeout = '` + strconv.Itoa(lockPatience) + `s'; ` +
-		`SET LOCAL idle_in_transaction_session_timeout = '` + strconv.Itoa(writePatience) + `s'`
+func postgresTimeouts() string {
+	return `SET LOCAL lock_timeout = '` + strconv.Itoa(lockTimeout) + `s'; ` +
+		`SET LOCAL idle_in_transaction_session_timeout = '` + strconv.Itoa(idleWriteTimeout) + `s'`
 }
 
 func (postgresDialect) record(ctx context.Context, q querier, id string, now time.Time) error {
 	return recordCommit(ctx, q, id, now)
 }
 
-func (postgresDialect) hold() string { return " FOR UPDATE" }
+func (postgresDialect) forUpdate() string { return " FOR UPDATE" }
 
 func (postgresDialect) tables(ctx context.Context, q querier) ([]string, error) {
 	return names(ctx, q, `SELECT table_name FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_type = 'BASE TABLE' ORDER BY table_name`)
@@ -212,18 +211,18 @@ func (postgresDialect) version(ctx context.Context, q querier) (engine, version 
 	return "PostgreSQL", version, err
 }
 
-// prepare holds an advisory lock over a connection of its own while fn runs. Who
-// waits for it asks again and again: an index that is built beside running
-// transactions waits for all that have begun, and so for a statement that waits.
+// prepare holds an advisory lock on a connection of its own while fn runs. A waiting
+// process polls for the lock: CREATE INDEX CONCURRENTLY waits for all running
+// transactions, and so would wait for a statement that waits for the lock.
 func (d postgresDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
 	db := stdlib.OpenDB(d.config)
-	defer func() { err = firstError(err, db.Close()) }() // and with its connection goes the lock
+	defer func() { err = firstError(err, db.Close()) }() // closing the connection releases the lock
 	lock, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = firstError(err, lock.Close()) }()
-	waiting, cancel := context.WithTimeout(ctx, prepareWait*time.Second)
+	waiting, cancel := context.WithTimeout(ctx, prepareTimeout*time.Second)
 	defer cancel()
 	for got := int64(0); got == 0; {
 		got, err = oneNumber(waiting, lock, `SELECT CAST(PG_TRY_ADVISORY_LOCK(HASHTEXT('stoker'), HASHTEXT(CURRENT_SCHEMA())) AS INTEGER)`)
@@ -231,7 +230,7 @@ func (d postgresDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (e
 			break
 		}
 		if got == 0 {
-			err = wait(waiting, preparePause)
+			err = wait(waiting, preparePollInterval)
 		}
 	}
 	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
@@ -243,8 +242,8 @@ func (d postgresDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (e
 	return fn(db)
 }
 
-// fetch implements fetcher over the protocol itself: its cells are what came over
-// the wire, and the statements travel together.
+// fetch implements fetcher over the wire protocol: cells stay as received, and all
+// statements are sent together.
 func (postgresDialect) fetch(ctx context.Context, conn *sql.Conn, services, open *rawRows) (state string, err error) {
 	var snapshot rawRows
 	into := []*rawRows{nil, &snapshot, services, open, nil} // by statement
@@ -265,8 +264,9 @@ func (postgresDialect) fetch(ctx context.Context, conn *sql.Conn, services, open
 	return string(snapshot.cells), err
 }
 
-// postgresState is the snapshot that a statement sees: which transactions have
-// ended. Two that are equal see the same rows, as every commit of a change ends one.
+// postgresState is the snapshot that a statement sees, that is which transactions have
+// ended. Equal snapshots see equal rows, since every commit of a change ends a
+// transaction.
 const postgresState = `SELECT CAST(TXID_CURRENT_SNAPSHOT() AS TEXT)`
 
 func (postgresDialect) state(ctx context.Context, conn *sql.Conn) (string, error) {

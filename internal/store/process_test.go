@@ -15,10 +15,10 @@ import (
 	"stoker/test/peers"
 )
 
-// processEnv makes a run of this test binary another process at the database it names.
+// processEnv makes this test binary run as another process on the database at this URL.
 const processEnv = "STORE_TEST_DATABASE"
 
-// servers are the database servers that the tests of this package share.
+// servers are the database servers shared by the tests of this package.
 var servers peers.Shared
 
 func TestMain(m *testing.M) {
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(servers.Run(m))
 }
 
-// otherProcess gives every service each reason that it reads, and says when
-// that is acknowledged; for "hang" it stays inside a transaction for ever.
+// otherProcess writes each reason that it reads to every service, and prints when that
+// is acknowledged; on "hang" it blocks inside a transaction for ever.
 func otherProcess(path string, in io.Reader, out io.Writer) error {
 	ctx := context.Background()
 	db, err := store.Open(ctx, store.Options{URL: "sqlite:///" + path})

@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// fetcher reads a whole result as it comes, and says whether that is necessary.
+// fetcher reads whole results without decoding them, and can tell whether that is
+// necessary.
 type fetcher interface {
-	// fetch appends plainServices and openOperations as they are at one moment,
-	// and returns the state of that moment. After an error the connection may be
-	// in any state.
+	// fetch appends the results of plainServices and openOperations from one snapshot,
+	// and returns the state of that snapshot. After an error the connection may be in
+	// any state.
 	fetch(ctx context.Context, conn *sql.Conn, services, open *rawRows) (state string, err error)
-	// state is a text that is never the same for two states of the database; ""
-	// when there is none.
+	// state identifies the contents of the database: equal states mean equal contents.
+	// "" when the engine has no such thing.
 	state(ctx context.Context, conn *sql.Conn) (string, error)
 }
 
-// rawRows is a result as it came: each cell one more than its length, 0 for
-// NULL, and then its bytes. To compare two takes microseconds, to decode one
-// takes milliseconds.
+// rawRows is an undecoded result. Each cell is its length plus one (0 for NULL) and its
+// bytes. Comparing two results takes microseconds, decoding one takes milliseconds.
 type rawRows struct {
 	cells []byte
 	ends  []int // of the rows
@@ -42,7 +42,7 @@ func (r *rawRows) addBytes(cell []byte) {
 	r.cells = append(r.cells, cell...)
 }
 
-// add is addBytes for whatever a driver makes of a cell.
+// add is addBytes for any value that a driver returns.
 func (r *rawRows) add(cell driver.Value) {
 	var digits [32]byte
 	switch v := cell.(type) {
@@ -67,7 +67,7 @@ func (r *rawRows) add(cell driver.Value) {
 	}
 }
 
-// row is the bytes of a row; nil when there is none of that number.
+// row returns the bytes of row i; nil when there is none.
 func (r *rawRows) row(i int) []byte {
 	switch {
 	case r == nil || i >= len(r.ends):
@@ -83,7 +83,7 @@ func (r *rawRows) equal(other *rawRows) bool {
 	return other != nil && len(r.ends) == len(other.ends) && bytes.Equal(r.cells, other.cells)
 }
 
-// load makes a row the one that c reads.
+// load makes c read this row.
 func (c *cells) load(row []byte) {
 	c.next = 0
 	for i := range c.values {

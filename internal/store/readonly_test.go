@@ -10,14 +10,13 @@ import (
 	"stoker/test/peers"
 )
 
-// readOnly is a database that another hand can take writes away from.
+// readOnly is a database that can be made read-only from outside.
 type readOnly struct {
 	db  *store.DB
 	set func(on bool)
 }
 
-// readOnlyMariaDB uses an account without the right to ignore read_only, as
-// Cinder's is.
+// readOnlyMariaDB uses an account that cannot bypass read_only, like Cinder's.
 func readOnlyMariaDB(t *testing.T) readOnly {
 	t.Helper()
 	server := peers.StartMariaDB(t)
@@ -34,7 +33,7 @@ func readOnlyMariaDB(t *testing.T) readOnly {
 	}}
 }
 
-// readOnlyPostgres has new connections read-only, and ends those that there are.
+// readOnlyPostgres makes new connections read-only, and ends the existing ones.
 func readOnlyPostgres(t *testing.T) readOnly {
 	t.Helper()
 	server := peers.StartPostgres(t)
@@ -65,8 +64,8 @@ func readOnlySQLite(t *testing.T) readOnly {
 	}}
 }
 
-// TestReadOnly: a database that takes no writes is told from one that is away;
-// lists go on, and changes are made again as soon as they can be.
+// TestReadOnly checks that a read-only database is distinguished from an unavailable
+// one: lists work, and changes succeed as soon as they are possible again.
 func TestReadOnly(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) readOnly{
 		"sqlite": readOnlySQLite, "mysql": readOnlyMariaDB, "postgres": readOnlyPostgres,
@@ -88,7 +87,7 @@ func TestReadOnly(t *testing.T) {
 
 			d.set(true)
 			const told = "The database is read-only: it can be read, and takes no changes."
-			// A call may be the first to find that its connection has ended.
+			// The first call may find that its connection has ended.
 			eventually(t, "changes are refused as read-only", func() bool {
 				return cinder.Message(addOperation(t, d.db, "refused")) == told
 			})
@@ -117,7 +116,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// eventually waits until something is so.
+// eventually waits until is returns true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for began := time.Now(); !is(); pause(t) {

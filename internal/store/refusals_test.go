@@ -8,8 +8,8 @@ import (
 	"stoker/internal/store"
 )
 
-// TestRefusalsBeginWithTheServersReason: which user, which right, is the server's to
-// say; what to do about it follows.
+// TestRefusalsBeginWithTheServersReason checks that a refusal begins with the server's
+// message, which names the user and the privilege, and ends with advice.
 func TestRefusalsBeginWithTheServersReason(t *testing.T) {
 	says := map[string]struct{ user, right string }{
 		"mysql":    {"Access denied for user 'weak'", "CREATE command denied to user 'weak'"},

@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// beatPatience is how long a heartbeat waits for other writers: a late one is
-	// worth less than the next.
-	beatPatience = time.Second
-	// beatChunk is how many rows one statement of Beat writes.
+	// beatTimeout is how long a heartbeat waits for other writers: a late heartbeat is
+	// worth less than the next one.
+	beatTimeout = time.Second
+	// beatChunk is how many rows one UPDATE of Beat writes.
 	beatChunk = 1000
-	// registerAttempts are those of a registration that loses races.
+	// registerAttempts bounds the retries of a registration that loses races.
 	registerAttempts = 8
 )
 
-// Register puts the row of a starting service in place and returns it. A new
-// row is enabled and has not beaten yet; one that is there keeps what
-// administrators and failovers made of it (disabled and its reason, frozen,
-// active backend), takes over the service's zone, cluster and versions, and its
-// replication status unless a failover stands (doc/cinder/behaviour.md#registration).
-// The cluster's row is created with the first member, and a member that is new to a cluster takes over that it is frozen or failed over; the volumes
-// and groups that it had by itself are the cluster's from then on. Nothing
-// of this looks like a heartbeat. Fails with KindUnavailable.
+// Register creates or updates the row of a starting service and returns it. A new row
+// is enabled and has no heartbeat yet. An existing row keeps what administrators and
+// failovers set (disabled and its reason, frozen, active backend) and takes the
+// service's zone, cluster and versions, and its replication status unless a failover
+// stands (doc/cinder/behaviour.md#registration). The first member creates the cluster's
+// row. A member that is new to a cluster becomes frozen or failed over like the
+// cluster, and its volumes and groups become the cluster's. None of this counts as a
+// heartbeat. Fails with KindUnavailable.
 func (db *DB) Register(ctx context.Context, s cinder.Service) (cinder.Service, error) {
 	var row cinder.Service
 	err := db.registering(ctx, func(tx *Tx) (err error) {
@@ -40,9 +40,9 @@ func (db *DB) Register(ctx context.Context, s cinder.Service) (cinder.Service, e
 	return row, nil
 }
 
-// registering is Update, once more when it loses a race: to an administrator, to
-// whoever makes the same row, or the same cluster. KindUnavailable when it does
-// so all the time.
+// registering is Update with retries when it loses a race: against an administrator, or
+// against another process that creates the same row or cluster. KindUnavailable when it
+// loses every time.
 func (db *DB) registering(ctx context.Context, fn func(*Tx) error) error {
 	var err error
 	for range registerAttempts {
@@ -53,9 +53,9 @@ func (db *DB) registering(ctx context.Context, fn func(*Tx) error) error {
 	return cinder.Wrap(cinder.KindUnavailable, err, "The rows are being changed by others all the time.")
 }
 
-// RegisterMany registers services as Register does, all or none, and returns
-// their rows in the same order. It reads the table once, whatever their number:
-// Cinder's schema has no index that would find them one by one.
+// RegisterMany registers services as Register does, all or none, and returns their rows
+// in the same order. It reads the table once, however many there are: Cinder's schema
+// has no index to find them one by one.
 func (db *DB) RegisterMany(ctx context.Context, services []cinder.Service) ([]cinder.Service, error) {
 	type name struct{ binary, host string }
 	rows := make([]cinder.Service, len(services))
@@ -65,7 +65,7 @@ func (db *DB) RegisterMany(ctx context.Context, services []cinder.Service) ([]ci
 			return err
 		}
 		known := make(map[name]cinder.Service, len(all))
-		for _, row := range slices.Backward(all) { // the oldest of several stays
+		for _, row := range slices.Backward(all) { // of several rows, the oldest wins
 			known[name{row.Binary, row.Host}] = row
 		}
 		for i, s := range services {
@@ -91,7 +91,7 @@ func (tx *Tx) register(ctx context.Context, s cinder.Service) (cinder.Service, e
 	return tx.put(ctx, s, was, found)
 }
 
-// put writes the row of a starting service over the one it has, if any.
+// put writes the row of a starting service, over the row was if found.
 func (tx *Tx) put(ctx context.Context, s, was cinder.Service, found bool) (cinder.Service, error) {
 	row := was
 	row.Zone, row.Cluster, row.RPCVersion, row.ObjectVersion = s.Zone, s.Cluster, s.RPCVersion, s.ObjectVersion
@@ -104,7 +104,7 @@ func (tx *Tx) put(ctx context.Context, s, was cinder.Service, found bool) (cinde
 			return cinder.Service{}, err
 		}
 		if was.Cluster != s.Cluster {
-			join(&row, cluster)
+			joinCluster(&row, cluster)
 		}
 		if found && was.Cluster == "" {
 			if err := tx.includeInCluster(ctx, s.Host, s.Cluster); err != nil {
@@ -122,8 +122,8 @@ func (tx *Tx) put(ctx context.Context, s, was cinder.Service, found bool) (cinde
 	return tx.insertService(ctx, row)
 }
 
-// registered finds the row of a service by its exact name, the oldest when
-// there are several: nothing in the schema forbids them.
+// registered finds the row of a service by its exact name. The schema allows several:
+// the oldest wins.
 func (tx *Tx) registered(ctx context.Context, binary, host string) (cinder.Service, bool, error) {
 	rows, err := tx.Services(ctx, cinder.ServiceQuery{Binary: &binary, Host: &host})
 	if err != nil {
@@ -136,20 +136,20 @@ func (tx *Tx) registered(ctx context.Context, binary, host string) (cinder.Servi
 	return rows[i], true, nil
 }
 
-// failoverStands says whether the row's word on replication outlives a restart.
+// failoverStands reports whether the row's replication status outlives a restart.
 func failoverStands(status cinder.ReplicationStatus) bool {
 	return status == cinder.ReplicationFailedOver || status == cinder.ReplicationFailingOver || status == cinder.ReplicationFailoverError
 }
 
-// join makes a service that is new to a cluster like its other members.
-func join(row *cinder.Service, cluster cinder.Cluster) {
+// joinCluster makes a new member frozen or failed over like its cluster.
+func joinCluster(row *cinder.Service, cluster cinder.Cluster) {
 	row.Frozen = row.Frozen || cluster.Frozen
 	if cluster.ReplicationStatus == cinder.ReplicationFailedOver {
 		row.ReplicationStatus, row.ActiveBackendID = cluster.ReplicationStatus, cluster.ActiveBackendID
 	}
 }
 
-// ensureCluster returns the cluster of a service, made with it when there is none.
+// ensureCluster returns the cluster of a service, and creates it when there is none.
 func (tx *Tx) ensureCluster(ctx context.Context, s cinder.Service) (cinder.Cluster, error) {
 	cluster, err := tx.Cluster(ctx, s.Cluster, s.Binary)
 	if cinder.KindOf(err) != cinder.KindNotFound {
@@ -167,7 +167,7 @@ func (tx *Tx) ensureCluster(ctx context.Context, s cinder.Service) (cinder.Clust
 
 func (tx *Tx) insertService(ctx context.Context, s cinder.Service) (cinder.Service, error) {
 	s.UUID, s.CreatedAt = tx.db.newUUID(), tx.db.hostTime()
-	tx.tx.wrote = true // even where it is a query that returns the id
+	tx.tx.wrote = true // even where it is a query, with RETURNING
 	var err error
 	s.ID, err = tx.db.dialect.insert(ctx, tx.tx, `INSERT INTO services
 		(created_at, deleted, host, "binary", topic, report_count, disabled, availability_zone, rpc_current_version,
@@ -182,27 +182,26 @@ func (tx *Tx) insertService(ctx context.Context, s cinder.Service) (cinder.Servi
 	return s, nil
 }
 
-// refreshService writes what a start changes, provided that the row still is as it
-// was read; KindConflict when it is not.
+// refreshService writes what a start changes. KindConflict when the row has changed
+// since it was read.
 func (tx *Tx) refreshService(ctx context.Context, was, s cinder.Service) error {
 	c := tx.serviceChange(was, s)
 	c.text("availability_zone", was.Zone, s.Zone)
 	return tx.saved(ctx, c, was)
 }
 
-// Beat writes the heartbeat of the services, all or none: one more report, now.
-// It returns the ids without a row, deleted ones included: they have to register
-// again. It does not insist: KindUnavailable when the database lets it wait for
-// a second.
+// Beat writes one heartbeat for each of the services, all or none. It returns the ids
+// without a row, including deleted ones: those services have to register again.
+// KindUnavailable when it would have to wait for more than a second.
 func (db *DB) Beat(ctx context.Context, ids ...int64) (missing []int64, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
-	waiting := time.AfterFunc(beatPatience, cancel)
+	waiting := time.AfterFunc(beatTimeout, cancel)
 	defer waiting.Stop()
-	err = db.blind(ctx, func(tx *Tx) error {
+	err = db.blindWrite(ctx, func(tx *Tx) error {
 		waiting.Stop()
 		for chunk := range slices.Chunk(ids, beatChunk) {
 			gone, err := tx.beat(ctx, chunk)
@@ -220,7 +219,7 @@ func (db *DB) Beat(ctx context.Context, ids ...int64) (missing []int64, err erro
 }
 
 func (tx *Tx) beat(ctx context.Context, ids []int64) (missing []int64, err error) {
-	// Numbers of ours, so they may stand in the text: a thousand parameters cost more.
+	// Numeric ids are safe to inline; a thousand parameters cost more.
 	where := ` WHERE COALESCE(deleted, FALSE) = FALSE AND id IN (` + list(ids) + `)`
 	result, err := tx.tx.ExecContext(ctx, `UPDATE services SET report_count = report_count + 1, updated_at = ?`+where, secondsValue(tx.now))
 	if err != nil {

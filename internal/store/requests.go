@@ -11,8 +11,8 @@ import (
 
 const requestColumns = `id, caller, fingerprint, owner, COALESCE(lease_until, NULL), COALESCE(expires_at, NULL), status, headers, body`
 
-// KeysFull says until when the caller can leave no more keys: as long as so many
-// kept requests are his. The zero time means that there is room.
+// KeysFull returns when the caller may use another idempotency key, given that most
+// kept requests are allowed. The zero time means now.
 func (db *DB) KeysFull(ctx context.Context, caller string, most int) (until time.Time, err error) {
 	err = db.read(ctx, "count kept requests", func(ctx context.Context, tx querier) error {
 		until, err = oneTime(ctx, tx, `SELECT COALESCE(expires_at, NULL) FROM stoker_requests
@@ -22,7 +22,7 @@ func (db *DB) KeysFull(ctx context.Context, caller string, most int) (until time
 	return until, err
 }
 
-// Request returns the request that is kept under that id; KindNotFound when none is.
+// Request returns the request kept under that id; KindNotFound when there is none.
 func (tx *Tx) Request(ctx context.Context, id string) (r cinder.KeptRequest, err error) {
 	rows, err := tx.tx.QueryContext(ctx, `SELECT `+requestColumns+` FROM stoker_requests WHERE id = ?`, id)
 	if err != nil {
@@ -47,7 +47,7 @@ func (tx *Tx) Request(ctx context.Context, id string) (r cinder.KeptRequest, err
 	return r, nil
 }
 
-// KeepRequest writes r in place of what is kept under its id.
+// KeepRequest stores r, replacing what is kept under its id.
 func (tx *Tx) KeepRequest(ctx context.Context, r cinder.KeptRequest) error {
 	header, err := json.Marshal(r.Header)
 	if err != nil {
@@ -65,7 +65,7 @@ func (tx *Tx) KeepRequest(ctx context.Context, r cinder.KeptRequest) error {
 	return nil
 }
 
-// ForgetRequest removes what is kept under that id, if anything is.
+// ForgetRequest removes the request kept under that id, if any.
 func (tx *Tx) ForgetRequest(ctx context.Context, id string) error {
 	if _, err := tx.tx.ExecContext(ctx, `DELETE FROM stoker_requests WHERE id = ?`, id); err != nil {
 		return tx.db.fail(ctx, "forget request", err)
@@ -73,14 +73,14 @@ func (tx *Tx) ForgetRequest(ctx context.Context, id string) error {
 	return nil
 }
 
-// PruneRequests removes up to limit requests that have expired by then, and says
-// how many it has removed.
+// PruneRequests removes up to limit requests that expired before then, and returns how
+// many it removed.
 func (tx *Tx) PruneRequests(ctx context.Context, then time.Time, limit int) (int, error) {
 	ids, err := names(ctx, tx.tx, `SELECT id FROM stoker_requests WHERE expires_at < ? ORDER BY expires_at LIMIT ?`, timeValue(then), limit)
 	if err != nil {
 		return 0, tx.db.fail(ctx, "prune kept requests", err)
 	}
-	if err := remove(ctx, tx.tx, "stoker_requests", ids); err != nil {
+	if err := deleteRows(ctx, tx.tx, "stoker_requests", ids); err != nil {
 		return 0, tx.db.fail(ctx, "prune kept requests", err)
 	}
 	return len(ids), nil

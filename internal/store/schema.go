@@ -15,33 +15,34 @@ import (
 )
 
 const (
-	// versionTable is where goose keeps which of our migrations were applied.
+	// versionTable is where goose records our applied migrations.
 	versionTable = "stoker_migrations"
-	// alembicTable is where Cinder keeps its own: whoever has it is Cinder's.
+	// alembicTable is where Cinder records its own: a database that has it was made by
+	// Cinder.
 	alembicTable = "alembic_version"
-	// writersTable is where a migration says that only programs that know it may
+	// writersTable is where a migration records that only programs that know it may
 	// write from then on.
 	writersTable = "stoker_writers"
 )
 
-// SyncReport says what Sync did.
+// SyncReport is the result of Sync.
 type SyncReport struct {
 	Created []string // tables, by name
 	Applied []string // migrations, by file name, in order
-	Newer   []int64  // migrations of a newer program, by number: they stay
+	Newer   []int64  // migrations of a newer program, by number, left in place
 }
 
-// Empty says whether there was nothing to do.
+// Empty reports whether Sync had nothing to do.
 func (r SyncReport) Empty() bool { return len(r.Created) == 0 && len(r.Applied) == 0 }
 
-// Sync creates what is missing: all or nothing, and only once, however many
-// processes try. Cinder's tables are made, one by one, where they do not exist
-// and Cinder has not made the database itself; one that exists is never altered.
-// KindInvalid when a newer program has changed the database so that this one must
-// not write to it, and when the user may not create or alter tables.
+// Sync creates missing tables and applies pending migrations: all or nothing, and once,
+// however many processes call it. It creates each missing Cinder table unless Cinder
+// itself made the database, and never alters an existing one. KindInvalid when a newer
+// program's migration forbids this one to write, and when the user may not create or
+// alter tables.
 func (db *DB) Sync(ctx context.Context) (SyncReport, error) {
 	var report SyncReport
-	err := db.patiently(ctx, db.dialect, func() error {
+	err := db.retryBusy(ctx, db.dialect, func() error {
 		return db.dialect.prepare(ctx, func(conn *sql.DB) (err error) {
 			report, err = db.sync(ctx, conn)
 			return err
@@ -89,8 +90,8 @@ func (db *DB) sync(ctx context.Context, conn *sql.DB) (SyncReport, error) {
 	return SyncReport{Created: created, Applied: applied, Newer: state.newer}, nil
 }
 
-// requireCinder says what a database of Cinder's own making lacks: nothing is
-// added to it but what is ours.
+// requireCinder returns an error when a database that Cinder made lacks a table: we add
+// none of Cinder's to it.
 func (db *DB) requireCinder(have []string) error {
 	for _, table := range []string{"services", "clusters"} {
 		if !slices.Contains(have, table) {
@@ -101,15 +102,14 @@ func (db *DB) requireCinder(have []string) error {
 	return nil
 }
 
-// createMissing makes those of Cinder's tables that are not there: the file
-// 05_volumes.sql makes the table volumes. A file named after no table may be run
-// any number of times.
+// createMissing creates the missing Cinder tables: the file 05_volumes.sql creates the
+// table volumes. A file that names no table can be run any number of times.
 func createMissing(ctx context.Context, conn *sql.DB, files fs.FS, have []string) error {
 	names, err := fs.Glob(files, "cinder/*.sql")
 	if err != nil {
 		return err
 	}
-	for _, name := range names { // in the order in which they refer to one another
+	for _, name := range names { // ordered by foreign keys
 		_, table, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".sql"), "_")
 		if slices.Contains(have, table) {
 			continue
@@ -125,13 +125,14 @@ func createMissing(ctx context.Context, conn *sql.DB, files fs.FS, have []string
 	return nil
 }
 
-// migrate applies those of our migrations that were not applied before.
+// migrate applies pending migrations.
 func migrate(ctx context.Context, conn *sql.DB, dialect goose.Dialect, files fs.FS) ([]string, error) {
 	provider, err := goose.NewProvider(dialect, conn, files,
 		goose.WithTableName(versionTable),
 		goose.WithDisableGlobalRegistry(true),
-		// On SQLite all runs inside one transaction of ours, and MySQL has none for
-		// tables; on PostgreSQL each migration is one, or says that it cannot be.
+		// On SQLite everything runs inside our own transaction, and MySQL has no
+		// transactional DDL; on PostgreSQL each migration is a transaction unless it
+		// opts out.
 		goose.WithIsolateDDL(dialect != goose.DialectPostgres))
 	if err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func TestSync(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "stoker.db")
 		var mu sync.Mutex // guards did
 		var did []store.SyncReport
-		together(t, 6, func() error {
+		concurrently(t, 6, func() error {
 			db, err := store.Open(t.Context(), store.Options{URL: "sqlite:///" + path})
 			if err != nil {
 				return err
@@ -139,13 +139,14 @@ func TestSync(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "folder", "stoker.db")
 		mkdir(t, filepath.Dir(path))
 		db := connect(t, path)
-		remove(t, filepath.Dir(path))
+		deleteRows(t, filepath.Dir(path))
 		_, err := db.Sync(t.Context())
 		wantLine(t, err, cinder.KindUnavailable, path)
 	})
 }
 
-// Every migration is there for every engine, under one name.
+// TestMigrationsOfAllEngines checks that every engine has every migration, under one
+// name.
 func TestMigrationsOfAllEngines(t *testing.T) {
 	for _, e := range serverEngines() {
 		files, err := filepath.Glob("migrations/" + e.name + "/*.sql")
@@ -161,7 +162,7 @@ func TestMigrationsOfAllEngines(t *testing.T) {
 	}
 }
 
-// ourMigrations are the files that Sync applies, by name.
+// ourMigrations returns the names of the files that Sync applies.
 func ourMigrations(tb testing.TB) []string {
 	tb.Helper()
 	files, err := filepath.Glob("migrations/sqlite/*.sql")
@@ -174,7 +175,7 @@ func ourMigrations(tb testing.TB) []string {
 	return files
 }
 
-// ourTables are the tables that are ours alone, by name.
+// ourTables returns the names of our own tables.
 func ourTables(tb testing.TB) []string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "ours.db")
@@ -182,8 +183,8 @@ func ourTables(tb testing.TB) []string {
 	return query(tb, path, `SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'stoker%' ORDER BY 1`)
 }
 
-// cinderMade makes a database as another release of Cinder might have made it:
-// more columns, another order, fewer indexes, and tables we know nothing of.
+// cinderMade creates a database like that of another Cinder release: more columns in
+// another order, fewer indexes, and unknown tables.
 func cinderMade(tb testing.TB, path string) {
 	tb.Helper()
 	execute(tb, path, `
@@ -200,14 +201,14 @@ func cinderMade(tb testing.TB, path string) {
 		INSERT INTO services (id, report_count, host, binary, deleted) VALUES (1, 7, 'h@b', 'cinder-volume', 0)`)
 }
 
-// query reads one column of text as another program would.
+// query reads a column of text as another program would.
 func query(tb testing.TB, path, question string, args ...any) []string {
 	tb.Helper()
 	return lines(tb, raw(tb, path), question, args...)
 }
 
-// together runs fn n times at once.
-func together(tb testing.TB, n int, fn func() error) {
+// concurrently runs fn n times at once.
+func concurrently(tb testing.TB, n int, fn func() error) {
 	tb.Helper()
 	var group errgroup.Group
 	start := make(chan struct{})

@@ -16,29 +16,29 @@ import (
 )
 
 const (
-	// connectTimeout bounds the way to a server, from the first packet until
-	// statements may be sent.
+	// connectTimeout bounds connecting to a server, until it accepts statements.
 	connectTimeout = 10 * time.Second
-	// lockPatience is how long a server lets a statement wait for another
-	// transaction, in seconds.
-	lockPatience = 3
-	// idlePatience is how long a server lets a transaction wait for its next
-	// statement, in seconds, and writePatience one that writes. While its process is
-	// stopped, every change of everybody waits for it; ended, it is tried again.
-	idlePatience  = 10
-	writePatience = 2
-	// idleAge is how long a connection that nobody uses is kept, and sessionAge,
-	// in seconds, how long the server keeps it: longer, but not for hours.
-	idleAge    = 30 * time.Second
-	sessionAge = 60
-	// prepareWait is how long Sync waits for another process's, in seconds.
-	prepareWait = 30
-	// preparePause is the time between two looks whether it is over.
-	preparePause = 100 * time.Millisecond
+	// lockTimeout is how long a server lets a statement wait for another transaction,
+	// in seconds.
+	lockTimeout = 3
+	// idleTxTimeout is how long a server lets a transaction wait for its next
+	// statement, in seconds; idleWriteTimeout is the same for one that writes. While a
+	// process is stopped in such a transaction, every change waits for it; the server
+	// aborts it, and the process retries.
+	idleTxTimeout    = 10
+	idleWriteTimeout = 2
+	// maxIdleTime is how long an unused connection is kept. sessionIdleTimeout, in
+	// seconds, is how long the server keeps it: longer, but not for hours.
+	maxIdleTime        = 30 * time.Second
+	sessionIdleTimeout = 60
+	// prepareTimeout is how long Sync waits for another process's Sync, in seconds.
+	prepareTimeout = 30
+	// preparePollInterval is the time between attempts to get the lock of Sync.
+	preparePollInterval = 100 * time.Millisecond
 )
 
-// serve readies a pool of connections to a server, and looks whether what is
-// there can be ours. One more connection, which watch makes, reads the fleet.
+// serve opens a pool of connections to a server, and checks that the database can be
+// ours. watch makes one more connection, for fleet.
 func (db *DB) serve(ctx context.Context, d serverDialect, connector, watch driver.Connector, p Pool) (err error) {
 	pool := sql.OpenDB(connector)
 	defer func() {
@@ -53,8 +53,8 @@ func (db *DB) serve(ctx context.Context, d serverDialect, connector, watch drive
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(max(p.Size, DefaultPool().Size))
 	pool.SetConnMaxLifetime(p.Recycle)
-	pool.SetConnMaxIdleTime(idleAge)
-	db.dialect, db.server, db.patience = d, true, p.Timeout
+	pool.SetConnMaxIdleTime(maxIdleTime)
+	db.dialect, db.server, db.poolTimeout = d, true, p.Timeout
 	db.writer, db.readers = pool, pool
 	watcher := sql.OpenDB(watch)
 	watcher.SetMaxOpenConns(1)
@@ -67,7 +67,7 @@ func (db *DB) serve(ctx context.Context, d serverDialect, connector, watch drive
 	if err := pool.PingContext(ctx); err != nil {
 		return db.explain(err)
 	}
-	if err := belongs(ctx, d, pool, db.refuse); err != nil {
+	if err := checkSchema(ctx, d, pool, db.refuse); err != nil {
 		return db.explain(err)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (db *DB) refuse(format string, args ...any) error {
 	return cinder.Errorf(cinder.KindInvalid, "database %s: "+format, append([]any{db.name}, args...)...)
 }
 
-// explain turns what the driver says of a server that cannot be reached into words.
+// explain turns the driver's error into a message for the operator.
 func (db *DB) explain(err error) error {
 	if _, ok := errors.AsType[*cinder.Error](err); ok {
 		return err
@@ -92,8 +92,8 @@ func (db *DB) explain(err error) error {
 	}
 }
 
-// command is fail for what an operator runs: of a right that the user lacks it
-// says which, in the server's words.
+// command is fail for commands that an operator runs: when the user lacks a privilege
+// it says which, in the server's words.
 func (db *DB) command(ctx context.Context, doing string, err error) error {
 	if db.server && db.dialect.fault(err) == faultRefused {
 		return db.refuse("%s: check the user's grants", serverReason(err))
@@ -101,8 +101,8 @@ func (db *DB) command(ctx context.Context, doing string, err error) error {
 	return db.fail(ctx, doing, err)
 }
 
-// serverReason is what the server said, on one line, without what drivers and
-// migrations put around it.
+// serverReason is the server's message on one line, without what drivers and migrations
+// wrap around it.
 func serverReason(err error) string {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		err = e
@@ -113,8 +113,8 @@ func serverReason(err error) string {
 	return reason(err)
 }
 
-// lostConnection says whether a driver's error means that there is no connection
-// any more. Errors that a server sent are none of these.
+// lostConnection reports whether a driver's error means that the connection is gone.
+// Errors sent by a server do not count.
 func lostConnection(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return true
@@ -123,7 +123,7 @@ func lostConnection(err error) bool {
 	return ok
 }
 
-// preparedConnector readies each new connection.
+// preparedConnector sets up each new connection.
 type preparedConnector struct {
 	driver.Connector
 	prepare func(context.Context, driver.Conn) error

@@ -14,26 +14,26 @@ const (
 	rawOpen
 )
 
-// serverLink reads the rows of a server each time, unless the server can say
-// that they are the same; but it decodes only rows whose bytes have changed.
+// serverLink reads the rows on every call, unless the server can tell that they are
+// unchanged. It decodes only rows whose bytes have changed.
 type serverLink struct {
 	conn    *sql.Conn
 	dialect serverDialect
-	spare   [2]*rawRows // room for the next read
+	spare   [2]*rawRows // buffers for the next read
 }
 
 func newServerLink(conn *sql.Conn, d serverDialect) *serverLink {
 	return &serverLink{conn: conn, dialect: d, spare: [2]*rawRows{{}, {}}}
 }
 
-// close gives the connection up: it may be in any state.
+// close discards the connection: it may be in any state.
 func (l *serverLink) close() error {
 	_ = l.conn.Raw(func(any) error { return driver.ErrBadConn })
 	return nil
 }
 
-// read returns last when it is still true, else what is. A state means nothing to
-// another server: rows that were read over another connection have none.
+// read implements fleetLink. A state means nothing to another server: rows read over
+// another connection have none.
 func (l *serverLink) read(ctx context.Context, last *fleetRows) (*fleetRows, error) {
 	if last != nil && last.state != "" {
 		state, err := l.dialect.state(ctx, l.conn)
@@ -72,8 +72,7 @@ func (l *serverLink) decode(last *fleetRows, state string) (_ *fleetRows, err er
 	return rows, nil
 }
 
-// keep puts what was read in the place of what was read before, which is the
-// room for the next read.
+// keep swaps in the result just read; the old one becomes the buffer for the next read.
 func (l *serverLink) keep(rows *fleetRows, i int) {
 	old := rows.raw[i]
 	if old == nil {
@@ -82,7 +81,7 @@ func (l *serverLink) keep(rows *fleetRows, i int) {
 	rows.raw[i], l.spare[i] = l.spare[i], old
 }
 
-// decodeServices takes over the services whose rows are what they were.
+// decodeServices reuses the services whose rows are unchanged.
 func decodeServices(raw, was *rawRows, services []cinder.Service) []cinder.Service {
 	decoded := make([]cinder.Service, len(raw.ends))
 	c := newCells(serviceCells)

@@ -17,8 +17,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// TestServerFaults: what an error means is told by its number, never by its text,
-// and callers get no word of it.
+// TestServerFaults checks that errors are classified by number, not by text, and that
+// their text does not reach callers.
 func TestServerFaults(t *testing.T) {
 	my := func(numbers ...uint16) (errs []error) {
 		for _, n := range numbers {
@@ -62,19 +62,19 @@ func TestServerFaults(t *testing.T) {
 				if got := dialect.fault(err); got != test.want {
 					t.Errorf("%T: fault of %v is %v, want %v", dialect, err, got, test.want)
 				}
-				told := (&DB{dialect: dialect}).fail(t.Context(), "try", err)
-				if got := cinder.KindOf(told); got != test.kind {
+				failed := (&DB{dialect: dialect}).fail(t.Context(), "try", err)
+				if got := cinder.KindOf(failed); got != test.kind {
 					t.Errorf("%T: %v is of kind %v, want %v", dialect, err, got, test.kind)
 				}
-				if message := cinder.Message(told); (message == "") != (test.kind == cinder.KindInternal) || strings.Contains(message, "secret") {
-					t.Errorf("%T: a caller is told %q of %v", dialect, message, err)
+				if message := cinder.Message(failed); (message == "") != (test.kind == cinder.KindInternal) || strings.Contains(message, "secret") {
+					t.Errorf("%T: a caller gets %q for %v", dialect, message, err)
 				}
 			}
 		}
 	}
 }
 
-// TestTrouble: health gives the true reason, and nothing of what the server said.
+// TestTrouble checks that health reports the true reason, without the server's message.
 func TestTrouble(t *testing.T) {
 	db := &DB{dialect: mysqlDialect{}, server: true}
 	number := func(n uint16) error {
@@ -118,8 +118,8 @@ func (c noLocks) QueryContext(context.Context, string, []driver.NamedValue) (dri
 	return nil, &mysql.MySQLError{Number: c.number, Message: "prohibits use of GET_LOCK"}
 }
 
-// TestPrepareWithoutLocks: a cluster that forbids locks by name is prepared without
-// one; any other error is one.
+// TestPrepareWithoutLocks checks that Sync does without the named lock on a cluster
+// that forbids such locks, and fails on any other error.
 func TestPrepareWithoutLocks(t *testing.T) {
 	for number, goesOn := range map[uint16]bool{1235: true, 1105: true, 1047: false, 1205: false, 1142: false} {
 		prepared := false

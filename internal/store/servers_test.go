@@ -16,8 +16,8 @@ import (
 	"stoker/test/peers"
 )
 
-// own starts a server for one test alone.
-func own(t *testing.T, e engine) *peers.Database {
+// dedicatedServer starts a server for this test alone.
+func dedicatedServer(t *testing.T, e engine) *peers.Database {
 	t.Helper()
 	if e.name == "mysql" {
 		return peers.StartMariaDB(t)
@@ -27,13 +27,13 @@ func own(t *testing.T, e engine) *peers.Database {
 
 func serverEngines() []engine { return engines()[1:] }
 
-// TestServerComesBack: a server that was killed is found again, by the first
-// call after it is there and by everyone, and what was acknowledged is there.
+// TestServerComesBack checks that after a server was killed and restarted, the first
+// call of everyone succeeds and acknowledged changes are there.
 func TestServerComesBack(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
-			server := own(t, e)
+			server := dedicatedServer(t, e)
 			url := server.New(t)
 			prepare(t, url)
 			db := openURL(t, url)
@@ -73,8 +73,8 @@ func TestServerComesBack(t *testing.T) {
 	}
 }
 
-// waitUntilGone waits until a server that was killed refuses all: over each connection
-// that there was, a child of it may answer once more. It writes nothing.
+// waitUntilGone waits until a killed server refuses everything: each existing
+// connection may be answered once more by a child process. It writes nothing.
 func waitUntilGone(tb testing.TB, db *store.DB) {
 	tb.Helper()
 	for began := time.Now(); ; pause(tb) {
@@ -118,9 +118,8 @@ func operationIDs(tb testing.TB, db *store.DB) []string {
 	return ids
 }
 
-// TestCutConnections: while the way to the server is cut again and again, what
-// was acknowledged is there and what was refused is not, each once; only of what
-// is said to be unknown may either be so.
+// TestCutConnections cuts connections again and again: acknowledged changes are there
+// once, refused ones are not there, and only those reported as unknown may be either.
 func TestCutConnections(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -182,7 +181,7 @@ func TestCutConnections(t *testing.T) {
 	}
 }
 
-// pause lets others run.
+// pause waits a millisecond.
 func pause(tb testing.TB) {
 	tb.Helper()
 	timer := time.NewTimer(time.Millisecond)
@@ -193,8 +192,8 @@ func pause(tb testing.TB) {
 	}
 }
 
-// TestStalledServer: a server that says nothing any more keeps nobody for longer
-// than the caller waits, and is asked again when it speaks.
+// TestStalledServer checks that an unresponsive server blocks nobody longer than the
+// caller's timeout, and is used again when it responds.
 func TestStalledServer(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -228,7 +227,7 @@ func TestStalledServer(t *testing.T) {
 	}
 }
 
-// TestOpenServerRefuses: what cannot be ours is refused in one line that says why.
+// TestOpenServerRefuses checks the one-line refusals of databases that cannot be ours.
 func TestOpenServerRefuses(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -264,7 +263,8 @@ func TestOpenServerRefuses(t *testing.T) {
 	}
 }
 
-// TestLongAndStrangeTexts: what columns cannot keep is said so, and nothing written.
+// TestLongAndStrangeTexts checks that values which columns cannot store are refused,
+// and that nothing is written.
 func TestLongAndStrangeTexts(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -276,7 +276,7 @@ func TestLongAndStrangeTexts(t *testing.T) {
 				t.Fatal(err)
 			}
 			texts := map[string]string{"too long": strings.Repeat("x", 256), "NUL": "a\x00b"}
-			if e.name == "mysql" { // whose utf8 has no characters of four bytes
+			if e.name == "mysql" { // its utf8 has no four-byte characters
 				texts = map[string]string{"too long": strings.Repeat("é", 256), "four bytes": "tired 😴"}
 			}
 			for name, text := range texts {
@@ -296,8 +296,8 @@ func TestLongAndStrangeTexts(t *testing.T) {
 	}
 }
 
-// TestSyncGoesOn: what a sync that was killed left half done, the next completes,
-// and several at once do it once.
+// TestSyncGoesOn checks that Sync completes a killed one, and that concurrent ones
+// apply each migration once.
 func TestSyncGoesOn(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestSyncGoesOn(t *testing.T) {
 				`DROP TABLE snapshots`, `DELETE FROM workers`, `DROP TABLE stoker_requests`, `DROP TABLE stoker_migrations`,
 			} {
 				if e.name != "mysql" && strings.Contains(lost, "stoker_") {
-					continue // a migration is done there, or not at all
+					continue // a migration is atomic there
 				}
 				url := e.create(t)
 				prepare(t, url)
@@ -317,7 +317,7 @@ func TestSyncGoesOn(t *testing.T) {
 				if strings.HasSuffix(lost, "requests") {
 					execOn(t, other, `DELETE FROM stoker_migrations WHERE version_id >= 2`)
 				}
-				together(t, 4, func() error {
+				concurrently(t, 4, func() error {
 					db, err := store.Open(t.Context(), store.Options{URL: url})
 					if err != nil {
 						return err
@@ -339,8 +339,8 @@ func TestSyncGoesOn(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadStays: what a transaction has read by name, nobody changes before
-// it ends; the others are free.
+// TestWhatIsReadStays checks that nobody can change the rows that a transaction has
+// read by name until it ends; other rows stay free.
 func TestWhatIsReadStays(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -370,8 +370,8 @@ func TestWhatIsReadStays(t *testing.T) {
 	}
 }
 
-// TestHeartbeatsOfOthers: services of another program that beat all the time
-// neither lose a beat to our changes nor keep one of ours from succeeding.
+// TestHeartbeatsOfOthers checks that another program's constant heartbeats are not lost
+// to our changes and do not make our changes fail.
 func TestHeartbeatsOfOthers(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {

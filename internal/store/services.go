@@ -15,13 +15,13 @@ const (
 	disabled, disabled_reason, frozen, replication_status, active_backend_id,
 	report_count, rpc_current_version, object_current_version`
 	serviceColumns = serviceFields + `, COALESCE(created_at, NULL), COALESCE(updated_at, NULL), COALESCE(modified_at, NULL)`
-	// plainServices is allServices for who reads cells as they come: a fifth
-	// less work for a server.
+	// plainServices is allServices for readers of raw cells: a fifth less work for a
+	// server.
 	plainServices = `SELECT ` + serviceFields + `, created_at, updated_at, modified_at FROM services
 		WHERE COALESCE(deleted, FALSE) = FALSE ORDER BY id`
 )
 
-// serviceCells is the number of serviceColumns.
+// serviceCells is the number of columns in serviceColumns.
 const serviceCells = 18
 
 const (
@@ -30,7 +30,7 @@ const (
 		WHERE COALESCE(deleted, FALSE) = FALSE AND COALESCE(cluster_name, '') <> '' ORDER BY id`
 )
 
-// neededServiceColumns are those without which a table is not Cinder's services.
+// neededServiceColumns are the columns that identify a table as Cinder's services.
 func neededServiceColumns() []string {
 	return []string{
 		"id", "uuid", "host", "binary", "topic", "availability_zone", "cluster_name",
@@ -40,18 +40,18 @@ func neededServiceColumns() []string {
 	}
 }
 
-// Services returns the services that q selects, by id. On a server nobody else
-// can change those that were asked for by anything before the transaction ends;
-// all of them together are one look, which holds up nobody.
+// Services returns the services that q selects, by id. On a server it locks them until
+// the transaction ends, unless q selects all: then it is a plain read that blocks
+// nobody.
 func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Service, error) {
 	services, err := selectServices(ctx, tx.db.dialect, tx.tx, q)
-	if err == nil && len(services) > 0 && q != (cinder.ServiceQuery{}) && tx.hold() != "" {
+	if err == nil && len(services) > 0 && q != (cinder.ServiceQuery{}) && tx.forUpdate() != "" {
 		ids := make([]int64, len(services))
 		for i := range services {
 			ids[i] = services[i].ID
 		}
 		services, err = readServices(ctx, tx.tx, `SELECT `+serviceColumns+` FROM services
-			WHERE COALESCE(deleted, FALSE) = FALSE AND id IN (`+list(ids)+`) ORDER BY id`+tx.hold())
+			WHERE COALESCE(deleted, FALSE) = FALSE AND id IN (`+list(ids)+`) ORDER BY id`+tx.forUpdate())
 		services = slices.DeleteFunc(services, func(s cinder.Service) bool { return !q.Matches(&s) })
 	}
 	if err != nil {
@@ -60,14 +60,14 @@ func (tx *Tx) Services(ctx context.Context, q cinder.ServiceQuery) ([]cinder.Ser
 	return services, nil
 }
 
-// SaveService writes the columns in which now differs from was, provided that
-// the row is not deleted and still is as was says in them; KindConflict when
-// that is not so. It never writes updated_at, which is the service's heartbeat.
+// SaveService writes the columns in which now differs from was. KindConflict when the
+// row is deleted or any of those columns has changed since. It never writes updated_at,
+// which is the service's heartbeat.
 func (tx *Tx) SaveService(ctx context.Context, was, now cinder.Service) error {
 	return tx.saved(ctx, tx.serviceChange(was, now), was)
 }
 
-// serviceChange is a write of what SaveService writes.
+// serviceChange is the change that SaveService makes.
 func (tx *Tx) serviceChange(was, now cinder.Service) *change {
 	c := &change{dialect: tx.db.dialect, table: "services"}
 	c.flag("disabled", was.Disabled, now.Disabled)
@@ -82,7 +82,7 @@ func (tx *Tx) serviceChange(was, now cinder.Service) *change {
 	return c
 }
 
-// saved runs a write of the service's row.
+// saved runs a change of the service's row.
 func (tx *Tx) saved(ctx context.Context, c *change, was cinder.Service) error {
 	ok, err := c.run(ctx, tx.tx, was.ID)
 	if err != nil {
@@ -94,9 +94,9 @@ func (tx *Tx) saved(ctx context.Context, c *change, was cinder.Service) error {
 	return nil
 }
 
-// selectServices narrows in SQL, so that not every row has to travel, and
-// leaves the last word to the query itself. Names are compared to the letter:
-// MariaDB fails (1267) to compare a column with a character that its charset lacks.
+// selectServices narrows the result in SQL, to transfer fewer rows; query.Matches
+// decides. Names are compared byte by byte: MariaDB fails (1267) to compare a column
+// with a character that its charset lacks.
 func selectServices(ctx context.Context, d dialect, q querier, query cinder.ServiceQuery) ([]cinder.Service, error) {
 	if query == (cinder.ServiceQuery{}) {
 		return readServices(ctx, q, allServices)
@@ -124,8 +124,8 @@ func selectServices(ctx context.Context, d dialect, q querier, query cinder.Serv
 	return slices.DeleteFunc(services, func(s cinder.Service) bool { return !query.Matches(&s) }), err
 }
 
-// underName is the condition that a column is the name, or begins with it and the
-// separator, and its parameters.
+// underName is the condition, with its parameters, that a column equals the name, or
+// begins with it and the separator.
 func underName(d dialect, column, name, separator string) (condition string, args []any) {
 	return `(` + d.sameText(column) + ` OR ` + d.sameText(`SUBSTR(`+column+`, 1, ?)`) + `)`,
 		[]any{name, utf8.RuneCountInString(name + separator), name + separator}
@@ -139,8 +139,8 @@ func readServices(ctx context.Context, q querier, query string, args ...any) ([]
 	return scanServices(rows, 0)
 }
 
-// scanServices reads all rows and closes them. It makes room for as many as
-// are expected; none is a fine guess.
+// scanServices reads all rows and closes them. expected is a hint at their number; 0 is
+// fine.
 func scanServices(rows *sql.Rows, expected int) (_ []cinder.Service, err error) {
 	defer func() { err = firstError(err, rows.Close()) }()
 	services := make([]cinder.Service, 0, expected)

@@ -9,14 +9,14 @@ import (
 	"stoker/internal/cinder"
 )
 
-// snapshot is a row of the snapshots table, as far as a failover concerns it.
+// snapshot is the part of a snapshot's row that a failover changes.
 type snapshot struct {
 	id     string
 	status string
 	before *cinder.BeforeFailover
 }
 
-// snapshotsDown makes the snapshots of volumes that are lost for now unusable.
+// snapshotsDown sets the snapshots of volumes that a failover lost to error.
 func (tx *Tx) snapshotsDown(ctx context.Context, volumes []string) error {
 	snapshots, err := tx.snapshots(ctx, volumes)
 	if err != nil {
@@ -35,11 +35,11 @@ func (tx *Tx) snapshotsDown(ctx context.Context, volumes []string) error {
 			marks = append(marks, mark{s.id, cinder.BeforeFailover{Status: s.status}})
 		}
 	}
-	return tx.remember(ctx, resourceSnapshot, marks)
+	return tx.saveMarks(ctx, resourceSnapshot, marks)
 }
 
-// snapshotsBack gives the snapshots of volumes the status that they had, where
-// nobody has given them another.
+// snapshotsBack restores the status of the volumes' snapshots, unless somebody has
+// changed it since.
 func (tx *Tx) snapshotsBack(ctx context.Context, volumes []string) error {
 	snapshots, err := tx.snapshots(ctx, volumes)
 	if err != nil {
@@ -57,10 +57,10 @@ func (tx *Tx) snapshotsBack(ctx context.Context, volumes []string) error {
 		}
 		forgotten = append(forgotten, s.id)
 	}
-	return tx.forget(ctx, resourceSnapshot, forgotten)
+	return tx.deleteMarks(ctx, resourceSnapshot, forgotten)
 }
 
-// saveSnapshot says whether the snapshot was as it had been read.
+// saveSnapshot reports whether the snapshot was as it had been read.
 func (tx *Tx) saveSnapshot(ctx context.Context, s snapshot, status string) (bool, error) {
 	c := change{dialect: tx.db.dialect, table: "snapshots"}
 	c.text("status", s.status, status)
@@ -68,7 +68,7 @@ func (tx *Tx) saveSnapshot(ctx context.Context, s snapshot, status string) (bool
 	return c.run(ctx, tx.tx, s.id)
 }
 
-// snapshots are those of the volumes, by id.
+// snapshots returns the snapshots of the volumes, by id.
 func (tx *Tx) snapshots(ctx context.Context, volumes []string) (_ []snapshot, err error) {
 	if len(volumes) == 0 {
 		return nil, nil

@@ -24,32 +24,32 @@ var sqliteMigrations embed.FS
 const (
 	// busyTimeout is how long SQLite waits for another writer, in milliseconds.
 	busyTimeout = 5000
-	// sqliteReaders is how many filtered reads run at once. They need the
-	// processor and little else, so more would not be faster.
+	// sqliteReaders bounds concurrent filtered reads. They are bound by the CPU, so
+	// more would not be faster.
 	sqliteReaders = 4
 )
 
-// sqliteDialect is SQLite over one file.
+// sqliteDialect is SQLite on one file.
 type sqliteDialect struct {
 	path string // absolute
 	now  func() time.Time
 }
 
-// openSQLite opens the file for three uses: one connection that writes (SQLite
-// has one writer at a time anyway, and to queue for a connection is fairer than
-// to poll for a lock), a few that read, and the one of fleet.
+// openSQLite opens the file for three uses: one connection that writes (SQLite has one
+// writer at a time anyway, and queueing for a connection is fairer than polling for a
+// lock), a few that read, and the one of fleet.
 func (db *DB) openSQLite(ctx context.Context, path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("database file: %w", err)
 	}
 	d := sqliteDialect{path: path, now: db.now}
-	exists, err := d.inspect()
+	exists, err := d.checkPath()
 	if err != nil {
 		return err
 	}
 	if exists {
-		if err := db.patiently(ctx, d, func() error { return d.look(ctx) }); err != nil {
+		if err := db.retryBusy(ctx, d, func() error { return d.checkFile(ctx) }); err != nil {
 			return d.explain(err)
 		}
 		if mode, exposed := d.access(); exposed {
@@ -61,8 +61,8 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if db.writer, err = d.open(1, d.writing()+"&_txlock=immediate"); err != nil {
 		return err
 	}
-	if exists { // one that does not is made when Sync is asked to
-		if err := db.patiently(ctx, d, func() error { return db.writer.PingContext(ctx) }); err != nil {
+	if exists { // a new one is created by Sync
+		if err := db.retryBusy(ctx, d, func() error { return db.writer.PingContext(ctx) }); err != nil {
 			return errors.Join(d.explain(err), db.writer.Close())
 		}
 	}
@@ -88,15 +88,16 @@ func (d sqliteDialect) open(connections int, dsn string) (*sql.DB, error) {
 	return db, nil
 }
 
-// dsn is a connection of the driver's: mode is SQLite's, rw does not create the file.
+// dsn is a data source name of the driver. mode is SQLite's: rw does not create the
+// file.
 func (d sqliteDialect) dsn(mode string) string {
 	u := url.URL{Scheme: "file", Path: d.path}
 	return fmt.Sprintf("%s?mode=%s&_error_rc=1&_pragma=busy_timeout(%d)", u.String(), mode, busyTimeout)
 }
 
-// writing keeps readers and the writer out of each other's way (WAL), has what was
-// committed survive a power cut (FULL: an acknowledged change is a promise), and
-// leaves foreign keys unchecked, as Cinder does on SQLite.
+// writing has WAL, so that readers and the writer do not block each other; synchronous
+// FULL, so that a committed change survives a power cut; and no foreign keys, as in
+// Cinder on SQLite.
 func (d sqliteDialect) writing() string {
 	return d.dsn("rw") + "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(0)"
 }
@@ -111,7 +112,7 @@ func (sqliteDialect) same(column string) string { return column + " IS ?" }
 
 func (sqliteDialect) sameText(column string) string { return "COALESCE(" + column + ", '') = ?" }
 
-// sameTime compares whole seconds: the text may or may not have a fraction.
+// sameTime compares whole seconds: the text may have a fraction.
 func (sqliteDialect) sameTime(column string) string {
 	return "DATETIME(" + column + ") IS DATETIME(?)"
 }
@@ -120,7 +121,7 @@ func (sqliteDialect) hostName() string { return "SUBSTR(host, 1, INSTR(host || '
 
 func (sqliteDialect) entries(lead []filter, s span) (where, string) { return entries(lead, s) }
 
-func (sqliteDialect) walk(context.Context, querier) error { return nil }
+func (sqliteDialect) forceIndexOrder(context.Context, querier) error { return nil }
 
 func (sqliteDialect) insert(ctx context.Context, q querier, query string, args ...any) (int64, error) {
 	return oneNumber(ctx, q, query+` RETURNING id`, args...)
@@ -130,17 +131,17 @@ func (sqliteDialect) options(kind transaction) *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: kind == transactionRead}
 }
 
-// turn has nothing to do: the transaction was begun as IMMEDIATE. SQLite works
-// in this process: it cannot be lost in the midst of a commit.
-func (d sqliteDialect) turn(context.Context, querier, string) (time.Time, bool, error) {
+// takeTurn has nothing to do: the transaction began as IMMEDIATE. SQLite runs in this
+// process, so a commit is never in doubt.
+func (d sqliteDialect) takeTurn(context.Context, querier, string) (time.Time, bool, error) {
 	return d.now().UTC(), false, nil
 }
 
-func (sqliteDialect) bound(context.Context, querier) error { return nil }
+func (sqliteDialect) setTimeouts(context.Context, querier) error { return nil }
 
 func (sqliteDialect) record(context.Context, querier, string, time.Time) error { return nil }
 
-func (sqliteDialect) hold() string { return "" }
+func (sqliteDialect) forUpdate() string { return "" }
 
 func (sqliteDialect) fault(err error) fault {
 	if errors.Is(err, driver.ErrBadConn) {
@@ -154,7 +155,7 @@ func (sqliteDialect) fault(err error) fault {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 		return faultDuplicate
 	}
-	switch e.Code() & 0xff { // the rest is detail
+	switch e.Code() & 0xff { // drop the extended code
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return faultBusy
 	case sqlite3.SQLITE_CANTOPEN:
@@ -177,7 +178,7 @@ func (sqliteDialect) columns(ctx context.Context, q querier, table string) ([]st
 	return names(ctx, q, `SELECT name FROM pragma_table_info(?) ORDER BY cid`, table)
 }
 
-// clock is the host's: the database is in this process.
+// clock is the host's clock: the database is in this process.
 func (d sqliteDialect) clock(context.Context, querier) (time.Time, error) { return d.now().UTC(), nil }
 
 func (sqliteDialect) version(ctx context.Context, q querier) (engine, version string, err error) {
@@ -190,8 +191,8 @@ func (sqliteDialect) migrations() (goose.Dialect, fs.FS, error) {
 	return goose.DialectSQLite3, files, err
 }
 
-// prepare holds SQLite's one write lock while fn runs, over a file that it makes
-// when there is none.
+// prepare holds SQLite's write lock while fn runs. It creates the file when there is
+// none.
 func (d sqliteDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err error) {
 	if err := d.create(); err != nil {
 		return err
@@ -205,7 +206,7 @@ func (d sqliteDialect) prepare(ctx context.Context, fn func(*sql.DB) error) (err
 		return err
 	}
 	if err := fn(db); err != nil {
-		return err // to close the connection rolls back
+		return err // closing the connection rolls back
 	}
 	_, err = db.ExecContext(ctx, `COMMIT`)
 	return err

@@ -6,13 +6,13 @@ import (
 	"errors"
 )
 
-// sqliteLink asks SQLite for a number that changes, for each connection, when any
-// other connection, of this process or another, commits. This connection never
-// writes, so no commit escapes it, and an old state cannot be shown. It has to
-// stay the same one: its numbers mean nothing to another.
+// sqliteLink asks SQLite for data_version, which changes, for a given connection, when
+// any other connection of any process commits. This connection never writes, so it
+// notices every commit. The connection must stay the same: data_version means nothing
+// to another one.
 type sqliteLink struct {
-	conn                   *sql.Conn
-	number, services, open *sql.Stmt
+	conn                        *sql.Conn
+	dataVersion, services, open *sql.Stmt
 }
 
 func newSQLiteLink(ctx context.Context, conn *sql.Conn) (fleetLink, error) {
@@ -20,7 +20,7 @@ func newSQLiteLink(ctx context.Context, conn *sql.Conn) (fleetLink, error) {
 	for _, s := range []struct {
 		stmt **sql.Stmt
 		text string
-	}{{&l.number, `PRAGMA data_version`}, {&l.services, allServices}, {&l.open, openOperations}} {
+	}{{&l.dataVersion, `PRAGMA data_version`}, {&l.services, allServices}, {&l.open, openOperations}} {
 		var err error
 		*s.stmt, err = conn.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // closed with the link, or with its connection.
 		if err != nil {
@@ -30,10 +30,10 @@ func newSQLiteLink(ctx context.Context, conn *sql.Conn) (fleetLink, error) {
 	return l, nil
 }
 
-// close closes the connection, its statements and what it may have begun.
+// close closes the statements and the connection, with any open transaction.
 func (l *sqliteLink) close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{l.number, l.services, l.open} {
+	for _, stmt := range []*sql.Stmt{l.dataVersion, l.services, l.open} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
@@ -41,15 +41,15 @@ func (l *sqliteLink) close() error {
 	return errors.Join(append(errs, l.conn.Close())...)
 }
 
-// read returns last when it is still true, else what is.
+// read implements fleetLink.
 func (l *sqliteLink) read(ctx context.Context, last *fleetRows) (*fleetRows, error) {
 	var number int64
-	if err := l.number.QueryRowContext(ctx).Scan(&number); err != nil {
+	if err := l.dataVersion.QueryRowContext(ctx).Scan(&number); err != nil {
 		return nil, err
 	}
 	expected := 0
 	if last != nil {
-		if last.number == number {
+		if last.dataVersion == number {
 			return last, nil
 		}
 		expected = len(last.services)
@@ -69,8 +69,8 @@ func (l *sqliteLink) read(ctx context.Context, last *fleetRows) (*fleetRows, err
 
 func (l *sqliteLink) readAll(ctx context.Context, expected int) (*fleetRows, error) {
 	rows := &fleetRows{}
-	// Asked once more: this number and the rows are of one moment.
-	if err := l.number.QueryRowContext(ctx).Scan(&rows.number); err != nil {
+	// Read it again, inside the transaction: this number belongs to these rows.
+	if err := l.dataVersion.QueryRowContext(ctx).Scan(&rows.dataVersion); err != nil {
 		return nil, err
 	}
 	result, err := l.services.QueryContext(ctx)

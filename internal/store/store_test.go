@@ -23,7 +23,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// prepared makes the schema of a database, and opens it past the store too.
+// prepared creates the schema of a database, and also opens it as another program
+// would.
 func (e engine) prepared(tb testing.TB, url string) storetest.Database {
 	tb.Helper()
 	prepare(tb, url)
@@ -36,8 +37,8 @@ func (e engine) prepared(tb testing.TB, url string) storetest.Database {
 	}
 }
 
-// TestTextsInAnyCharset: Cinder's tables have the charset that their database was
-// made with, and ours are utf8mb4 beside any. TestContract has utf8mb3.
+// TestTextsInAnyCharset varies the charset of the database, which Cinder's tables
+// inherit; ours are always utf8mb4. TestContract has utf8mb3.
 func TestTextsInAnyCharset(t *testing.T) {
 	mysql := engines()[1]
 	for _, charset := range []string{
@@ -55,7 +56,7 @@ func TestTextsInAnyCharset(t *testing.T) {
 	}
 }
 
-// texts reads two columns of text; NULL is "".
+// texts reads two columns of text as a map; NULL is "".
 func texts(tb testing.TB, db *sql.DB, query string) map[string]string {
 	tb.Helper()
 	rows, err := db.QueryContext(tb.Context(), query)
@@ -78,7 +79,7 @@ func texts(tb testing.TB, db *sql.DB, query string) map[string]string {
 	return found
 }
 
-// open opens the database in a file, prepared.
+// open opens the database in a file after Sync.
 func open(tb testing.TB, path string) *store.DB {
 	tb.Helper()
 	db := connect(tb, path)
@@ -109,7 +110,7 @@ func openURL(tb testing.TB, url string) *store.DB {
 	return db
 }
 
-// raw is a handle of another program's.
+// raw is another program's handle.
 func raw(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)")
@@ -125,7 +126,7 @@ func raw(tb testing.TB, path string) *sql.DB {
 	return db
 }
 
-// execute runs SQL as another program would, and leaves.
+// execute runs SQL as another program would.
 func execute(tb testing.TB, path, query string, args ...any) {
 	tb.Helper()
 	db := raw(tb, path)
@@ -137,7 +138,7 @@ func execute(tb testing.TB, path, query string, args ...any) {
 	}
 }
 
-// wantLine wants an error of a kind, on one line that says all of the words.
+// wantLine wants an error of this kind, on one line that contains all the words.
 func wantLine(tb testing.TB, err error, kind cinder.Kind, words ...string) {
 	tb.Helper()
 	if err == nil {

@@ -13,8 +13,8 @@ import (
 	"stoker/internal/dsn"
 )
 
-// mysqlTLS reads the options of a MySQL URL that begin with ssl_. Any of them asks
-// for TLS, nil without any. KindInvalid for files and values that it cannot read.
+// mysqlTLS returns the TLS configuration for the ssl_ options of a MySQL URL; nil when
+// it has none. KindInvalid for files and values that it cannot read.
 func mysqlTLS(where dsn.Database) (*tls.Config, error) {
 	option := func(name string) string { return where.Option("ssl_" + name) }
 	asked := false
@@ -32,7 +32,7 @@ func mysqlTLS(where dsn.Database) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: where.Host, RootCAs: pool} // nil are the system's
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: where.Host, RootCAs: pool} // nil RootCAs are the system's
 	switch {
 	case !chain:
 		c.InsecureSkipVerify = true
@@ -53,11 +53,11 @@ func mysqlTLS(where dsn.Database) (*tls.Config, error) {
 	return c, nil
 }
 
-// verified says what of a server's certificate is looked at: who vouches for it,
-// and whose name is in it. That is both when an authority is named, or when either
-// is asked for; ssl_verify_cert=false asks for neither, and ssl_check_hostname=false
-// or ssl_verify_identity=false for the first alone. PyMySQL forgets the name, and
-// without ssl_ca the certificate too: who asks for a look gets one here.
+// verified returns which parts of a server's certificate to verify: its chain, and the
+// host name in it. Both are verified when the URL names a CA or asks for either;
+// ssl_verify_cert=false turns both off, and ssl_check_hostname=false or
+// ssl_verify_identity=false the name alone. PyMySQL skips the name, and without ssl_ca
+// the certificate too; here a request to verify is honoured.
 func verified(where dsn.Database) (chain, name bool, err error) {
 	mode := strings.ToUpper(where.Option("ssl_mode")) // mysqlclient's, of mysql+mysqldb
 	chain = where.Option("ssl_ca") != "" || where.Option("ssl_capath") != "" || strings.HasPrefix(mode, "VERIFY_")
@@ -80,7 +80,8 @@ func verified(where dsn.Database) (chain, name bool, err error) {
 	return chain, name, nil
 }
 
-// authorities reads certificates from a file and from the files of a folder; nil when neither is named.
+// authorities reads CA certificates from a file and from the files of a folder; nil
+// when neither is given.
 func authorities(file, folder string) (*x509.CertPool, error) {
 	files := []string{file}
 	if folder != "" {
@@ -109,7 +110,7 @@ func authorities(file, folder string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// skipHostname has the chain of certificates verified, but not for whom it is.
+// skipHostname verifies the certificate chain but not the host name.
 func skipHostname(c *tls.Config) {
 	roots := c.RootCAs
 	c.InsecureSkipVerify = true
@@ -123,8 +124,7 @@ func skipHostname(c *tls.Config) {
 	}
 }
 
-// flag reads a flag as SQLAlchemy does, and the words that PyMySQL has for
-// ssl_verify_cert.
+// flag parses a flag as SQLAlchemy does, and PyMySQL's words for ssl_verify_cert.
 func flag(s string) (on, known bool) {
 	switch strings.ToLower(s) {
 	case "true", "yes", "on", "y", "t", "1", "required", "optional":
@@ -136,7 +136,7 @@ func flag(s string) (on, known bool) {
 	}
 }
 
-// hostPort is where a database listens; on this host when the URL does not say.
+// hostPort is the address of a database server; localhost when the URL has no host.
 func hostPort(where dsn.Database, port int) string {
 	host := where.Host
 	if host == "" {

@@ -13,18 +13,17 @@ import (
 	"stoker/internal/cinder"
 )
 
-// schemaState is which of our migrations a database has had, as this program
-// sees it. Another program, older or newer, may have applied them.
+// schemaState compares the migrations applied to a database with those of this program.
+// Another program, older or newer, may have applied them.
 type schemaState struct {
-	applied []string // those that this program knows, by file name, in order
-	pending []string // those that it knows and the database lacks
-	newer   []int64  // those that it does not know, by number
-	known   int64    // the newest that it knows
-	since   int64    // the newest that a program has to know to write; 0 for any
+	applied   []string // known to this program, by file name, in order
+	pending   []string // known to this program, not applied
+	newer     []int64  // applied, not known to this program, by number
+	known     int64    // the newest that this program knows
+	minWriter int64    // the newest that a program must know to write; 0 for none
 }
 
-// schemaState compares what goose recorded with the migrations there are. have
-// are the tables of the database.
+// schemaState reads the state; have are the tables of the database.
 func (db *DB) schemaState(ctx context.Context, q querier, have []string) (schemaState, error) {
 	var s schemaState
 	_, files, err := db.dialect.migrations()
@@ -43,7 +42,7 @@ func (db *DB) schemaState(ctx context.Context, q querier, have []string) (schema
 		}
 	}
 	if slices.Contains(have, writersTable) {
-		if s.since, err = oneNumber(ctx, q, `SELECT COALESCE(MAX(since), 0) FROM `+writersTable); err != nil {
+		if s.minWriter, err = oneNumber(ctx, q, `SELECT COALESCE(MAX(since), 0) FROM `+writersTable); err != nil {
 			return s, err
 		}
 	}
@@ -64,16 +63,16 @@ func (db *DB) schemaState(ctx context.Context, q querier, have []string) (schema
 	return s, nil
 }
 
-// mayWrite refuses a program that a newer one's migration has shut out.
+// mayWrite returns an error when a newer migration forbids this program to write.
 func (db *DB) mayWrite(s schemaState) error {
-	if s.since <= s.known {
+	if s.minWriter <= s.known {
 		return nil
 	}
 	return db.refuse("a newer Stoker has changed it: only programs that know migration %d may write to it, and this one knows up to %d: upgrade it",
-		s.since, s.known)
+		s.minWriter, s.known)
 }
 
-// migrationNumber is that with which a file's name begins.
+// migrationNumber is the number at the start of a file name.
 func migrationNumber(name string) (int64, error) {
 	digits, _, _ := strings.Cut(name, "_")
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -100,15 +99,14 @@ func numbers(ctx context.Context, q querier, query string) (_ []int64, err error
 	return found, rows.Err()
 }
 
-// TakesWrites says whether changes can be made: KindUnavailable when the database
-// is read-only or away. It asks by a statement that changes no row: that takes no
-// lock others wait for, leaves nothing to replicate, and a proxy sends it where
-// writes go. Settings such as read_only do not tell, for some users they do not
-// hold.
+// TakesWrites checks that the database accepts writes: KindUnavailable when it is
+// read-only or away. It runs a statement that changes no row: that takes no lock others
+// wait for, leaves nothing to replicate, and a proxy routes it like a write. Settings
+// such as read_only do not tell: they do not apply to some users.
 func (db *DB) TakesWrites(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	err := db.within(ctx, transactionWrite, func(_ *sql.Tx, s *session) error {
+	err := db.inTransaction(ctx, transactionWrite, func(_ *sql.Tx, s *session) error {
 		if _, err := s.ExecContext(ctx, `UPDATE services SET report_count = report_count WHERE FALSE`); err != nil {
 			return db.fail(ctx, "look whether database "+db.name+" takes writes", err)
 		}
@@ -120,8 +118,8 @@ func (db *DB) TakesWrites(ctx context.Context) error {
 	return err
 }
 
-// Trouble says what an error of Ready or TakesWrites comes down to, in words that anybody may
-// read: no name, no address, no text of the server's.
+// Trouble sums up an error of Ready or TakesWrites in words that anybody may read: no
+// names, no addresses, no messages of the server.
 func (db *DB) Trouble(err error) string {
 	switch db.dialect.fault(err) {
 	case faultBusy:
@@ -140,14 +138,14 @@ func (db *DB) Trouble(err error) string {
 		return "it answers with an error: stoker db check says more"
 	case e.Err != nil:
 		return "away"
-	default: // what Ready itself has to say
+	default: // an error of Ready's own
 		return "it is not prepared for this version: stoker db check says more"
 	}
 }
 
-// Ready says whether this program can work with the database: KindUnavailable
-// with a line for the operator when Sync has yet to be run, KindInvalid when a
-// newer program has changed it so that this one must not write to it.
+// Ready checks that this program can work with the database. KindUnavailable, with a
+// line for the operator, when Sync has yet to be run; KindInvalid when a newer
+// program's migration forbids this one to write.
 func (db *DB) Ready(ctx context.Context) error {
 	err := db.read(ctx, "look at database "+db.name, func(ctx context.Context, tx querier) error {
 		tables, err := db.dialect.tables(ctx, tx)

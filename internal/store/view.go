@@ -7,21 +7,21 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Snapshot is one consistent look at the services. It is shared with other
-// callers and must not be written to.
+// Snapshot is one consistent view of the services. Callers share it and must not modify
+// it.
 type Snapshot struct {
 	Services []cinder.Service   // by id
-	Open     []cinder.Operation // operations that are not settled, the oldest first
-	Now      time.Time          // the clock that heartbeats are compared with, UTC
+	Open     []cinder.Operation // open and watched operations, oldest first
+	Now      time.Time          // this host's clock, which heartbeats are compared with, UTC
 }
 
-// View reads the services that q selects and the operations that are open, in
-// one snapshot that shows every change acknowledged before the call, whoever
-// made it. Calls with the zero query between which nothing was committed return
-// the same slices. Fails with KindUnavailable.
+// View reads the services that q selects and the open operations, in one snapshot that
+// includes every change acknowledged before the call, whoever made it. Calls with the
+// zero query return the same slices until something is committed. Fails with
+// KindUnavailable.
 func (db *DB) View(ctx context.Context, q cinder.ServiceQuery) (*Snapshot, error) {
 	s := &Snapshot{}
-	if q.Host == nil && q.Cluster == nil { // most of the rows: those in memory serve
+	if q.Host == nil && q.Cluster == nil { // most of the rows: serve them from memory
 		rows, err := db.fleet.read(ctx)
 		if err != nil {
 			return nil, db.fail(ctx, "read the fleet", err)

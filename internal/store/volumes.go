@@ -7,9 +7,9 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Volumes returns volumes of an owner, by id: at most limit of those after the
-// id, and at least one as long as there are any. changed leaves out those that no
-// failover of ours has changed. Fails with KindUnavailable.
+// Volumes returns a page of an owner's volumes, by id: at most limit of those with ids
+// after after. It is empty only when there are no more. changed selects only volumes
+// that a failover has marked. Fails with KindUnavailable.
 func (db *DB) Volumes(ctx context.Context, owner cinder.Owner, changed bool, after string, limit int) ([]cinder.Volume, error) {
 	var volumes []cinder.Volume
 	err := db.read(ctx, "read volumes", func(ctx context.Context, tx querier) error {
@@ -28,8 +28,8 @@ func (db *DB) Volumes(ctx context.Context, owner cinder.Owner, changed bool, aft
 	return volumes, nil
 }
 
-// readVolumes adds one page to volumes. It returns how many rows there were, the
-// owner's or not, and the id of the last.
+// readVolumes appends one page of the owner's volumes. It returns how many rows it
+// read, including other owners' rows, and the last id.
 func readVolumes(ctx context.Context, d dialect, q querier, owner cinder.Owner, changed bool, after string, limit int, volumes *[]cinder.Volume) (n int, last string, err error) {
 	condition, args := ownedBy(d, owner, "v")
 	join := "LEFT JOIN"
@@ -55,7 +55,7 @@ func readVolumes(ctx context.Context, d dialect, q querier, owner cinder.Owner, 
 			ID: last, Name: c.text(), Group: c.text(), Status: c.label(), PreviousStatus: c.textOrNil(),
 			ReplicationStatus: cinder.ReplicationStatus(c.label()), DriverData: c.textOrNil(), Before: c.before(),
 		}
-		if v.Name == "" { // else it is that of another volume, whose place it took in a migration
+		if v.Name == "" { // else it is the id of another volume, which it replaced in a migration
 			v.Name = v.ID
 		}
 		v.Name = "volume-" + v.Name
@@ -66,11 +66,11 @@ func readVolumes(ctx context.Context, d dialect, q querier, owner cinder.Owner, 
 	return n, last, rows.Err()
 }
 
-// SaveVolumes writes those volumes that still are as was says, in what changes of
-// them, and remembers or forgets what they were before a failover: all of them
-// or, when it fails, none. It returns the ids of the others. With a volume that
-// goes to error its snapshots go there; with one that comes back, or of which is
-// forgotten what it was before, they come back. Fails with KindUnavailable.
+// SaveVolumes writes the changed columns of the volumes whose rows still match Was, and
+// records or deletes their marks: all of them or, on error, none. It returns the ids of
+// the volumes that it skipped. The snapshots of a volume that goes to error go there
+// too; when the volume comes back, or its mark is deleted, they come back. Fails with
+// KindUnavailable.
 func (db *DB) SaveVolumes(ctx context.Context, changes []cinder.VolumeChange) (missed []string, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		var marks []mark
@@ -99,8 +99,8 @@ func (db *DB) SaveVolumes(ctx context.Context, changes []cinder.VolumeChange) (m
 			}
 		}
 		for _, step := range []func() error{
-			func() error { return tx.remember(ctx, resourceVolume, marks) },
-			func() error { return tx.forget(ctx, resourceVolume, forgotten) },
+			func() error { return tx.saveMarks(ctx, resourceVolume, marks) },
+			func() error { return tx.deleteMarks(ctx, resourceVolume, forgotten) },
 			func() error { return tx.snapshotsDown(ctx, down) },
 			func() error { return tx.snapshotsBack(ctx, back) },
 		} {
@@ -116,7 +116,7 @@ func (db *DB) SaveVolumes(ctx context.Context, changes []cinder.VolumeChange) (m
 	return missed, nil
 }
 
-// saveVolume says whether the volume was as expected.
+// saveVolume reports whether the volume was as expected.
 func (tx *Tx) saveVolume(ctx context.Context, was, now cinder.Volume) (bool, error) {
 	c := change{dialect: tx.db.dialect, table: "volumes"}
 	c.text("status", was.Status, now.Status)

@@ -7,8 +7,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Workers returns the work that a service, by the id of its row, has under way
-// and that r selects, by id. Fails with KindUnavailable.
+// Workers returns the unfinished work of a service, given by its row's id, that r
+// selects, by id. Fails with KindUnavailable.
 func (db *DB) Workers(ctx context.Context, service int64, r cinder.CleanupRequest) ([]cinder.Worker, error) {
 	var workers []cinder.Worker
 	err := db.read(ctx, "read workers", func(ctx context.Context, tx querier) (err error) {
@@ -46,10 +46,10 @@ func readWorkers(ctx context.Context, q querier, service int64, r cinder.Cleanup
 	return workers, rows.Err()
 }
 
-// EndWork ends work that was interrupted: the resource, where it still is in the
-// work's status, gets another one, that which its attachments give it when status
-// is "". ok is false, and nothing written, when somebody else has the work in hand
-// by now. Fails with KindUnavailable.
+// EndWork removes the entry of interrupted work. If the resource still has the status
+// of that work, it gets status or, when that is "", the status that its attachments
+// imply. ok is false, and nothing is written, when somebody else has taken over the
+// work. Fails with KindUnavailable.
 func (db *DB) EndWork(ctx context.Context, w cinder.Worker, status string) (ok bool, err error) {
 	table, known := map[string]string{cinder.ResourceVolume: "volumes", cinder.ResourceSnapshot: "snapshots"}[w.ResourceType]
 	if !known {

@@ -1,6 +1,5 @@
-// Package storetest is the contract of the store as a list of tests: what every
-// database engine has to pass, in the words of those who use the store. The list
-// knows no engine and asks nothing about speed.
+// Package storetest is the store's contract as a suite of tests that every database
+// engine must pass. The suite knows no engine and measures no speed.
 //
-// Template is for the tests of other packages: a prepared database for each.
+// Template gives tests of other packages a prepared database each.
 package storetest

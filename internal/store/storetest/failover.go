@@ -10,7 +10,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// What is in the rows of volumes, snapshots and groups, as other programs write them.
+// Rows of volumes, snapshots and groups as other programs write them.
 const (
 	insertVolume = `INSERT INTO volumes (id, host, cluster_name, _name_id, group_id, status, previous_status, replication_status,
 		replication_driver_data, volume_type_id, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'type', ?)`
@@ -87,7 +87,7 @@ func volumePages(t *testing.T, d Database) {
 	t.Helper()
 	for i := range 25 {
 		host := "host1@alpha#pool"
-		if i%5 != 0 { // others' are in between, a whole page of them at times
+		if i%5 != 0 { // other owners' volumes are in between, sometimes a whole page of them
 			host = "host1@alphabet"
 		}
 		d.Exec(t, insertVolume, fmt.Sprintf("v%02d", i), host, nil, nil, nil, "available", nil, nil, nil, false)

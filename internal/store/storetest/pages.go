@@ -14,23 +14,23 @@ import (
 	"stoker/internal/store"
 )
 
-// journalPages compares pages with what a look at each entry finds, over more
-// entries than one page looks through.
+// journalPages compares pages with a check of each entry, over more entries than one
+// page examines.
 func journalPages(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	db := create(t).Open(t)
 	const entries = 5000
-	all := make([]cinder.Operation, entries) // the newest first
+	all := make([]cinder.Operation, entries) // newest first
 	random := rand.New(rand.NewPCG(1, 2))    //nolint:gosec // The same each time.
 	pick := func(of ...string) string { return of[random.IntN(len(of))] }
 	for i := range all {
 		op := cinder.Operation{
-			ID: fmt.Sprintf("%05d", entries-i), StartedAt: at(0, 0).Add(time.Duration(entries-i) / 3 * time.Second), // several at a time
+			ID: fmt.Sprintf("%05d", entries-i), StartedAt: at(0, 0).Add(time.Duration(entries-i) / 3 * time.Second), // three per second
 			Host: pick("h", "h@b", "h@c", "hh", "H@b", "", "i@b"), Cluster: pick("", "", "", "c@b"), Binary: pick("cinder-volume", "cinder-volume", "cinder-backup"),
 			Kind: cinder.OperationKind(pick("enable", "enable", "disable", "freeze")), State: cinder.OperationState(pick("done", "done", "undone", "open")),
 		}
 		op.Caller.UserID = pick("ann", "ann", "bob")
-		if i > entries/2 && op.Kind == "freeze" { // filters that meet in old entries alone
+		if i > entries/2 && op.Kind == "freeze" { // filters that match only old entries
 			op.State = "failed"
 		}
 		all[i] = op
@@ -86,7 +86,7 @@ func ids(ops []cinder.Operation) []string {
 	return found
 }
 
-// selects says whether an operation meets all filters.
+// selects reports whether an operation matches all filters.
 func selects(q cinder.OperationQuery, op cinder.Operation) bool {
 	is := func(want *string, got string) bool { return want == nil || *want == got }
 	return (is(q.Host, op.Host) || strings.HasPrefix(op.Host, *q.Host+"@")) && is(q.Cluster, op.Cluster) && is(q.Binary, op.Binary) &&

@@ -7,7 +7,7 @@ import (
 	"stoker/internal/store"
 )
 
-// reads are the transactions that keep no change waiting.
+// reads checks Read, which blocks no change.
 func reads(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	t.Run("all of one moment, and no change waits", func(t *testing.T) {
@@ -19,7 +19,7 @@ func reads(t *testing.T, create func(testing.TB) Database) {
 			if err != nil {
 				return err
 			}
-			update(t, other, func(tx *store.Tx) error { // would wait for ever behind a write
+			update(t, other, func(tx *store.Tx) error { // if Read took the turn, this would wait for ever
 				now := was
 				now.Disabled = true
 				return tx.SaveService(t.Context(), was, now)

@@ -58,7 +58,7 @@ func causes(t *testing.T, create func(testing.TB) Database) {
 	wantSame(t, "of another binary, untouched", get(t, "cinder-backup", "h@b"), []cinder.Cause{admin})
 }
 
-// operation has something in every field.
+// operation has a value in every field.
 func operation() cinder.Operation {
 	service := cinder.ServiceState{
 		ID: 5, Binary: "cinder-volume", Host: "h@b", Disabled: true, DisabledReason: new("why"), Frozen: true,
@@ -106,7 +106,7 @@ func journal(t *testing.T, create func(testing.TB) Database) {
 		for _, op := range []cinder.Operation{operation(), {ID: "0", State: cinder.OpOpen}} {
 			update(t, db, func(tx *store.Tx) error { return tx.AddOperation(t.Context(), op) })
 		}
-		// One without a time is older than any.
+		// Without a start time it comes first.
 		want := []cinder.Operation{{ID: "0", State: cinder.OpOpen}, operation()}
 		wantSame(t, "open", open(t, db), want)
 		update(t, db, func(tx *store.Tx) error {

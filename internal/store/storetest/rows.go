@@ -59,7 +59,7 @@ func rows(t *testing.T, create func(testing.TB) Database) {
 			t.Errorf("%+v, error %v, want none", v, err)
 		}
 	})
-	t.Run("names match exactly, and hosts with their backends", func(t *testing.T) { matching(t, create) })
+	t.Run("names match exactly, and hosts with their backends", func(t *testing.T) { matchNames(t, create) })
 	t.Run("clusters by name and binary, and all members", func(t *testing.T) { clusterRows(t, create) })
 }
 
@@ -113,9 +113,9 @@ func times(t *testing.T, create func(testing.TB) Database) {
 	}
 }
 
-// matching asks for every name on a list of them that engines tell apart badly,
-// and wants what cinder.ServiceQuery says.
-func matching(t *testing.T, create func(testing.TB) Database) {
+// matchNames queries each of a list of similar names, and wants the result of
+// cinder.ServiceQuery.
+func matchNames(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	d := create(t)
 	db := d.Open(t)

@@ -10,19 +10,19 @@ import (
 	"stoker/internal/store"
 )
 
-// Database is a database of a test's own: prepared, and empty.
+// Database is an empty, prepared database for one test.
 type Database struct {
-	// Open opens it once more, as another process would.
+	// Open opens it again, like another process.
 	Open func(tb testing.TB) *store.DB
-	// Exec runs one statement as another program would, past the store.
+	// Exec runs a statement as another program would.
 	Exec func(tb testing.TB, query string, args ...any)
 	// Texts reads two columns of text as another program would; the first is the key.
 	Texts func(tb testing.TB, query string) map[string]string
-	// WholeSeconds is true where Cinder's columns keep no fractions of a second.
+	// WholeSeconds is true where Cinder's columns have no fractions of a second.
 	WholeSeconds bool
 }
 
-// Run runs the whole list; create makes a new database for each test.
+// Run runs the suite; create makes a new database for each test.
 func Run(t *testing.T, create func(tb testing.TB) Database) {
 	t.Helper()
 	for _, topic := range []struct {
@@ -45,21 +45,21 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"concurrency", concurrency},
 		{"registration against others", registrationRace},
 		{"failovers", failovers},
-		{"a newer program", newer},
+		{"a newer program", newerSchema},
 	} {
 		t.Run(topic.name, func(t *testing.T) { topic.run(t, create) })
 	}
 }
 
-// insertService writes a row as Cinder's own fixture tools do.
+// insertService inserts a row as Cinder's own fixture tools do.
 const insertService = `INSERT INTO services (id, uuid, host, "binary", topic, availability_zone, cluster_name, disabled, disabled_reason,
 	frozen, replication_status, active_backend_id, report_count, rpc_current_version, object_current_version,
 	created_at, updated_at, modified_at, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-// at is a moment that is easy to tell in a diff.
+// at is a time that is easy to recognise in a diff.
 func at(hour, minute int) time.Time { return time.Date(2026, 11, 23, hour, minute, 0, 0, time.UTC) }
 
-// volume is a volume service as it registers.
+// volume is a volume service when it registers.
 func volume(host string) cinder.Service {
 	return cinder.Service{
 		Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: "nova",
@@ -91,7 +91,7 @@ func view(tb testing.TB, db *store.DB, q cinder.ServiceQuery) []cinder.Service {
 	return v.Services
 }
 
-// row is the service as every way to read it shows it.
+// row returns the service, and checks that every way to read it agrees.
 func row(tb testing.TB, db *store.DB, id int64) cinder.Service {
 	tb.Helper()
 	for _, s := range view(tb, db, cinder.ServiceQuery{}) {
@@ -107,7 +107,7 @@ func row(tb testing.TB, db *store.DB, id int64) cinder.Service {
 	return cinder.Service{}
 }
 
-// cluster is the only one there is.
+// cluster returns the only cluster.
 func cluster(tb testing.TB, db *store.DB) cinder.Cluster {
 	tb.Helper()
 	v, err := db.Clusters(tb.Context(), cinder.ClusterQuery{})

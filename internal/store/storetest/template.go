@@ -12,16 +12,16 @@ import (
 	"stoker/internal/store"
 )
 
-// Template gives tests of other packages prepared SQLite databases. The schema is
-// made once and copied from then on: to make it takes a hundred times as long. From
-// then on no commit in this process waits for the disk: that what is acknowledged
-// outlives a power cut is for other tests to show. Its zero value is ready.
+// Template gives tests of other packages prepared SQLite databases. It creates the
+// schema once and copies it, which is a hundred times faster. From then on no commit in
+// this process syncs to disk: durability is tested elsewhere. The zero value is ready
+// to use.
 type Template struct {
 	once sync.Once
 	file []byte
 }
 
-// New returns the path of a new database, prepared and empty.
+// New returns the path of a new, prepared, empty database.
 func (m *Template) New(tb testing.TB) string {
 	tb.Helper()
 	m.once.Do(func() {
@@ -43,8 +43,8 @@ func waitForNoDisk(conn sqlite.ExecQuerierContext, _ string) error {
 	return err
 }
 
-// prepared is the content of a prepared database. Once closed it is in one file:
-// its write-ahead log is merged and removed.
+// prepared returns the content of a prepared database. Closing it merges and removes
+// the write-ahead log, so that it is one file.
 func prepared(tb testing.TB) []byte {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "template.db")

@@ -10,11 +10,10 @@ import (
 	"stoker/internal/store"
 )
 
-// OddText is a text of a class that engines, charsets or collations treat in
-// ways of their own.
+// OddText is a text of a class that engines, charsets or collations treat differently.
 type OddText struct{ Class, Text string }
 
-// OddTexts has a text of every such class. Not all are valid UTF-8.
+// OddTexts returns a text of every such class. Not all are valid UTF-8.
 func OddTexts() []OddText {
 	return []OddText{
 		{"four bytes", "\U0001F600"},
@@ -78,9 +77,8 @@ func OddTexts() []OddText {
 	}
 }
 
-// Texts asks for, and writes, every odd text. Whatever it is, it matches what is
-// the same to the letter and nothing else, is saved as it is or refused as
-// KindInvalid, and never is an error that nobody is told about.
+// Texts queries and writes every odd text. Each matches only itself, byte for byte, is
+// saved unchanged or refused with KindInvalid, and never causes an internal error.
 func Texts(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	d := create(t)
@@ -92,7 +90,7 @@ func Texts(t *testing.T, create func(testing.TB) Database) {
 	update(t, db, func(tx *store.Tx) error { return tx.AddOperation(t.Context(), op) })
 	for _, odd := range OddTexts() {
 		t.Run(odd.Class, func(t *testing.T) {
-			if odd.Text != "" { // which stands for NULL, and for any
+			if odd.Text != "" { // "" stands for NULL, or for any
 				findsNothing(t, db, odd.Text)
 			}
 			savedOrRefused(t, db, odd.Text)
@@ -100,13 +98,13 @@ func Texts(t *testing.T, create func(testing.TB) Database) {
 	}
 }
 
-// findsNothing asks for what is not there by every name that a caller may give.
+// findsNothing queries missing things by every name that a caller may give.
 func findsNothing(t *testing.T, db *store.DB, text string) {
 	t.Helper()
 	ctx := t.Context()
 	none := func(what string, found int, err error) {
 		t.Helper()
-		// A text that no database can hold may be refused: it is no name of anything.
+		// A text that no database can store may be refused: nothing has that name.
 		ok := err == nil || !utf8.ValidString(text) || strings.Contains(text, "\x00")
 		if kind := cinder.KindOf(err); !ok || err != nil && kind != cinder.KindInvalid && kind != cinder.KindNotFound {
 			t.Errorf("%s: %v, of kind %v", what, err, kind)
@@ -172,7 +170,7 @@ func findsNothing(t *testing.T, db *store.DB, text string) {
 	}
 }
 
-// savedOrRefused writes the text wherever a caller's may go.
+// savedOrRefused writes the text wherever a caller's text may go.
 func savedOrRefused(t *testing.T, db *store.DB, text string) {
 	t.Helper()
 	ctx := t.Context()
@@ -198,7 +196,7 @@ func savedOrRefused(t *testing.T, db *store.DB, text string) {
 	case err == nil:
 		wantSame(t, "operation", got, op)
 		d := cinder.OperationQuery{UserID: &text, Host: &text}
-		if strings.Contains(text, "\x00") { // at which functions of SQLite stop; the API lets it into no name
+		if strings.Contains(text, "\x00") { // where SQLite's functions stop; the API allows it in no name
 			d.Host = nil
 		}
 		if found, err := db.Operations(ctx, d); err != nil || len(found) != 1 {

@@ -10,7 +10,7 @@ import (
 	"stoker/internal/store"
 )
 
-// serviceChanges are all the columns of a service that may be saved.
+// serviceChanges are changes of each column of a service that can be saved.
 func serviceChanges() map[string]func(*cinder.Service) {
 	return map[string]func(*cinder.Service){
 		"disabled":            func(s *cinder.Service) { s.Disabled = !s.Disabled },
@@ -61,7 +61,7 @@ func conditionalWrites(t *testing.T, create func(testing.TB) Database) {
 			save := func(tx *store.Tx) error { return tx.SaveService(t.Context(), was, now) }
 			update(t, db, save)
 			wantSame(t, "row", row(t, db, 5), now)
-			// What was saved is no longer as it was read.
+			// The saved columns no longer match what was read.
 			wantKind(t, db.Update(t.Context(), save), cinder.KindConflict)
 			wantSame(t, "row after the conflict", row(t, db, 5), now)
 		})

@@ -12,9 +12,9 @@ import (
 	"stoker/internal/store"
 )
 
-// TestOlderDatabase: one of an older program is told apart and made new, from
-// wherever an attempt that was cut off has left it, by many at once; and a program
-// that knows nothing of what is new goes on writing.
+// TestOlderDatabase checks that a database of an older program is recognised and
+// migrated, from every point where an earlier attempt may have broken off, by many
+// processes at once, and that the older program can still write to it.
 func TestOlderDatabase(t *testing.T) {
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -24,16 +24,16 @@ func TestOlderDatabase(t *testing.T) {
 			db := openURL(t, url)
 			want := ourSchema(t, e, other)
 			cutOff := map[string][][]string{
-				"sqlite":   {nil}, // where all is done, or nothing
+				"sqlite":   {nil}, // all or nothing
 				"mysql":    {nil, {`ALTER TABLE stoker_operations ADD COLUMN host_name VARCHAR(255) AS (SUBSTRING_INDEX(host, '@', 1)) VIRTUAL`}},
 				"postgres": {nil, {`CREATE INDEX stoker_operations_by_kind_idx ON stoker_operations (kind)`, `ALTER TABLE stoker_requests ADD COLUMN caller VARCHAR(64) NOT NULL DEFAULT ''`}},
 			}[e.name]
 			for _, done := range cutOff {
-				for _, statement := range append(older(t, e), done...) {
+				for _, statement := range append(revertNewest(t, e), done...) {
 					execOn(t, other, statement)
 				}
 				wantLine(t, db.Ready(t.Context()), cinder.KindUnavailable, "lacks migration 00005_journal_indexes.sql", "run stoker db sync")
-				together(t, 4, func() error {
+				concurrently(t, 4, func() error {
 					db, err := store.Open(t.Context(), store.Options{URL: url})
 					if err != nil {
 						return err
@@ -65,8 +65,8 @@ func TestOlderDatabase(t *testing.T) {
 	}
 }
 
-// older are the statements that take back the newest migration.
-func older(tb testing.TB, e engine) []string {
+// revertNewest returns the statements that revert the newest migration.
+func revertNewest(tb testing.TB, e engine) []string {
 	tb.Helper()
 	text, err := os.ReadFile("migrations/" + e.name + "/00005_journal_indexes.sql")
 	if err != nil {

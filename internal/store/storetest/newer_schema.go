@@ -11,8 +11,8 @@ import (
 	"stoker/internal/store"
 )
 
-// newer is what a program finds in a database that a newer one has changed.
-func newer(t *testing.T, create func(testing.TB) Database) {
+// newerSchema checks what a program does with a database that a newer one has changed.
+func newerSchema(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	const applied = `INSERT INTO stoker_migrations (version_id, is_applied) VALUES (99, TRUE)`
 	sync := func(t *testing.T, db *store.DB) (store.SyncReport, error) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// besideSessions are the functions that have a connection which is not a session's,
-// and what they send over it.
+// besideSessions lists the functions that use a connection without a session, and what
+// they send.
 func besideSessions() map[string]string {
 	const (
 		nothing    = "nothing"
@@ -20,7 +20,7 @@ func besideSessions() map[string]string {
 		fleet      = "plainServices or allServices, of Cinder's services alone, and openOperations, which sessions send too"
 	)
 	return map[string]string{
-		"DB.within":                 "makes the sessions",
+		"DB.inTransaction":          "makes the sessions",
 		"DB.connection":             nothing,
 		"DB.release":                nothing,
 		"DB.Close":                  nothing,
@@ -51,8 +51,8 @@ func besideSessions() map[string]string {
 	}
 }
 
-// TestEveryStatementIsWatched: TestPlans sees what sessions send. Nothing else sends
-// anything that could be slow, or it stands above with a reason.
+// TestEveryStatementIsWatched checks that nothing bypasses the sessions that TestPlans
+// sees, except for the reasons listed above.
 func TestEveryStatementIsWatched(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -89,7 +89,7 @@ func TestEveryStatementIsWatched(t *testing.T) {
 	}
 }
 
-// connects says whether a function speaks of a pool of connections, or of one.
+// connects reports whether a function uses a pool of connections, or one of them.
 func connects(fn *ast.FuncDecl) bool {
 	found := false
 	ast.Inspect(fn, func(n ast.Node) bool {

@@ -13,13 +13,12 @@ import (
 	"stoker/internal/store"
 )
 
-// otherWaits is how long others wait here for a process that was stopped in the
-// midst of writing. The servers end its transaction after 2 s; they did so after
-// 10 s, or never.
+// otherWaits bounds how long others wait for a process that was stopped while it wrote.
+// The servers abort its transaction after 2 s; before, they did so after 10 s or never.
 const otherWaits = 7 * time.Second
 
-// TestStoppedInAChange: a process that is stopped in the midst of a change keeps
-// the others for a moment, and when it goes on carries out its change, once.
+// TestStoppedInAChange checks that a process stopped during a change blocks the others
+// briefly, and applies its change once when it continues.
 func TestStoppedInAChange(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -64,8 +63,8 @@ func TestStoppedInAChange(t *testing.T) {
 	}
 }
 
-// TestStoppedInAHeartbeat: a process that is stopped in the midst of a heartbeat
-// keeps nobody from changing the service for long.
+// TestStoppedInAHeartbeat checks that a process stopped during a heartbeat does not
+// block changes of the service for long.
 func TestStoppedInAHeartbeat(t *testing.T) {
 	for _, e := range serverEngines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -74,7 +73,7 @@ func TestStoppedInAHeartbeat(t *testing.T) {
 			prepare(t, url)
 			inside, goOn := make(chan struct{}), make(chan struct{})
 			stopped, err := store.Open(t.Context(), store.Options{URL: url, Watch: func(s store.Statement) {
-				if strings.HasPrefix(s.Text, "SELECT id, uuid") { // who has no row: after the rows were written
+				if strings.HasPrefix(s.Text, "SELECT id, uuid") { // the ids without a row are read after the rows were written
 					close(inside)
 					<-goOn
 				}

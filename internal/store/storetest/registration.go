@@ -82,8 +82,8 @@ func registration(t *testing.T, create func(testing.TB) Database) {
 	t.Run("many at once, as each would be", func(t *testing.T) { registerMany(t, create) })
 }
 
-// registerMany registers one list service by service in one database and at
-// once in another, twice each, over rows that both had before.
+// registerMany registers the same list one by one in one database and at once in
+// another, twice each, over existing rows.
 func registerMany(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	services := []cinder.Service{
@@ -147,7 +147,7 @@ func clusterMembers(t *testing.T, create func(testing.TB) Database) {
 		db := create(t).Open(t)
 		first := register(t, db, clustered("h1@b", "c@b"))
 		c := cluster(t, db)
-		// The two statements of one transaction may fall into two seconds.
+		// Two statements of one transaction may have different seconds.
 		if made := first.CreatedAt.Sub(c.CreatedAt); made < 0 || made > 5*time.Second {
 			t.Errorf("the cluster was made at %v, want just before its member, at %v", c.CreatedAt, first.CreatedAt)
 		}
@@ -265,7 +265,7 @@ func beats(t *testing.T, create func(testing.TB) Database) {
 				return err
 			}
 			start := time.Now()
-			if _, err := db.Beat(t.Context(), id); err != nil { // an engine that locks rows lets it pass
+			if _, err := db.Beat(t.Context(), id); err != nil { // an engine that locks rows does not block it
 				wantKind(t, err, cinder.KindUnavailable)
 			}
 			if took := time.Since(start); took > 4*time.Second {

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// filledAt is when the oldest entry of a filled journal began. Each is a second
-// younger than the one before.
+// filledAt is the start of the oldest entry of a filled journal. Each entry starts a
+// second after the one before.
 func filledAt() time.Time { return time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC) }
 
-// filledFor is the time that so many entries take.
+// filledFor is the time that this many entries span.
 func filledFor(entries int) time.Duration { return time.Duration(entries) * time.Second }
 
-// rowsOfServices are the JSON of an entry's rows before and after.
+// rowsOfServices is the JSON of an entry's rows before and after.
 const rowsOfServices = `{"services":[{"id":5,"binary":"cinder-volume","host":"host5@alpha","disabled":true,"disabled_reason":"maintenance",` +
 	`"frozen":false,"replication_status":"enabled","active_backend_id":null}]}`
 
-// fill fills a database as years fill it: entries of the journal and as many kept
-// requests, commits and marks of failovers, and so many services with a volume,
-// a snapshot, a group and a cause each. It writes what every release has.
+// fill fills a database like years of use: with journal entries and as many kept
+// requests, commits and failover marks, and with services that each have a volume, a
+// snapshot, a group and a cause. It writes only columns that every release has.
 func fill(tb testing.TB, e engine, db *sql.DB, entries, services int) {
 	tb.Helper()
 	time := map[string]string{
@@ -94,7 +94,8 @@ func fill(tb testing.TB, e engine, db *sql.DB, entries, services int) {
 	analyze(tb, e, db)
 }
 
-// analyze has a server look at its tables, as it does now and then by itself.
+// analyze updates a server's statistics, as autovacuum and the like do from time to
+// time.
 func analyze(tb testing.TB, e engine, db *sql.DB) {
 	tb.Helper()
 	for _, statement := range map[string][]string{

@@ -12,7 +12,7 @@ import (
 	"stoker/internal/store"
 )
 
-// visibility is guarantee G1: what was acknowledged shows in every later read.
+// visibility is guarantee G1: every later read shows an acknowledged change.
 func visibility(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	t.Run("whoever wrote it", func(t *testing.T) {
@@ -57,7 +57,7 @@ func visibility(t *testing.T, create func(testing.TB) Database) {
 		for w := range 2 {
 			writers.Go(func() error {
 				for range 60 {
-					if err := beatAtLast(t, processes[w], id); err != nil {
+					if err := beatUntilAccepted(t, processes[w], id); err != nil {
 						return err
 					}
 					acknowledged.Add(1)
@@ -133,9 +133,9 @@ func visibility(t *testing.T, create func(testing.TB) Database) {
 	})
 }
 
-// beatAtLast beats until it is not refused: two processes in each other's way
-// may keep one of them waiting for longer than a heartbeat does.
-func beatAtLast(tb testing.TB, db *store.DB, id int64) error {
+// beatUntilAccepted retries a refused heartbeat: two processes in each other's way may make
+// one wait longer than a heartbeat does.
+func beatUntilAccepted(tb testing.TB, db *store.DB, id int64) error {
 	tb.Helper()
 	for attempt := 0; ; attempt++ {
 		_, err := db.Beat(tb.Context(), id)
@@ -145,7 +145,7 @@ func beatAtLast(tb testing.TB, db *store.DB, id int64) error {
 	}
 }
 
-// freezeOrSettle keeps one rule: the service is frozen while an operation is open.
+// freezeOrSettle keeps an invariant: the service is frozen while an operation is open.
 func freezeOrSettle(tb testing.TB, tx *store.Tx, op cinder.Operation) error {
 	tb.Helper()
 	rows, err := tx.Services(tb.Context(), cinder.ServiceQuery{})
@@ -165,7 +165,7 @@ func freezeOrSettle(tb testing.TB, tx *store.Tx, op cinder.Operation) error {
 	return tx.SaveOperation(tb.Context(), was, op)
 }
 
-// concurrency counts in a row what many do at the same time.
+// concurrency has many writers increment a counter in one row.
 func concurrency(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
 	const workers, rounds = 16, 50
@@ -208,7 +208,7 @@ func concurrency(t *testing.T, create func(testing.TB) Database) {
 	})
 }
 
-// registrationRace is starts of a service while somebody else has it fail over:
+// registrationRace registers a service while another process makes it fail over:
 // whichever comes first, the failover stands.
 func registrationRace(t *testing.T, create func(testing.TB) Database) {
 	t.Helper()
