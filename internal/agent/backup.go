@@ -7,31 +7,31 @@ import (
 	"stoker/internal/cinder"
 )
 
-// BackupOptions are what a backup service is made of.
+// BackupOptions configure a backup service.
 type BackupOptions struct {
 	Options
 	Driver        string        // driver_name
-	StatsInterval time.Duration // between publications of what it can do
+	StatsInterval time.Duration // between publications of its capabilities
 
-	// Serve starts to take the service's commands. Nil means that it takes none.
+	// Serve starts serving the service's commands. With nil it serves none.
 	Serve func(ctx context.Context, b *Backup) (Server, error)
 }
 
-// Backup is a backup service as far as os-services needs one: it is there, has
-// log levels and says what it can do.
+// Backup is a backup service as far as os-services needs one: it has a row and log
+// levels, and publishes its capabilities.
 type Backup struct {
 	*service
 	bo BackupOptions
 }
 
-// NewBackup makes a backup service.
+// NewBackup returns a backup service.
 func NewBackup(o BackupOptions) *Backup {
 	b := &Backup{bo: o}
 	b.service = newService(o.Options, cinder.BinaryBackup, cinder.BackupRPCVersion, "", b)
 	return b
 }
 
-// PublishCapabilities tells every scheduler what the service can do.
+// PublishCapabilities sends the service's capabilities to every scheduler.
 func (b *Backup) PublishCapabilities(ctx context.Context) error { return b.publish(ctx) }
 
 func (b *Backup) publish(ctx context.Context) error {
@@ -41,7 +41,7 @@ func (b *Backup) publish(ctx context.Context) error {
 }
 
 func (b *Backup) serve(ctx context.Context) (Server, error) {
-	return serving(ctx, b.bo.Serve, b)
+	return serveWith(ctx, b.bo.Serve, b)
 }
 
-func (b *Backup) tasks() []task { return []task{{every: b.bo.StatsInterval, do: b.tell}} }
+func (b *Backup) tasks() []task { return []task{{every: b.bo.StatsInterval, do: b.announce}} }

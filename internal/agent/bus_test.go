@@ -10,8 +10,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// A bus that is away when the service starts is no reason not to start: the
-// service beats, and takes commands as soon as the bus is there.
+// TestStartWithoutABus checks that a service starts while the bus is away: it sends
+// heartbeats, and serves commands as soon as the bus is back.
 func TestStartWithoutABus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{}
@@ -55,14 +55,14 @@ func TestStopWhileTheBusIsAway(t *testing.T) {
 				if calls++; calls == 1 {
 					return nil, cinder.Errorf(cinder.KindUnavailable, "no bus")
 				}
-				<-time.After(3 * time.Second) // the bus is there, but slow; the service stops meanwhile
+				<-time.After(3 * time.Second) // the bus is back, but slow; the service stops meanwhile
 				return srv, nil
 			}
 		})
 		if err := s.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		pass(listenAgain + time.Second)
+		pass(listenRetryInterval + time.Second)
 		s.stop()
 		if calls != 2 || srv.closed != 1 {
 			t.Errorf("listened %d times, closed %d times: want what was begun to be ended", calls-1, srv.closed)
@@ -70,7 +70,8 @@ func TestStopWhileTheBusIsAway(t *testing.T) {
 	})
 }
 
-// What the bus cannot mend is an error of the start, as is a start that is given up.
+// TestCommandsThatCannotBeTaken checks that a start fails on errors that a connected
+// bus would not solve, and when it is cancelled.
 func TestCommandsThatCannotBeTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -9,10 +9,9 @@ import (
 	"stoker/internal/cinder"
 )
 
-// WorkCleanup has the services that r is meant for clean up what interrupted
-// work of theirs has left behind: a service itself when it is up, a cluster when
-// any of its members is. It returns those that were told, and those that are
-// meant too but could not be. Fails with KindUnavailable.
+// WorkCleanup asks the services that r selects to clean up their interrupted work: a
+// service when it is up, a cluster when any of its members is. It returns those that it
+// asked, and those that it could not ask. Fails with KindUnavailable.
 func (s *Scheduler) WorkCleanup(ctx context.Context, r cinder.CleanupRequest) (cleaning, unavailable []cinder.Service, err error) {
 	view, err := s.so.View.View(ctx, cinder.ServiceQuery{})
 	if err != nil {
@@ -27,7 +26,7 @@ func (s *Scheduler) WorkCleanup(ctx context.Context, r cinder.CleanupRequest) (c
 		if !r.Matches(row, up(row)) {
 			continue
 		}
-		lives := up(row) || row.Binary == cinder.BinaryScheduler || // any of which will do, this one too
+		lives := up(row) || row.Binary == cinder.BinaryScheduler || // any scheduler will do, including this one
 			row.Cluster != "" && slices.ContainsFunc(view.Services, func(m cinder.Service) bool {
 				return m.Cluster == row.Cluster && m.Binary == row.Binary && up(&m)
 			})
@@ -37,16 +36,16 @@ func (s *Scheduler) WorkCleanup(ctx context.Context, r cinder.CleanupRequest) (c
 				cleaning = append(cleaning, *row)
 				continue
 			}
-			s.log.Warn("A service could not be asked to clean up.", "service", row.Binary, "on", row.Host, "error", err)
+			s.log.Warn("cleanup request failed", "service", row.Binary, "on", row.Host, "error", err)
 		}
 		unavailable = append(unavailable, *row)
 	}
-	s.log.Info("Cleanup requested.", "cleaning", len(cleaning), "unavailable", len(unavailable),
+	s.log.Info("cleanup requested", "cleaning", len(cleaning), "unavailable", len(unavailable),
 		"request_id", cinder.CallerFrom(ctx).RequestID)
 	return cleaning, unavailable, nil
 }
 
-// cleanupOf is what one of the services that r selects is asked to clean up.
+// cleanupOf is the request to one of the services that r selects.
 func cleanupOf(row *cinder.Service, r cinder.CleanupRequest) cinder.CleanupRequest {
 	r.ServiceID, r.Host, r.Binary, r.Cluster = &row.ID, &row.Host, &row.Binary, nil
 	if row.Cluster != "" {
@@ -55,11 +54,10 @@ func cleanupOf(row *cinder.Service, r cinder.CleanupRequest) cinder.CleanupReque
 	return r
 }
 
-// Cleanup ends the work that a service, this or another, was interrupted in. A
-// volume that was being made, or filled, is in error then; one that was being
-// copied to an image is as usable as it was. What was being deleted is left to a
-// member that can. Fails with KindInvalid when the request names no service, and
-// KindUnavailable.
+// Cleanup ends the interrupted work of a service, this one or another. A volume that
+// was being created or filled goes to error; one that was being copied to an image is
+// usable again. Deletions are left to a member that can do them. KindInvalid when the
+// request names no service; KindUnavailable.
 func (s *service) Cleanup(ctx context.Context, r cinder.CleanupRequest) error {
 	if r.ServiceID == nil {
 		return cinder.Errorf(cinder.KindInvalid, "Invalid input received: whose work is to be cleaned up is not said.")
@@ -78,9 +76,9 @@ func (s *service) endWork(ctx context.Context, r cinder.CleanupRequest) error {
 	}
 	for _, w := range workers {
 		log := s.log.With("resource", w.ResourceType, "id", w.ResourceID, "status", w.Status)
-		status, ours := endOf(w)
+		status, ours := finalStatus(w)
 		if !ours {
-			log.Warn("Interrupted work is left to somebody who can end it.")
+			log.Warn("interrupted work left to another service")
 			continue
 		}
 		ended, err := s.o.Store.EndWork(ctx, w, status)
@@ -88,27 +86,27 @@ func (s *service) endWork(ctx context.Context, r cinder.CleanupRequest) error {
 			return fmt.Errorf("cleanup of %s %s: %w", w.ResourceType, w.ResourceID, err)
 		}
 		if ended {
-			log.Warn("Interrupted work was ended.")
+			log.Warn("interrupted work ended")
 		}
 	}
-	s.log.Debug("Cleaned up.", "service", *r.ServiceID, "found", len(workers), "request_id", cinder.CallerFrom(ctx).RequestID)
+	s.log.Debug("cleanup completed", "service", *r.ServiceID, "found", len(workers), "request_id", cinder.CallerFrom(ctx).RequestID)
 	return nil
 }
 
-// cleanUp ends the work of the process before this one: all there is, as this one
-// has begun none, whatever the clock was when it began.
+// cleanUp ends the work of the previous process. That is all there is, whatever its
+// clock said, since this process has begun none.
 func (s *service) cleanUp(ctx context.Context) {
-	s.life.Lock()
+	s.lifeMu.Lock()
 	id := s.id
-	s.life.Unlock()
+	s.lifeMu.Unlock()
 	if err := s.endWork(ctx, cinder.CleanupRequest{ServiceID: &id}); err != nil {
-		s.log.Error("Work that was interrupted before the start could not be cleaned up.", "error", err)
+		s.log.Error("cleanup of work interrupted before the start failed", "error", err)
 	}
 }
 
-// endOf is the status of a resource on which work was interrupted; "" is that
-// which its attachments give it. ours is false when a row alone does not end it.
-func endOf(w cinder.Worker) (status string, ours bool) {
+// finalStatus is the status for a resource whose work was interrupted; "" means what
+// its attachments imply. ours is false when changing the row is not enough.
+func finalStatus(w cinder.Worker) (status string, ours bool) {
 	switch {
 	case w.ResourceType != cinder.ResourceVolume && w.ResourceType != cinder.ResourceSnapshot:
 		return "", false

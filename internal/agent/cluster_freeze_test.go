@@ -9,8 +9,9 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Whichever member gets a freeze or a thaw, all of them show it; what an
-// administrator disabled stays, and so does what the mark is missing on.
+// TestClusterFreeze checks that all members show a freeze or thaw, whichever member
+// gets it. Members that an administrator disabled, or that are not marked, stay as they
+// are.
 func TestClusterFreeze(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -48,8 +49,8 @@ func TestClusterFreeze(t *testing.T) {
 	})
 }
 
-// A member whose backend was frozen and that another one thawed finds that out,
-// before it takes the freeze to another site. A refusal is respected.
+// TestMembersFreezeAlike checks that a member whose frozen backend was thawed by
+// another member notices that before a freeze on another site. A refusal is accepted.
 func TestMembersFreezeAlike(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)

@@ -14,7 +14,7 @@ import (
 
 const cluster = "mycl@alpha"
 
-// member makes another service of the same rows, bus and backend, in a cluster.
+// member returns another service with the same rows, bus and backend, in a cluster.
 func (s *site) member(host string) *site {
 	n := s.again(func(o *VolumeOptions) { o.Host, o.Cluster = host, cluster })
 	n.array = &array{targets: s.array.targets, fail: map[string]error{}}
@@ -31,7 +31,7 @@ func newCluster(t *testing.T) (a, b *site) {
 	return a, b
 }
 
-// mark is what control writes before it sends a command to a cluster.
+// mark writes what control writes before it sends a command to a cluster.
 func (s *site) mark(frozen bool, status cinder.ReplicationStatus) {
 	s.t.Helper()
 	for _, host := range []string{"nodea@alpha", "nodeb@alpha"} {
@@ -54,7 +54,7 @@ func wantAll(t *testing.T, a, b *site, clusterRow, members string) {
 func TestClusterFailover(t *testing.T) {
 	tests := []struct {
 		name    string
-		targets []string // one after another
+		targets []string // in order
 		fail    error    // of the last one
 		frozen  bool
 		cluster string
@@ -132,7 +132,7 @@ func TestClusterFailover(t *testing.T) {
 	}
 }
 
-// The message may come twice, late, or not at all.
+// TestFailoverCompletedAgain repeats, delays and drops the message.
 func TestFailoverCompletedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -165,7 +165,8 @@ func TestFailoverCompletedAgain(t *testing.T) {
 	})
 }
 
-// A backend that does not follow leaves its member out, for all to see.
+// TestBackendThatDoesNotFollow checks that the member of such a backend shows the
+// error.
 func TestBackendThatDoesNotFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -180,8 +181,8 @@ func TestBackendThatDoesNotFollow(t *testing.T) {
 	})
 }
 
-// The one that carried it out agrees with its cluster even when nobody hears of
-// it; the others are told once the bus is there again.
+// TestFailoverWithoutABus checks that the member that failed over agrees with its
+// cluster although the others do not know yet; they are told once the bus is back.
 func TestFailoverWithoutABus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -200,7 +201,8 @@ func TestFailoverWithoutABus(t *testing.T) {
 	})
 }
 
-// What is owed gives way when somebody else has settled the cluster meanwhile.
+// TestOwedOutcomeGivesWay checks that a pending outcome is dropped when somebody else
+// has settled the cluster meanwhile.
 func TestOwedOutcomeGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -217,7 +219,7 @@ func TestOwedOutcomeGivesWay(t *testing.T) {
 	})
 }
 
-// Hearing of a failover again does not undo what was done since.
+// TestEnabledSinceTheFailover checks that a repeated message undoes no later change.
 func TestEnabledSinceTheFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -234,8 +236,8 @@ func TestEnabledSinceTheFailover(t *testing.T) {
 	})
 }
 
-// The database comes back: cluster and members hear of a failover that happened
-// while it was away.
+// TestClusterOutcomeIsOwed checks that cluster and members show a failover once the
+// database, which was away, is back.
 func TestClusterOutcomeIsOwed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newCluster(t)
@@ -248,8 +250,8 @@ func TestClusterOutcomeIsOwed(t *testing.T) {
 	})
 }
 
-// A member that starts agrees with its cluster (G3: it may have missed what
-// became of the others).
+// TestMemberStarts checks that a starting member agrees with its cluster (G3: it may
+// have missed what happened to the others).
 func TestMemberStarts(t *testing.T) {
 	failedOver := cinder.Cluster{
 		ReplicationStatus: "failed-over", ActiveBackendID: new("site-b"), Disabled: true, DisabledReason: new("failed-over"),
@@ -258,9 +260,9 @@ func TestMemberStarts(t *testing.T) {
 		name    string
 		cluster cinder.Cluster
 		row     *cinder.Service // nil: none yet
-		alone   bool            // no other member lives
+		alone   bool            // no other member is up
 		want    string
-		becomes string // of the cluster; "" is as it was
+		becomes string // of the cluster; "" means unchanged
 	}{
 		{"new", cinder.Cluster{ReplicationStatus: "enabled"}, nil, false, "enabled enabled", ""},
 		{"new and the first", cinder.Cluster{ReplicationStatus: "not-capable"}, nil, true, "enabled enabled", "enabled enabled"},

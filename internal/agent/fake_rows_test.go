@@ -13,8 +13,8 @@ import (
 	"stoker/internal/control"
 )
 
-// rows is a store in memory: transactions one after another, writes conditional
-// on what was read, nothing kept of a transaction that fails.
+// rows is a Store in memory: transactions are serial and atomic, and writes are
+// conditional on what was read.
 type rows struct {
 	noResources
 
@@ -25,14 +25,14 @@ type rows struct {
 	open     []cinder.Operation
 	lastID   int64
 
-	away      error // what every call fails with; nil while the database is there
+	away      error // the error of every call; nil while the database is up
 	conflicts int   // how many saves lose a race before one wins
 	beats     []time.Time
 	saves     int
 	registers int
 }
 
-// noResources are the rows of what services look after, when there are none.
+// noResources is Resources without any.
 type noResources struct{}
 
 func (noResources) Volumes(context.Context, cinder.Owner, bool, string, int) ([]cinder.Volume, error) {
@@ -88,7 +88,7 @@ func (r *rows) Register(_ context.Context, s cinder.Service) (cinder.Service, er
 	return s, nil
 }
 
-// join gives a row what the store gives to one that is new to a cluster.
+// join copies to a row the cluster's state, as the store does for a new member.
 func (r *rows) join(row *cinder.Service, cluster string) {
 	for _, c := range r.clusters {
 		if c.Name == cluster {
@@ -151,7 +151,7 @@ func (r *rows) Update(_ context.Context, fn func(control.Tx) error) error {
 	return nil
 }
 
-// tx is a transaction; of the journal an agent asks only what is open.
+// tx is a transaction. Of the journal, an agent reads only open operations.
 type tx struct {
 	control.Journal
 	control.Requests
@@ -220,7 +220,7 @@ func (t tx) SaveCauses(_ context.Context, binary, host string, causes []cinder.C
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
-// edit is what somebody else does to a row.
+// edit changes a row as another program would.
 func (r *rows) edit(t *testing.T, host string, fn func(*cinder.Service)) {
 	t.Helper()
 	r.mu.Lock()
@@ -247,7 +247,7 @@ func (r *rows) set(fn func(r *rows)) {
 	fn(r)
 }
 
-// look is a copy of all rows, and the times of all heartbeats.
+// look returns copies of all rows, and the times of all heartbeats.
 func (r *rows) look() ([]cinder.Service, []time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -273,8 +273,8 @@ func (r *rows) setAway(err error) {
 	r.away = err
 }
 
-// says is a row in words.
-func says(s cinder.Service) string {
+// describe describes a row.
+func describe(s cinder.Service) string {
 	return state(s.Disabled, s.DisabledReason, s.Frozen, s.ReplicationStatus, s.ActiveBackendID)
 }
 

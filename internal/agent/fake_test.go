@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errAway = cinder.Errorf(cinder.KindUnavailable, "the database is away")
 
-// bus is a bus that remembers, and tells members of a cluster what they must hear.
+// bus records messages, and forwards outcomes to the members of a cluster.
 type bus struct {
 	mu       sync.Mutex
 	said     []string
@@ -66,7 +66,7 @@ func (b *bus) FailoverCompleted(_ context.Context, cluster string, o cinder.Fail
 	return err
 }
 
-// Cleanup is deaf on backup services, as rpc.Client is, and on host9.
+// Cleanup fails for backup services, as rpc.Client does, and for host9.
 func (b *bus) Cleanup(_ context.Context, s cinder.Service, r cinder.CleanupRequest) error {
 	if s.Binary == cinder.BinaryBackup || s.Host == "host9@alpha" {
 		return cinder.Errorf(cinder.KindNotSupported, "nobody hears")
@@ -81,7 +81,7 @@ func (b *bus) setErr(err error) {
 	b.err = err
 }
 
-// heard are the outcomes that members were told.
+// heard returns the outcomes sent to members.
 func (b *bus) heard() []cinder.FailoverOutcome {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -102,16 +102,16 @@ func (b *bus) last() cinder.Capabilities {
 	return b.caps[len(b.caps)-1]
 }
 
-// array is a backend that does as it is told, and fails as it is told.
+// array is a backend that fails on demand.
 type array struct {
 	mu       sync.Mutex
 	state    backend.State
 	targets  []string
-	fail     map[string]error // by command; "setup" for instance
+	fail     map[string]error // by command, for instance "setup"
 	did      []string
 	rounds   int
 	verdicts map[string]backend.Verdict // by id
-	hold     chan struct{}              // when not nil, failovers wait for it
+	hold     chan struct{}              // failovers wait for it unless nil
 }
 
 func (a *array) command(name string) error {
@@ -127,7 +127,7 @@ func (a *array) set(command string, err error) {
 	a.fail[command] = err
 }
 
-// replicated is how many rounds of replication there were.
+// replicated returns the number of replication rounds.
 func (a *array) replicated() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -239,7 +239,7 @@ func (b *buffer) String() string {
 	return b.buf.String()
 }
 
-// site is a volume service with all that is around it.
+// site is a volume service with its fakes.
 type site struct {
 	*Volume
 	t     *testing.T
@@ -251,8 +251,7 @@ type site struct {
 
 const alpha = "host1@alpha"
 
-// newSite makes a service that is not started yet; the fields of o that matter
-// to the test are set by change.
+// newSite returns a service that is not started; change sets options.
 func newSite(t *testing.T, change ...func(*VolumeOptions)) *site {
 	t.Helper()
 	s := &site{
@@ -262,7 +261,7 @@ func newSite(t *testing.T, change ...func(*VolumeOptions)) *site {
 	return s.again(change...)
 }
 
-// again makes another process of the same service.
+// again returns another process of the same service.
 func (s *site) again(change ...func(*VolumeOptions)) *site {
 	n := *s
 	o := VolumeOptions{
@@ -299,7 +298,7 @@ func (s *site) stop() {
 	}
 }
 
-func (s *site) is() string { s.t.Helper(); return says(s.rows.row(s.t, s.row.Host)) }
+func (s *site) is() string { s.t.Helper(); return describe(s.rows.row(s.t, s.row.Host)) }
 
 func (s *site) want(want string) {
 	s.t.Helper()
@@ -314,7 +313,7 @@ func (s *site) cluster() string {
 	return state(c.Disabled, c.DisabledReason, c.Frozen, c.ReplicationStatus, c.ActiveBackendID)
 }
 
-// pass lets the time of the bubble go by, with all that happens meanwhile.
+// pass lets time pass in the bubble.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()

@@ -10,49 +10,49 @@ import (
 	"stoker/internal/cinder"
 )
 
-// fleetTick is the time between two batches of a fleet's heartbeats. Each batch
-// is a commit, after which lists have to be read from the database again: spread
-// more evenly, a fleet would cost everybody more than it does here.
+// fleetTick is the time between two batches of a fleet's heartbeats. After each batch,
+// which is a commit, lists are read from the database again: smaller batches would cost
+// everybody more.
 const fleetTick = 500 * time.Millisecond
 
-// fleetBatch is how many services register, and beat, at once at the start.
+// fleetBatch is how many services register, and send their first heartbeat, at once.
 const fleetBatch = 1000
 
-// FleetStore keeps the rows of a fleet.
+// FleetStore holds the rows of a fleet.
 type FleetStore interface {
-	// RegisterMany registers services as Store.Register does, all or none, and
-	// returns their rows in the same order.
+	// RegisterMany registers services like Store.Register, all or none, and returns
+	// their rows in the same order.
 	RegisterMany(ctx context.Context, services []cinder.Service) ([]cinder.Service, error)
-	// Beat is Store's.
+	// Beat is Store.Beat.
 	Beat(ctx context.Context, ids ...int64) (missing []int64, err error)
 }
 
-// FleetOptions are what a fleet is made of.
+// FleetOptions configure a fleet.
 type FleetOptions struct {
 	Size           int
 	Zone           string
 	Store          FleetStore
 	Log            *slog.Logger
-	ReportInterval time.Duration // in which every service beats once
+	ReportInterval time.Duration // each service sends one heartbeat per interval
 }
 
-// Fleet is a number of simulated volume services, sim-00001@mirror and on, that
-// have rows and beat. They take no commands and publish nothing.
+// Fleet simulates volume services, sim-00001@mirror and on, that have rows and send
+// heartbeats. They serve no commands and publish nothing.
 type Fleet struct {
 	o      FleetOptions
 	rows   []cinder.Service
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	// Of the heartbeat task alone, once it runs.
-	tick   int  // in the report interval
-	silent bool // the last batch failed
+	// Used by the heartbeat task only, once it runs.
+	tick    int  // in the report interval
+	failing bool // the last batch failed
 }
 
-// NewFleet makes a fleet.
+// NewFleet returns a fleet.
 func NewFleet(o FleetOptions) *Fleet { return &Fleet{o: o} }
 
-// Start registers the services and keeps them alive until Stop.
+// Start registers the services and sends their heartbeats until Stop.
 func (f *Fleet) Start(ctx context.Context) error {
 	services := make([]cinder.Service, f.o.Size)
 	for i := range services {
@@ -74,13 +74,13 @@ func (f *Fleet) Start(ctx context.Context) error {
 	f.cancel, f.done = cancel, make(chan struct{})
 	go func() {
 		defer close(f.done)
-		task{every: fleetTick, do: f.turn}.run(run)
+		task{every: fleetTick, do: f.beatShare}.run(run)
 	}()
-	f.o.Log.Info("Simulated services started.", "services", len(f.rows))
+	f.o.Log.Info("simulated services started", "services", len(f.rows))
 	return nil
 }
 
-// Stop ends the heartbeats and waits for the one under way until ctx ends.
+// Stop ends the heartbeats and waits for a running one until ctx ends.
 func (f *Fleet) Stop(ctx context.Context) error {
 	if f.cancel == nil {
 		return nil
@@ -94,15 +94,15 @@ func (f *Fleet) Stop(ctx context.Context) error {
 	}
 }
 
-// turn beats for the services that are due in one tick: an even share of them all.
-func (f *Fleet) turn(ctx context.Context) {
+// beatShare sends the heartbeats due in one tick: an even share of all.
+func (f *Fleet) beatShare(ctx context.Context) {
 	ticks := max(1, int(f.o.ReportInterval/fleetTick))
 	f.beat(ctx, f.rows[f.tick*len(f.rows)/ticks:(f.tick+1)*len(f.rows)/ticks])
 	f.tick = (f.tick + 1) % ticks
 }
 
-// beat beats for some of the services, and registers anew those whose row is gone.
-// A batch that fails is not tried again before it is due.
+// beat sends heartbeats for some of the services, and registers those whose row is gone
+// again. A failed batch is not retried before it is due again.
 func (f *Fleet) beat(ctx context.Context, rows []cinder.Service) {
 	if len(rows) == 0 {
 		return
@@ -115,16 +115,16 @@ func (f *Fleet) beat(ctx context.Context, rows []cinder.Service) {
 	}
 	missing, err := f.o.Store.Beat(within, ids...)
 	if err == nil && len(missing) > 0 {
-		err = f.renew(within, rows, missing)
+		err = f.reregister(within, rows, missing)
 	}
-	if err != nil && ctx.Err() == nil && !f.silent {
-		f.o.Log.Warn("Heartbeats of simulated services failed; the next ones are not reported until all get through.", "error", err)
+	if err != nil && ctx.Err() == nil && !f.failing {
+		f.o.Log.Warn("heartbeats of simulated services failed; further failures are not logged until all succeed", "error", err)
 	}
-	f.silent = err != nil
+	f.failing = err != nil
 }
 
-// renew registers those of the services anew whose ids are missing.
-func (f *Fleet) renew(ctx context.Context, rows []cinder.Service, missing []int64) error {
+// reregister registers the services with missing ids again.
+func (f *Fleet) reregister(ctx context.Context, rows []cinder.Service, missing []int64) error {
 	var gone []int
 	var services []cinder.Service
 	for i := range rows {
@@ -143,7 +143,7 @@ func (f *Fleet) renew(ctx context.Context, rows []cinder.Service, missing []int6
 	return nil
 }
 
-// service is what a simulated service registers.
+// service is the row that a simulated service registers.
 func (f *Fleet) service(host string) cinder.Service {
 	return cinder.Service{
 		Host: host, Binary: cinder.BinaryVolume, Topic: cinder.BinaryVolume, Zone: f.o.Zone,

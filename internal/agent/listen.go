@@ -6,7 +6,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// listen starts to take commands. KindUnavailable when the bus is away.
+// listen starts serving commands. KindUnavailable when the bus is away.
 func (s *service) listen(ctx context.Context) (Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
@@ -17,37 +17,37 @@ func (s *service) listen(ctx context.Context) (Server, error) {
 	return server, err
 }
 
-// listenLate starts to take commands when that was not possible at the start.
+// listenLate starts serving commands when Start could not.
 func (s *service) listenLate(ctx context.Context) {
-	s.life.Lock()
-	waits := !s.listens && s.cancel != nil
-	s.life.Unlock()
-	if !waits {
+	s.lifeMu.Lock()
+	waiting := !s.listens && s.cancel != nil
+	s.lifeMu.Unlock()
+	if !waiting {
 		return
 	}
 	server, err := s.listen(ctx)
 	if err != nil {
 		if cinder.KindOf(err) != cinder.KindUnavailable {
-			s.log.Error("Commands cannot be taken.", "error", err)
+			s.log.Error("commands cannot be served", "error", err)
 		}
 		return
 	}
-	s.life.Lock()
+	s.lifeMu.Lock()
 	stopped := s.cancel == nil
 	if !stopped {
 		s.server, s.listens = server, true
 	}
-	s.life.Unlock()
+	s.lifeMu.Unlock()
 	if stopped {
 		if server != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), busTimeout)
 			defer cancel()
 			if err := server.Close(ctx); err != nil {
-				s.log.Warn("What was just begun could not be ended.", "error", err)
+				s.log.Warn("command server could not be closed", "error", err)
 			}
 		}
 		return
 	}
-	s.log.Info("The bus is there: commands are taken.")
-	s.tell(ctx)
+	s.log.Info("message bus connected; serving commands")
+	s.announce(ctx)
 }

@@ -10,8 +10,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Whatever is sent, in whatever order, and whatever fails, the row says what is:
-// this must hold after each command.
+// invariants checks what must hold after each command, whatever was sent, in whatever
+// order, and whatever failed.
 func invariants(row cinder.Service) error {
 	reason := value(row.DisabledReason)
 	over := row.ReplicationStatus == cinder.ReplicationFailedOver
@@ -51,15 +51,15 @@ func TestInvariants(t *testing.T) {
 					s.stop()
 					s = s.again().start()
 				} else if err := s.do(command); err != nil && (command == "freeze" || command == "thaw") {
-					// Whoever sent it takes its mark back.
+					// The sender takes its mark back.
 					s.rows.edit(t, alpha, func(r *cinder.Service) { r.Frozen = frozen })
 				}
 				row, backend := s.rows.row(t, alpha), s.array.is()
 				if err := invariants(row); err != nil {
-					t.Fatalf("seed %d, after %s: %v\nrow: %s", seed, strings.Join(done, ", "), err, says(row))
+					t.Fatalf("seed %d, after %s: %v\nrow: %s", seed, strings.Join(done, ", "), err, describe(row))
 				}
 				if backend.Active != value(row.ActiveBackendID) || backend.Frozen != row.Frozen {
-					t.Fatalf("seed %d, after %s: the backend is %+v\nrow: %s", seed, strings.Join(done, ", "), backend, says(row))
+					t.Fatalf("seed %d, after %s: the backend is %+v\nrow: %s", seed, strings.Join(done, ", "), backend, describe(row))
 				}
 			}
 		})

@@ -6,17 +6,18 @@ import (
 	"stoker/internal/cinder"
 )
 
-// What commands and starts make of a row. `frozen` is not written here but by
-// whoever sends the command, before it does; `disabled` and its reason are the
-// service's to write (doc/cinder/behaviour.md#who-writes-what).
+// Changes that commands and starts make to a row. Whoever sends a freeze or thaw writes
+// `frozen` before; `disabled` and its reason are the service's to write
+// (doc/cinder/behaviour.md#who-writes-what).
 
-// disable disables the service for a reason that it gives itself.
+// disable disables the service for a reason of its own.
 func disable(s *cinder.Service, reason string, at time.Time) {
 	s.Disabled, s.DisabledReason, s.ModifiedAt = true, &reason, at
 }
 
-// release ends the freeze. A failover that came before or since goes on.
-func release(s *cinder.Service, at time.Time) {
+// unfreeze ends the freeze. A failover, before or after the freeze, keeps the service
+// disabled.
+func unfreeze(s *cinder.Service, at time.Time) {
 	reason := ""
 	s.Disabled = false
 	switch {
@@ -28,15 +29,15 @@ func release(s *cinder.Service, at time.Time) {
 	s.DisabledReason, s.ModifiedAt = &reason, at
 }
 
-// failedOver says whether another site than the primary one is in use.
+// failedOver reports whether a secondary site is active.
 func failedOver(status cinder.ReplicationStatus, active *string) bool {
 	return status == cinder.ReplicationFailedOver || value(active) != ""
 }
 
-// outcomeOf is what a failover that ended so does to the rows. One that never
-// began, for its target is unknown or the backend refused, has no status: the
-// rows get back the one they had.
-func outcomeOf(active string, err error) cinder.FailoverOutcome {
+// failoverOutcome returns what a failover with this result does to the rows. A failover
+// that never began, because its target is unknown or the backend refused, has no
+// status: the rows get their previous one back.
+func failoverOutcome(active string, err error) cinder.FailoverOutcome {
 	yes, no, reason, none := true, false, cinder.ReasonFailedOver, ""
 	switch kind := cinder.KindOf(err); {
 	case err == nil && active == "":
@@ -54,22 +55,22 @@ func outcomeOf(active string, err error) cinder.FailoverOutcome {
 	}
 }
 
-// complete gives an outcome without a status the one that the row had before it
-// was failing over.
-func complete(o cinder.FailoverOutcome, status cinder.ReplicationStatus, active *string) cinder.FailoverOutcome {
+// completeOutcome fills in a missing status with the one that the row had before the
+// failover.
+func completeOutcome(o cinder.FailoverOutcome, status cinder.ReplicationStatus, active *string) cinder.FailoverOutcome {
 	if o.ReplicationStatus != "" {
 		return o
 	}
 	o.ReplicationStatus = status
 	if status == cinder.ReplicationFailingOver {
-		o.ReplicationStatus = settled(status, active, true)
+		o.ReplicationStatus = settledStatus(status, active, true)
 	}
 	return o
 }
 
-// apply writes an outcome into a service's row. A failback of a frozen service
-// leaves it disabled, for being frozen (live.json, healthy/failback-while-frozen).
-func apply(s *cinder.Service, o cinder.FailoverOutcome, at time.Time) {
+// applyOutcome writes an outcome to a service's row. A failback leaves a frozen service
+// disabled, because it is frozen (live.json, healthy/failback-while-frozen).
+func applyOutcome(s *cinder.Service, o cinder.FailoverOutcome, at time.Time) {
 	s.ReplicationStatus = o.ReplicationStatus
 	if o.ActiveBackendID != nil && *o.ActiveBackendID != value(s.ActiveBackendID) {
 		s.ActiveBackendID = o.ActiveBackendID
@@ -88,8 +89,8 @@ func apply(s *cinder.Service, o cinder.FailoverOutcome, at time.Time) {
 	}
 }
 
-// applyCluster writes an outcome into a cluster's row, which a freeze never disables.
-func applyCluster(c *cinder.Cluster, o cinder.FailoverOutcome, at time.Time) {
+// applyToCluster writes an outcome to a cluster's row, which a freeze never disables.
+func applyToCluster(c *cinder.Cluster, o cinder.FailoverOutcome, at time.Time) {
 	c.ReplicationStatus, c.UpdatedAt = o.ReplicationStatus, at
 	if o.ActiveBackendID != nil {
 		c.ActiveBackendID = o.ActiveBackendID
@@ -102,9 +103,9 @@ func applyCluster(c *cinder.Cluster, o cinder.FailoverOutcome, at time.Time) {
 	}
 }
 
-// settled is the status of a row that no failover is under way for: what a start
-// makes of the status that it finds.
-func settled(status cinder.ReplicationStatus, active *string, replicated bool) cinder.ReplicationStatus {
+// settledStatus is the status of a row without a running failover: what a start makes
+// of the status that it finds.
+func settledStatus(status cinder.ReplicationStatus, active *string, replicated bool) cinder.ReplicationStatus {
 	switch {
 	case failedOver(status, active):
 		return cinder.ReplicationFailedOver
@@ -115,7 +116,8 @@ func settled(status cinder.ReplicationStatus, active *string, replicated bool) c
 	}
 }
 
-// unsettled says whether a status is that of a failover which has not ended well.
+// unsettled reports whether the status is that of a failover that is running or has
+// failed.
 func unsettled(status cinder.ReplicationStatus) bool {
 	switch status {
 	case cinder.ReplicationFailingOver, cinder.ReplicationFailoverError, cinder.ReplicationError:
@@ -125,30 +127,30 @@ func unsettled(status cinder.ReplicationStatus) bool {
 	}
 }
 
-// join makes a member agree with its cluster, whose row is the truth: a member
-// that was away missed what became of the others, and one that is new takes part
-// in it. What an administrator did to a member that agreed already stays.
-func join(s *cinder.Service, c *cinder.Cluster, isNew bool, at time.Time) {
+// joinCluster makes a member agree with its cluster, whose row is authoritative: a
+// member that was down missed what happened to the others, and a new one takes part in
+// it. Changes that an administrator made to a member that already agreed are kept.
+func joinCluster(s *cinder.Service, c *cinder.Cluster, isNew bool, at time.Time) {
 	was, reason, frozen := s.ReplicationStatus, value(s.DisabledReason), s.Frozen
 	s.Frozen = c.Frozen
 	if isNew || was != c.ReplicationStatus || value(s.ActiveBackendID) != value(c.ActiveBackendID) {
-		apply(s, stateOf(c), at)
+		applyOutcome(s, clusterOutcome(c), at)
 		missedFailback := c.ReplicationStatus == cinder.ReplicationEnabled && (reason == cinder.ReasonFailedOver ||
 			reason == "" && was != cinder.ReplicationFailingOver && unsettled(was))
 		if s.Disabled && missedFailback {
-			apply(s, outcomeOf("", nil), at)
+			applyOutcome(s, failoverOutcome("", nil), at)
 		}
 	}
 	switch {
 	case c.Frozen && (isNew || !frozen):
 		disable(s, cinder.ReasonFrozen, at)
 	case !c.Frozen && frozen && s.Disabled && reason == cinder.ReasonFrozen:
-		release(s, at)
+		unfreeze(s, at)
 	}
 }
 
-// stateOf is the outcome that made the cluster's row what it is.
-func stateOf(c *cinder.Cluster) cinder.FailoverOutcome {
+// clusterOutcome is the outcome that led to the cluster's row.
+func clusterOutcome(c *cinder.Cluster) cinder.FailoverOutcome {
 	active, yes, reason := value(c.ActiveBackendID), true, cinder.ReasonFailedOver
 	o := cinder.FailoverOutcome{ReplicationStatus: c.ReplicationStatus, ActiveBackendID: &active}
 	switch c.ReplicationStatus {
@@ -161,17 +163,17 @@ func stateOf(c *cinder.Cluster) cinder.FailoverOutcome {
 	return o
 }
 
-// renew gives a row that was made anew what the one before it had: what the
-// service itself remembers, and why control says that it is disabled. Of several
-// reasons it shows that of the freeze, else of the failover.
-func renew(s *cinder.Service, active string, frozen bool, causes []cinder.Cause, at time.Time) {
+// restoreRow restores to a new row the state of the row before it, as far as the
+// service remembers it, and the recorded causes for disabling it. Of several reasons
+// the row shows the freeze, else the failover.
+func restoreRow(s *cinder.Service, active string, frozen bool, causes []cinder.Cause, at time.Time) {
 	for _, c := range causes {
 		switch c.Kind {
 		case cinder.CauseAdmin:
 			s.Disabled, s.DisabledReason, s.ModifiedAt = true, c.Reason, at
 		case cinder.CauseFrozen:
 			frozen = true
-		case cinder.CauseFailedOver: // Only the service knows where to.
+		case cinder.CauseFailedOver: // Only the service knows the active backend.
 		}
 	}
 	if active != "" {

@@ -17,43 +17,43 @@ type Viewer interface {
 	View(ctx context.Context, q cinder.ServiceQuery) (*control.View, error)
 }
 
-// clockSlack is how far the clocks of hosts may differ.
+// clockSlack bounds the expected difference between hosts' clocks.
 const clockSlack = time.Minute
 
-// SchedulerOptions are what a scheduler is made of.
+// SchedulerOptions configure a scheduler.
 type SchedulerOptions struct {
 	Options
 	View Viewer
 
-	// Serve starts to take the service's commands. Nil means that it takes none.
+	// Serve starts serving the service's commands. With nil it serves none.
 	Serve func(ctx context.Context, s *Scheduler) (Server, error)
 }
 
-// Scheduler is a scheduler as far as os-services needs one: it keeps what the
-// volume services say of themselves and tells the pools of those that serve.
+// Scheduler is a scheduler as far as os-services needs one: it keeps the capabilities
+// of volume services and returns the pools of those that are usable.
 type Scheduler struct {
 	*service
 	so SchedulerOptions
 
-	mu    sync.Mutex                     // guards known
-	known map[string]cinder.Capabilities // by QueueHost, of volume services
+	mu    sync.Mutex                     // guards the field below
+	known map[string]cinder.Capabilities // of volume services, by QueueHost
 }
 
-// PoolCapabilities are one pool as get_pools tells it.
+// PoolCapabilities is one pool in the reply of get_pools.
 type PoolCapabilities struct {
 	Name   string // host@backend#pool; the cluster's name in place of the host's when clustered
 	Values map[string]any
 }
 
-// NewScheduler makes a scheduler.
+// NewScheduler returns a scheduler.
 func NewScheduler(o SchedulerOptions) *Scheduler {
 	s := &Scheduler{so: o, known: map[string]cinder.Capabilities{}}
 	s.service = newService(o.Options, cinder.BinaryScheduler, cinder.SchedulerRPCVersion, "", s)
 	return s
 }
 
-// UpdateServiceCapabilities takes in what a service says of itself, unless
-// something newer is known.
+// UpdateServiceCapabilities stores a service's capabilities, unless newer ones are
+// known.
 func (s *Scheduler) UpdateServiceCapabilities(_ context.Context, c cinder.Capabilities) error {
 	s.keep(c)
 	return nil
@@ -72,23 +72,23 @@ func (s *Scheduler) keep(c cinder.Capabilities) {
 	name := c.QueueHost()
 	s.mu.Lock()
 	old, ok := s.known[name]
-	// A time that is still to come keeps nothing out: a clock was set back since.
+	// Stored capabilities from the future keep nothing out: a clock was set back since.
 	newer := !ok || !c.Time.Before(old.Time) || old.Time.After(time.Now().Add(clockSlack))
 	if newer {
 		s.known[name] = c
 	}
 	s.mu.Unlock()
-	s.log.Debug("Capabilities received.", "from", name, "newer", newer)
+	s.log.Debug("capabilities received", "from", name, "newer", newer)
 }
 
-// GetPools returns the pools of the services that are enabled, not frozen and up,
-// by name (doc/cinder/wire.md#pools). Fails with KindUnavailable.
+// GetPools returns, by name, the pools of the services that are enabled, not frozen and
+// up (doc/cinder/wire.md#pools). Fails with KindUnavailable.
 func (s *Scheduler) GetPools(ctx context.Context) ([]PoolCapabilities, error) {
 	view, err := s.so.View.View(ctx, cinder.ServiceQuery{})
 	if err != nil {
 		return nil, err
 	}
-	serving := map[string]bool{} // by QueueHost: whether it serves; absent when there is no row
+	serving := map[string]bool{} // by QueueHost: usable or not; absent without a row
 	for i := range view.Services {
 		row := &view.Services[i]
 		if row.Binary != cinder.BinaryVolume {
@@ -106,8 +106,8 @@ func (s *Scheduler) GetPools(ctx context.Context) ([]PoolCapabilities, error) {
 	return pools, nil
 }
 
-// existing are the capabilities of services that have a row. Those of others are
-// forgotten.
+// existing returns the capabilities of services that have a row, and forgets the
+// others.
 func (s *Scheduler) existing(rows map[string]bool) []cinder.Capabilities {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,8 +122,8 @@ func (s *Scheduler) existing(rows map[string]bool) []cinder.Capabilities {
 	return all
 }
 
-// poolsOf are the pools in what a service says of itself. Each repeats what holds
-// for the backend as a whole.
+// poolsOf returns the pools in a service's capabilities. Each repeats the values of the
+// whole backend.
 func poolsOf(c *cinder.Capabilities) []PoolCapabilities {
 	listed, _ := c.Values["pools"].([]any)
 	var pools []PoolCapabilities
@@ -147,10 +147,10 @@ func poolsOf(c *cinder.Capabilities) []PoolCapabilities {
 }
 
 func (s *Scheduler) serve(ctx context.Context) (Server, error) {
-	return serving(ctx, s.so.Serve, s)
+	return serveWith(ctx, s.so.Serve, s)
 }
 
-// publish asks everybody to tell what they can do.
+// publish asks all services to publish their capabilities.
 func (s *Scheduler) publish(ctx context.Context) error {
-	return heard(s.o.Bus.PublishServiceCapabilities(ctx))
+	return ignoreUndeliverable(s.o.Bus.PublishServiceCapabilities(ctx))
 }

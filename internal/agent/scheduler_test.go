@@ -46,7 +46,7 @@ func TestSchedulerAsksAtTheStart(t *testing.T) {
 	})
 }
 
-// capabilities are what a volume service says, as it comes over the bus.
+// capabilities are those of a volume service, as received from the bus.
 func capabilities(host, cluster string, at time.Time, pools ...string) cinder.Capabilities {
 	s := backend.Stats{Name: "alpha", Vendor: "test", Version: "1.0", Protocol: "file"}
 	for _, name := range pools {
@@ -145,7 +145,7 @@ func TestGetPools(t *testing.T) {
 			s := newScheduler(r, &bus{})
 			for i, c := range tt.caps {
 				take := s.UpdateServiceCapabilities
-				if i%2 == 1 { // Half of them come the other way, by the queue's name.
+				if i%2 == 1 { // Half of them arrive in reverse, by the queue's name.
 					take = s.NotifyServiceCapabilities
 					c.Host, c.Cluster = c.QueueHost(), ""
 				}
@@ -168,8 +168,8 @@ func TestGetPools(t *testing.T) {
 	}
 }
 
-// The form of a pool is that of the recorded reply (doc/cinder/wire.md#pools),
-// with its backend_state.
+// TestPoolTellsOfItsBackend compares a pool with the recorded reply
+// (doc/cinder/wire.md#pools), including backend_state.
 func TestPoolTellsOfItsBackend(t *testing.T) {
 	r := newRows()
 	r.services = []cinder.Service{{Host: alpha, Binary: cinder.BinaryVolume, UpdatedAt: now()}}
@@ -224,7 +224,7 @@ func TestBackup(t *testing.T) {
 		if row.RPCVersion != cinder.BackupRPCVersion || row.Topic != "cinder-backup" {
 			t.Errorf("row %+v", row)
 		}
-		if got, want := says(row), "disabled 'tape is full' not-capable"; got != want {
+		if got, want := describe(row), "disabled 'tape is full' not-capable"; got != want {
 			t.Errorf("row: %s, want %s", got, want)
 		}
 	})

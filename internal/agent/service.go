@@ -15,76 +15,77 @@ import (
 )
 
 const (
-	rowTimeout   = 10 * time.Second // for one change of a row, retries included
-	busTimeout   = 5 * time.Second  // for one message, or to begin to listen
-	listenAgain  = 2 * time.Second  // between attempts to begin to listen
-	saveAttempts = 8                // of a conditional write that lost a race
-	saveWait     = 50 * time.Millisecond
+	rowTimeout          = 10 * time.Second // one change of a row, with retries
+	busTimeout          = 5 * time.Second  // sending one message, or starting to listen
+	listenRetryInterval = 2 * time.Second  // between attempts to start listening
+	saveAttempts        = 8                // of a conditional write that loses races
+	maxSavePause        = 50 * time.Millisecond
 )
 
-// Options are what every service is made of.
+// Options are common to all services.
 type Options struct {
 	Host  string // host, or host@backend for a volume service
 	Zone  string // storage_availability_zone
 	Store Store
 	Bus   Bus
 
-	Loggers *telemetry.Loggers // of this service alone
+	Loggers *telemetry.Loggers // of this service only
 
 	ReportInterval time.Duration // between heartbeats
-	DownTime       time.Duration // service_down_time: silence that means dead
+	DownTime       time.Duration // service_down_time: without a heartbeat for this long, a service is down
 }
 
-// service is what all roles have in common.
+// service is the part that all roles share.
 type service struct {
 	o    Options
 	row  cinder.Service // what it registers
 	role role
 	log  *slog.Logger
 
-	life    sync.Mutex // guards what follows
+	lifeMu  sync.Mutex // guards the fields below
 	id      int64      // of the row
 	server  Server
-	listens bool               // commands are taken, by server when that is not nil
+	listens bool               // commands are served, by server unless that is nil
 	cancel  context.CancelFunc // ends the tasks; nil when not running
-	done    chan struct{}      // closed when they have ended
+	done    chan struct{}      // closed when the tasks have ended
 
-	silent int // heartbeats in a row that failed; of the heartbeat task alone
+	failedBeats int // consecutive failures; used by the heartbeat task only
 }
 
-// role is what tells one kind of service from another.
+// role is what differs between kinds of services.
 type role interface {
-	// status is the replication status of a service that nothing has happened to.
+	// status is the replication status of a service that never failed over.
 	status(ctx context.Context) cinder.ReplicationStatus
-	// settle makes the row and the service agree after it was registered.
+	// settle reconciles the row with the service after registration.
 	settle(ctx context.Context, r registration) error
-	// serve starts to take commands.
+	// serve starts serving commands.
 	serve(ctx context.Context) (Server, error)
-	// working says why the service must not beat; nil when it is well.
+	// working returns why the service must not send heartbeats; nil when it works.
 	working() error
-	// publish tells the schedulers, or asks to be told.
+	// publish sends the capabilities to the schedulers or, for a scheduler, asks for
+	// them.
 	publish(ctx context.Context) error
-	// afterBeat is called after every heartbeat that got through.
+	// afterBeat is called after every successful heartbeat.
 	afterBeat(ctx context.Context)
-	// tasks are what goes on besides the heartbeat.
+	// tasks are the tasks other than the heartbeat.
 	tasks() []task
 }
 
-// registration is what happened when a service registered its row.
+// registration describes a registration of the service's row.
 type registration struct {
-	before cinder.Service           // the row that was there; zero when there was none
+	before cinder.Service           // the row as it was; zero when there was none
 	status cinder.ReplicationStatus // role.status
-	again  bool                     // not at a start: the row of the running service was gone
+	rerun  bool                     // not at a start: the row of the running service was gone
 }
 
-// revived says whether the row is new to a service that may have had one before.
-func (r registration) revived() bool { return r.again || r.before.UpdatedAt.IsZero() }
+// newRow reports whether the row is new, although the service may have had one before.
+func (r registration) newRow() bool { return r.rerun || r.before.UpdatedAt.IsZero() }
 
-// task is something done again and again.
+// task is done periodically.
 type task struct {
 	every  time.Duration
 	do     func(context.Context)
-	atOnce bool // for the first time
+	atOnce bool // the first run does not wait for the interval
 }
 
 func newService(o Options, binary, rpcVersion, cluster string, r role) *service {
@@ -97,24 +98,23 @@ func newService(o Options, binary, rpcVersion, cluster string, r role) *service 
 	}
 }
 
-// LogLevels returns the level of every logger of this service whose name starts
-// with prefix.
+// LogLevels returns the level of each of this service's loggers with that prefix.
 func (s *service) LogLevels(prefix string) map[string]cinder.LogLevel {
 	return s.o.Loggers.Levels(prefix)
 }
 
-// SetLogLevel sets the level of those loggers.
+// SetLogLevel sets the level of the loggers with that prefix.
 func (s *service) SetLogLevel(prefix string, level cinder.LogLevel) {
 	s.o.Loggers.SetLevel(prefix, level)
-	s.log.Info("Log levels set.", "prefix", prefix, "level", string(level))
+	s.log.Info("log levels set", "prefix", prefix, "level", string(level))
 }
 
-// Start registers the service, serves its commands and keeps it alive until
-// Stop; ctx bounds the start alone. It fails when the row cannot be registered
-// or the commands can never be served, and leaves nothing running then. A bus
-// that is away is no failure: the service beats, and takes commands once the bus
-// is there. Nor is a backend that cannot be set up: the service runs, says so in
-// its log and does not beat.
+// Start registers the service, serves its commands and sends heartbeats until Stop; ctx
+// bounds only the start. It fails, with nothing left running, when the row cannot be
+// registered or commands can never be served. When the bus is away it succeeds: the
+// service sends heartbeats, and serves commands once the bus is back. When the backend
+// cannot be set up it succeeds too: the service runs and logs the error, but sends no
+// heartbeats.
 func (s *service) Start(ctx context.Context) error {
 	if err := s.register(ctx, false); err != nil {
 		return fmt.Errorf("start %s on %s: %w", s.row.Binary, s.row.Host, err)
@@ -128,10 +128,10 @@ func (s *service) Start(ctx context.Context) error {
 	s.cleanUp(ctx)
 	tasks := append(s.role.tasks(), task{every: s.o.ReportInterval, do: s.beat})
 	if listens {
-		s.tell(ctx)
+		s.announce(ctx)
 	} else {
-		s.log.Error("The bus is away: commands are taken once it is there.", "error", err)
-		tasks = append(tasks, task{every: listenAgain, do: s.listenLate})
+		s.log.Error("message bus unavailable; commands are served once it connects", "error", err)
+		tasks = append(tasks, task{every: listenRetryInterval, do: s.listenLate})
 	}
 
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -142,21 +142,20 @@ func (s *service) Start(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { running.Wait(); close(done) }()
 
-	s.life.Lock()
-	defer s.life.Unlock()
+	s.lifeMu.Lock()
+	defer s.lifeMu.Unlock()
 	s.server, s.listens, s.cancel, s.done = server, listens, cancel, done
-	s.log.Info("Service started.", "row", s.id)
+	s.log.Info("service started", "row", s.id)
 	return nil
 }
 
-// Stop ends the service: no more commands, then no more heartbeats. It waits for
-// what is under way until ctx ends, and fails only when that comes first. The
-// row stays as it is.
+// Stop stops serving commands, then heartbeats. It waits for running commands and
+// tasks, and fails only when ctx ends first. The row stays as it is.
 func (s *service) Stop(ctx context.Context) error {
-	s.life.Lock()
+	s.lifeMu.Lock()
 	server, cancel, done := s.server, s.cancel, s.done
 	s.server, s.cancel = nil, nil
-	s.life.Unlock()
+	s.lifeMu.Unlock()
 	if cancel == nil {
 		return nil
 	}
@@ -167,7 +166,7 @@ func (s *service) Stop(ctx context.Context) error {
 	cancel()
 	select {
 	case <-done:
-		s.log.Info("Service stopped.")
+		s.log.Info("service stopped")
 	case <-ctx.Done():
 		errs = errors.Join(errs, context.Cause(ctx))
 	}
@@ -177,8 +176,8 @@ func (s *service) Stop(ctx context.Context) error {
 	return nil
 }
 
-// run does the task at its interval until ctx ends. What takes longer than the
-// interval skips a turn; turns never queue up.
+// run runs the task at its interval until ctx ends. A run that takes longer than the
+// interval skips the next one; runs never queue up.
 func (t task) run(ctx context.Context) {
 	if t.atOnce {
 		t.do(ctx)
@@ -195,13 +194,14 @@ func (t task) run(ctx context.Context) {
 	}
 }
 
-// register makes sure that the row is there and agrees with the service.
-func (s *service) register(ctx context.Context, again bool) error {
+// register ensures that the row exists and agrees with the service. rerun says that it
+// is not the start.
+func (s *service) register(ctx context.Context, rerun bool) error {
 	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 	defer cancel()
-	r := registration{status: s.role.status(ctx), again: again}
+	r := registration{status: s.role.status(ctx), rerun: rerun}
 	err := s.update(ctx, func(ctx context.Context, tx control.Tx) (err error) {
-		if r.before, err = s.own(ctx, tx); cinder.KindOf(err) == cinder.KindNotFound {
+		if r.before, err = s.ownRow(ctx, tx); cinder.KindOf(err) == cinder.KindNotFound {
 			err = nil
 		}
 		return err
@@ -218,23 +218,23 @@ func (s *service) register(ctx context.Context, again bool) error {
 	if err := s.role.settle(ctx, r); err != nil {
 		return fmt.Errorf("settle the row: %w", err)
 	}
-	// Not before: a row that does not agree yet must look gone to the next heartbeat.
-	s.life.Lock()
-	defer s.life.Unlock()
+	// Not earlier: until the row is settled, the next heartbeat must find it gone.
+	s.lifeMu.Lock()
+	defer s.lifeMu.Unlock()
 	s.id = row.ID
 	return nil
 }
 
-// beat is one heartbeat. One that fails is not tried again: the next one is due
-// soon enough, and a database in trouble needs no more callers.
+// beat sends one heartbeat. A failed one is not retried: the next one is due soon, and
+// a database in trouble needs no more load.
 func (s *service) beat(ctx context.Context) {
 	if err := s.role.working(); err != nil {
-		s.log.Error("The service does not work and is not reported alive.", "error", err)
+		s.log.Error("backend not set up; no heartbeat sent", "error", err)
 		return
 	}
-	s.life.Lock()
+	s.lifeMu.Lock()
 	id := s.id
-	s.life.Unlock()
+	s.lifeMu.Unlock()
 	within, cancel := context.WithTimeout(ctx, s.o.ReportInterval)
 	defer cancel()
 	missing, err := s.o.Store.Beat(within, id)
@@ -242,40 +242,40 @@ func (s *service) beat(ctx context.Context) {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		s.silent++
-		if s.silent == 1 {
-			s.log.Warn("A heartbeat failed; the next ones are not reported until one gets through.", "error", err)
+		s.failedBeats++
+		if s.failedBeats == 1 {
+			s.log.Warn("heartbeat failed; further failures are not logged until one succeeds", "error", err)
 		}
 		return
-	case s.silent > 0:
-		s.log.Warn("Heartbeats get through again.", "failed", s.silent)
-		s.silent = 0
+	case s.failedBeats > 0:
+		s.log.Warn("heartbeats resumed", "failed", s.failedBeats)
+		s.failedBeats = 0
 	}
 	if len(missing) > 0 {
-		s.log.Warn("The service's row is gone: it registers anew.", "row", id)
+		s.log.Warn("row is gone; registering again", "row", id)
 		if err := s.register(ctx, true); err != nil {
-			s.log.Error("The service could not register anew.", "error", err)
+			s.log.Error("registering again failed", "error", err)
 			return
 		}
 	}
 	s.role.afterBeat(ctx)
 }
 
-// tell publishes, and logs what goes wrong: the next time is due soon enough.
-func (s *service) tell(ctx context.Context) {
+// announce publishes the capabilities. It logs an error: the next publication is due
+// soon.
+func (s *service) announce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
 	if err := s.role.publish(ctx); err != nil {
-		s.log.Warn("Capabilities could not be published.", "error", err)
+		s.log.Warn("capabilities could not be published", "error", err)
 	}
 }
 
-// change rewrites the service's own row: fn gets it as it is and changes it. A
-// write that loses a race is tried again on the row as it is then. KindNotFound
-// when the row is gone.
+// change rewrites the service's own row: fn modifies it. A write that loses a race is
+// retried with the row re-read. KindNotFound when the row is gone.
 func (s *service) change(ctx context.Context, fn func(tx control.Tx, row *cinder.Service) error) error {
 	return s.update(ctx, func(ctx context.Context, tx control.Tx) error {
-		was, err := s.own(ctx, tx)
+		was, err := s.ownRow(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -287,7 +287,7 @@ func (s *service) change(ctx context.Context, fn func(tx control.Tx, row *cinder
 	})
 }
 
-// update runs fn in a transaction, again while it loses races.
+// update runs fn in a transaction, and retries while it loses races.
 func (s *service) update(ctx context.Context, fn func(context.Context, control.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 	defer cancel()
@@ -297,18 +297,18 @@ func (s *service) update(ctx context.Context, fn func(context.Context, control.T
 			return err
 		}
 		select {
-		case <-time.After(rand.N(saveWait)):
+		case <-time.After(rand.N(maxSavePause)):
 		case <-ctx.Done():
 		}
 		if attempt == saveAttempts || ctx.Err() != nil {
-			// Not a conflict to the caller: that would be a refusal by the backend.
+			// Not KindConflict: to the caller that means a refusal by the backend.
 			return cinder.Wrap(cinder.KindUnavailable, err, "The rows are being changed by others all the time.")
 		}
 	}
 }
 
-// own is the service's row.
-func (s *service) own(ctx context.Context, tx control.Tx) (cinder.Service, error) {
+// ownRow reads the service's row.
+func (s *service) ownRow(ctx context.Context, tx control.Tx) (cinder.Service, error) {
 	rows, err := tx.Services(ctx, cinder.ServiceQuery{Host: &s.row.Host, Binary: &s.row.Binary})
 	if err != nil {
 		return cinder.Service{}, err
@@ -321,7 +321,7 @@ func (s *service) own(ctx context.Context, tx control.Tx) (cinder.Service, error
 	return cinder.Service{}, cinder.Errorf(cinder.KindNotFound, "The row of %s on %s is gone.", s.row.Binary, s.row.Host)
 }
 
-// What follows are the roles' methods as they are for a service without a backend.
+// The methods below implement role for a service without a backend.
 
 func (s *service) status(context.Context) cinder.ReplicationStatus {
 	return cinder.ReplicationNotCapable
@@ -333,10 +333,10 @@ func (s *service) afterBeat(context.Context) {}
 
 func (s *service) tasks() []task { return nil }
 
-// settle gives a row that was made anew the causes for which its service is
-// disabled: they outlive the row (doc/cinder/behaviour.md#registration).
+// settle applies the recorded causes for disabling the service to a new row: they
+// outlive the row (doc/cinder/behaviour.md#registration).
 func (s *service) settle(ctx context.Context, r registration) error {
-	if !r.revived() {
+	if !r.newRow() {
 		return nil
 	}
 	return s.change(ctx, func(tx control.Tx, now *cinder.Service) error {
@@ -344,13 +344,13 @@ func (s *service) settle(ctx context.Context, r registration) error {
 		if err != nil {
 			return err
 		}
-		renew(now, "", false, causes, tx.Now())
+		restoreRow(now, "", false, causes, tx.Now())
 		return nil
 	})
 }
 
-// serving is role.serve of a role whose options say how.
-func serving[R any](ctx context.Context, serve func(context.Context, R) (Server, error), r R) (Server, error) {
+// serveWith implements role.serve with the function from a role's options.
+func serveWith[R any](ctx context.Context, serve func(context.Context, R) (Server, error), r R) (Server, error) {
 	if serve == nil {
 		return nil, nil //nolint:nilnil // Nothing to close.
 	}

@@ -13,7 +13,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// server is what serves a service in these tests.
+// server is the Server of these tests.
 type server struct {
 	closed int
 	err    error
@@ -56,7 +56,8 @@ func TestOneReportEachInterval(t *testing.T) {
 	})
 }
 
-// A database that is away is asked once an interval, and the log says so once.
+// TestHeartbeatsThatFail checks that a database that is away gets one heartbeat per
+// interval, and that the log reports the outage once.
 func TestHeartbeatsThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t).start()
@@ -73,8 +74,8 @@ func TestHeartbeatsThatFail(t *testing.T) {
 	})
 }
 
-// A row that was removed comes back at the next heartbeat, and with it why the
-// service is disabled: a removal must not undo an administrator's disable.
+// TestRemovedRow checks that the next heartbeat recreates a removed row, with its
+// causes: a removal must not undo an administrator's disable.
 func TestRemovedRow(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -122,7 +123,8 @@ func TestRemovedRow(t *testing.T) {
 	}
 }
 
-// A registration that is cut short between its two writes is taken up again.
+// TestRegistrationIsFinished checks that a registration interrupted between its two
+// writes is completed.
 func TestRegistrationIsFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t).start()
@@ -156,12 +158,12 @@ func TestStop(t *testing.T) {
 				return srv, nil
 			}
 		})
-		s.stop() // Of what was never started.
+		s.stop() // before any start
 		ctx, cancel := context.WithCancel(t.Context())
 		if err := s.Start(ctx); err != nil {
 			t.Fatal(err)
 		}
-		cancel() // The context bounds the start alone.
+		cancel() // The context bounds only the start.
 		pass(25 * time.Second)
 		s.stop()
 		s.stop()
@@ -189,8 +191,8 @@ func TestStopReportsWhatWentWrong(t *testing.T) {
 	})
 }
 
-// A backend that cannot be set up does not stop the service: it answers, says
-// that it is down, lets its row go stale, and tries again.
+// TestBackendThatCannotBeSetUp checks that the service runs without its backend: it
+// answers, publishes it as down, sends no heartbeat, and retries.
 func TestBackendThatCannotBeSetUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
@@ -219,7 +221,8 @@ func TestBackendThatCannotBeSetUp(t *testing.T) {
 	})
 }
 
-// A backend that cannot be set up where it is may still be failed over.
+// TestFailoverGetsABackendToWork checks that a backend that cannot be set up on its
+// site can be failed over.
 func TestFailoverGetsABackendToWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)

@@ -23,14 +23,14 @@ import (
 	"stoker/test/peers"
 )
 
-// port is a database as an agent's Store.
+// port adapts a database to Store.
 type port struct{ *store.DB }
 
 func (p port) Update(ctx context.Context, fn func(control.Tx) error) error {
 	return p.DB.Update(ctx, func(tx *store.Tx) error { return fn(tx) })
 }
 
-// databases are the new ones of this package's tests.
+// databases makes the databases of this package's tests.
 var databases storetest.Template
 
 func open(tb testing.TB) port {
@@ -38,7 +38,7 @@ func open(tb testing.TB) port {
 	return openURL(tb, "sqlite:///"+databases.New(tb))
 }
 
-// openURL opens a database that is prepared.
+// openURL opens a prepared database.
 func openURL(tb testing.TB, url string) port {
 	tb.Helper()
 	db, err := store.Open(tb.Context(), store.Options{URL: url})
@@ -53,18 +53,18 @@ func openURL(tb testing.TB, url string) port {
 	return port{db}
 }
 
-// quiet is a bus with nobody on it.
-type quiet struct{}
+// noBus is a bus without listeners.
+type noBus struct{}
 
-func (quiet) UpdateServiceCapabilities(context.Context, cinder.Capabilities) error { return nil }
-func (quiet) NotifyServiceCapabilities(context.Context, cinder.Capabilities) error { return nil }
-func (quiet) PublishServiceCapabilities(context.Context) error                     { return nil }
-func (quiet) Cleanup(context.Context, cinder.Service, cinder.CleanupRequest) error { return nil }
-func (quiet) FailoverCompleted(context.Context, string, cinder.FailoverOutcome) error {
+func (noBus) UpdateServiceCapabilities(context.Context, cinder.Capabilities) error { return nil }
+func (noBus) NotifyServiceCapabilities(context.Context, cinder.Capabilities) error { return nil }
+func (noBus) PublishServiceCapabilities(context.Context) error                     { return nil }
+func (noBus) Cleanup(context.Context, cinder.Service, cinder.CleanupRequest) error { return nil }
+func (noBus) FailoverCompleted(context.Context, string, cinder.FailoverOutcome) error {
 	return nil
 }
 
-// alpha is a volume service over a real database and a real mirror.
+// alpha is a volume service with a real database and a real mirror.
 type alpha struct {
 	*agent.Volume
 	t    *testing.T
@@ -83,7 +83,7 @@ func newAlpha(t *testing.T, db port, root, cluster string) *alpha {
 	}
 	a := &alpha{t: t, db: db, root: root, Volume: agent.NewVolume(agent.VolumeOptions{
 		Options: agent.Options{
-			Host: "host1@alpha", Zone: "nova", Store: db, Bus: quiet{}, Loggers: log,
+			Host: "host1@alpha", Zone: "nova", Store: db, Bus: noBus{}, Loggers: log,
 			ReportInterval: 20 * time.Millisecond, DownTime: time.Minute,
 		},
 		Cluster: cluster, Backend: b, StatsInterval: time.Minute, ReplicationInterval: time.Minute,
@@ -110,7 +110,7 @@ func (a *alpha) row() cinder.Service {
 	return view.Services[0]
 }
 
-// edit is what control writes.
+// edit changes the row as control would.
 func (a *alpha) edit(fn func(*cinder.Service)) {
 	a.t.Helper()
 	err := a.db.Update(a.t.Context(), func(tx control.Tx) error {
@@ -143,7 +143,8 @@ func (a *alpha) want(want string) {
 	}
 }
 
-// A day of a service: it is frozen, failed over, started again, sent back.
+// TestVolumeOnARealDatabase freezes a service, fails it over, restarts it and fails it
+// back.
 func TestVolumeOnARealDatabase(t *testing.T) {
 	db, root := open(t), filepath.Join(t.TempDir(), "alpha")
 	a := newAlpha(t, db, root, "")
@@ -158,7 +159,7 @@ func TestVolumeOnARealDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.want("disabled true 'frozen', frozen true, enabled on -")
-	await(t, func() bool { return !a.row().UpdatedAt.IsZero() }) // a heartbeat that takes longer than its interval is given up
+	await(t, func() bool { return !a.row().UpdatedAt.IsZero() }) // a heartbeat that takes longer than its interval is dropped
 	if row := a.row(); row.ModifiedAt.IsZero() || row.UpdatedAt.IsZero() {
 		t.Errorf("modified at %v, updated at %v", row.ModifiedAt, row.UpdatedAt)
 	}
@@ -223,7 +224,7 @@ func prepared(t *testing.T, url string) port {
 	return db
 }
 
-// fleet is one of more than a batch.
+// fleet starts a fleet of more than one batch.
 func fleet(t *testing.T, db port) {
 	t.Helper()
 	f := agent.NewFleet(agent.FleetOptions{
@@ -257,7 +258,7 @@ func fleet(t *testing.T, db port) {
 	}
 }
 
-// BenchmarkFleetStart is the start of 10,000 services on an empty database.
+// BenchmarkFleetStart starts 10,000 services on an empty database.
 func BenchmarkFleetStart(b *testing.B) {
 	for b.Loop() {
 		f := agent.NewFleet(agent.FleetOptions{

@@ -11,8 +11,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// What a start makes of the row that the process before it left, and what the
-// backend is told (doc/cinder/behaviour.md#registration).
+// TestStartAfterAnother checks what a start does to the row of the previous process,
+// and how it sets up the backend (doc/cinder/behaviour.md#registration).
 func TestStartAfterAnother(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -113,8 +113,8 @@ func TestStartAfterAnother(t *testing.T) {
 	}
 }
 
-// A row that was removed while the service was down is made anew, and its causes
-// are given back; where it was failed over to, nobody knows any more.
+// TestStartWithoutARow checks that a start recreates a row removed while the service
+// was down, with its causes; the active backend is lost with the row.
 func TestStartWithoutARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)

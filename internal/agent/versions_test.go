@@ -15,9 +15,9 @@ import (
 	"stoker/internal/telemetry"
 )
 
-// What our rows say of versions is what those of Cinder 26 to 29 say: an object
-// version that cinder-api does not know would stop it, a lower interface would
-// make it speak an older one to its own services.
+// TestRowsSpeakCindersVersions checks that our rows have the versions of Cinder 26 to
+// 29: an unknown object version would stop cinder-api, and an older RPC version would
+// make it speak that to its own services.
 func TestRowsSpeakCindersVersions(t *testing.T) {
 	raw, err := os.ReadFile("testdata/cinder_versions.json")
 	if err != nil {
@@ -34,7 +34,7 @@ func TestRowsSpeakCindersVersions(t *testing.T) {
 	db := open(t)
 	newAlpha(t, db, filepath.Join(t.TempDir(), "alpha"), "mycl@alpha")
 	o := agent.Options{
-		Host: "host1", Zone: "nova", Store: db, Bus: quiet{},
+		Host: "host1", Zone: "nova", Store: db, Bus: noBus{},
 		Loggers:        telemetry.NewLoggers(telemetry.NewHandler(io.Discard, telemetry.Text), cinder.LogDebug),
 		ReportInterval: time.Minute, DownTime: time.Minute,
 	}

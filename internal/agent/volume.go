@@ -11,64 +11,61 @@ import (
 	"stoker/internal/control"
 )
 
-// VolumeOptions are what a volume service is made of.
+// VolumeOptions configure a volume service.
 type VolumeOptions struct {
 	Options
 	Cluster string // cluster@backend; "" when not clustered
 	Backend backend.Backend
 
 	StatsInterval       time.Duration // backend_stats_polling_interval
-	ReplicationInterval time.Duration // between rounds of a backend.Replicator; 0 means never
-	// FailoverExpiry is how long the command of a failover may be under way
-	// ([stoker] failover_expiry); 0 means for ever.
+	ReplicationInterval time.Duration // between rounds of a backend.Replicator; 0 means no rounds
+	// FailoverExpiry bounds the age of a failover's command ([stoker] failover_expiry);
+	// 0 means no bound.
 	FailoverExpiry time.Duration
 
-	// Serve starts to take the service's commands. Nil means that it takes none.
+	// Serve starts serving the service's commands. With nil it serves none.
 	Serve func(ctx context.Context, v *Volume) (Server, error)
 }
 
-// Volume is a volume service: one backend, or one member of a cluster that
-// drives it. Its commands are safe to call at any time; they are carried out one
-// after another.
+// Volume is a volume service: it drives a backend, alone or as a member of a cluster.
+// Its commands may be called at any time; they run one after another.
 type Volume struct {
 	*service
 	vo VolumeOptions
 
-	turn chan struct{} // holds a token while nobody works on the backend
+	turn chan struct{} // holds a token while nobody uses the backend
 
-	failing time.Time // since when heartbeats see a failover that has not come; zero when there is none; of whoever has the turn
+	failingSince time.Time // when a heartbeat first saw a failover whose command has not come; zero without one; guarded by turn
 
-	mu      sync.Mutex // guards what follows
-	state   backend.State
-	broken  error                   // why the backend is not set up; nil when it is
-	owed    *cinder.FailoverOutcome // what rows or members do not know of yet
-	volumes owes                    // what rows of volumes do not show yet
+	mu            sync.Mutex // guards the fields below
+	state         backend.State
+	setupErr      error                   // why the backend is not set up; nil when it is
+	pending       *cinder.FailoverOutcome // an outcome that the rows or members do not show yet
+	pendingFollow followScope             // what to do for the rows of volumes
 }
 
-// NewVolume makes a volume service.
+// NewVolume returns a volume service.
 func NewVolume(o VolumeOptions) *Volume {
 	v := &Volume{vo: o, turn: make(chan struct{}, 1)}
 	v.turn <- struct{}{}
-	v.broken = cinder.Errorf(cinder.KindUnavailable, "The backend is not set up yet.")
+	v.setupErr = cinder.Errorf(cinder.KindUnavailable, "The backend is not set up yet.")
 	v.service = newService(o.Options, cinder.BinaryVolume, cinder.VolumeRPCVersion, o.Cluster, v)
 	return v
 }
 
-// FreezeHost freezes the backend and notes it in the service's row. KindConflict,
-// with the backend's words, when it refuses; nothing has changed then, nor after
-// any other error.
+// FreezeHost freezes the backend and updates the service's row. KindConflict, with the
+// backend's message, when it refuses. Any error leaves everything as it was.
 func (v *Volume) FreezeHost(ctx context.Context) error {
 	return v.setFrozen(ctx, true)
 }
 
-// ThawHost is FreezeHost's opposite. A service that is failed over as well stays
-// disabled for that.
+// ThawHost undoes FreezeHost. A service that is also failed over stays disabled.
 func (v *Volume) ThawHost(ctx context.Context) error {
 	return v.setFrozen(ctx, false)
 }
 
 func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
-	done, err := v.alone(ctx)
+	done, err := v.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,37 +75,37 @@ func (v *Volume) setFrozen(ctx context.Context, frozen bool) error {
 	}
 	word := map[bool]string{true: "freeze", false: "thaw"}[frozen]
 	log := v.log.With("command", word, "request_id", cinder.CallerFrom(ctx).RequestID)
-	if err := v.commandFrozen(ctx, frozen); err != nil {
-		log.Warn("The backend did not do as told.", "error", err)
+	if err := v.setBackendFrozen(ctx, frozen); err != nil {
+		log.Warn("backend command failed", "error", err)
 		return fmt.Errorf("%s %s: %w", word, v.row.Host, err)
 	}
-	// From here on, the caller going away must not leave the row behind the backend.
+	// From here on, cancellation must not leave the row behind the backend.
 	ctx = context.WithoutCancel(ctx)
 	err = v.change(ctx, func(tx control.Tx, row *cinder.Service) error {
-		if row.Frozen != frozen { // marked before the command came: whoever sent it has given up since
+		if row.Frozen != frozen { // the sender set it before the command, and has since given up
 			return cinder.Errorf(cinder.KindUnavailable, "The %s came too late: it was given up.", word)
 		}
 		if frozen {
 			disable(row, cinder.ReasonFrozen, tx.Now())
 		} else {
-			release(row, tx.Now())
+			unfreeze(row, tx.Now())
 		}
-		return v.others(ctx, tx, frozen)
+		return v.updateOtherMembers(ctx, tx, frozen)
 	})
 	if err != nil {
-		log.Error("The row could not be written: the backend goes back.", "error", err)
-		v.putBack(ctx)
+		log.Error("row could not be written; reverting the backend", "error", err)
+		v.revertBackend(ctx)
 		return fmt.Errorf("%s %s: %w", word, v.row.Host, err)
 	}
-	v.remember(func(s *backend.State) { s.Frozen = frozen })
-	log.Info("Command carried out.")
+	v.updateState(func(s *backend.State) { s.Frozen = frozen })
+	log.Info("command completed")
 	return nil
 }
 
-// others makes the rows of the cluster's other members, as far as they are marked
-// for it, say what this one's does: only one member gets the command, and the
-// next one may go to another. What an administrator disabled stays as it is.
-func (v *Volume) others(ctx context.Context, tx control.Tx, frozen bool) error {
+// updateOtherMembers changes the rows of the other members as far as they are marked:
+// only one member gets the command, and the next command may go to another. A member
+// that an administrator disabled keeps its reason.
+func (v *Volume) updateOtherMembers(ctx context.Context, tx control.Tx, frozen bool) error {
 	if v.row.Cluster == "" {
 		return nil
 	}
@@ -125,7 +122,7 @@ func (v *Volume) others(ctx context.Context, tx control.Tx, frozen bool) error {
 		case frozen && !was.Disabled:
 			disable(&now, cinder.ReasonFrozen, tx.Now())
 		case !frozen && was.Disabled && value(was.DisabledReason) == cinder.ReasonFrozen:
-			release(&now, tx.Now())
+			unfreeze(&now, tx.Now())
 		}
 		if err := tx.SaveService(ctx, was, now); err != nil {
 			return err
@@ -134,23 +131,24 @@ func (v *Volume) others(ctx context.Context, tx control.Tx, frozen bool) error {
 	return nil
 }
 
-func (v *Volume) commandFrozen(ctx context.Context, frozen bool) error {
+func (v *Volume) setBackendFrozen(ctx context.Context, frozen bool) error {
 	if frozen {
 		return v.vo.Backend.Freeze(ctx)
 	}
 	return v.vo.Backend.Thaw(ctx)
 }
 
-// putBack makes the backend as frozen as it was before a command that failed half-way.
-func (v *Volume) putBack(ctx context.Context) {
+// revertBackend restores the backend's frozen state after a command that failed
+// halfway.
+func (v *Volume) revertBackend(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 	defer cancel()
-	if err := v.commandFrozen(ctx, v.known().Frozen); err != nil {
-		v.log.Error("The backend could not be put back.", "error", err)
+	if err := v.setBackendFrozen(ctx, v.backendState().Frozen); err != nil {
+		v.log.Error("backend could not be reverted", "error", err)
 	}
 }
 
-// PublishCapabilities tells every scheduler what the backend can do.
+// PublishCapabilities sends the backend's capabilities to every scheduler.
 func (v *Volume) PublishCapabilities(ctx context.Context) error { return v.publish(ctx) }
 
 func (v *Volume) publish(ctx context.Context) error {
@@ -158,8 +156,8 @@ func (v *Volume) publish(ctx context.Context) error {
 	return v.broadcast(ctx, "volume", v.vo.Cluster, stats.Capabilities())
 }
 
-// Capabilities says what the backend can do, and which properties volumes of it
-// may be asked to have.
+// Capabilities returns the backend's capabilities, and the properties that its volumes
+// may request.
 func (v *Volume) Capabilities(ctx context.Context) (map[string]any, error) {
 	stats := v.stats(ctx)
 	values := stats.Capabilities()
@@ -167,12 +165,12 @@ func (v *Volume) Capabilities(ctx context.Context) (map[string]any, error) {
 	return values, nil
 }
 
-// stats is what the backend says of itself; one that says nothing, or that
-// cannot be used, is down.
+// stats returns the backend's stats. A backend that returns none, or that is not set
+// up, is down.
 func (v *Volume) stats(ctx context.Context) backend.Stats {
 	stats, err := v.vo.Backend.Stats(ctx)
 	if err != nil {
-		v.log.Error("The backend does not say what it can do: it is published as down.", "error", err)
+		v.log.Error("backend stats unavailable; publishing it as down", "error", err)
 		name := backendName(v.row.Host)
 		stats = backend.Stats{Name: name, Pools: []backend.Pool{{Name: name}}}
 	}
@@ -184,8 +182,8 @@ func (v *Volume) stats(ctx context.Context) backend.Stats {
 	return stats
 }
 
-// alone waits for its turn to work on the backend. done gives it to the next.
-func (v *Volume) alone(ctx context.Context) (done func(), err error) {
+// acquire waits for exclusive use of the backend. done releases it.
+func (v *Volume) acquire(ctx context.Context) (done func(), err error) {
 	select {
 	case <-v.turn:
 		return func() { v.turn <- struct{}{} }, nil
@@ -194,71 +192,71 @@ func (v *Volume) alone(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// working says why the backend cannot be used; nil when it can.
+// working returns why the backend is unusable; nil when it is usable.
 func (v *Volume) working() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.broken
+	return v.setupErr
 }
 
-// known is what the service remembers of its backend, without asking the rows.
-func (v *Volume) known() backend.State {
+// backendState is the backend's state as the service remembers it.
+func (v *Volume) backendState() backend.State {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.state
 }
 
-func (v *Volume) remember(fn func(*backend.State)) {
+func (v *Volume) updateState(fn func(*backend.State)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	fn(&v.state)
 }
 
 func (v *Volume) serve(ctx context.Context) (Server, error) {
-	return serving(ctx, v.vo.Serve, v)
+	return serveWith(ctx, v.vo.Serve, v)
 }
 
 func (v *Volume) tasks() []task {
-	tasks := []task{{every: v.vo.StatsInterval, do: v.look}, {every: v.o.ReportInterval, do: v.settleVolumes, atOnce: true}}
+	tasks := []task{{every: v.vo.StatsInterval, do: v.poll}, {every: v.o.ReportInterval, do: v.followPending, atOnce: true}}
 	if r, ok := v.vo.Backend.(backend.Replicator); ok && v.vo.ReplicationInterval > 0 {
 		tasks = append(tasks, task{every: v.vo.ReplicationInterval, do: func(ctx context.Context) { v.replicate(ctx, r) }})
 	}
 	return tasks
 }
 
-// look is what comes every StatsInterval: a backend that could not be set up
-// gets another chance, and the schedulers hear how it is.
-func (v *Volume) look(ctx context.Context) {
+// poll runs every StatsInterval: it retries a failed setup and publishes the
+// capabilities.
+func (v *Volume) poll(ctx context.Context) {
 	if v.working() != nil {
-		v.setup(ctx)
+		v.retrySetup(ctx)
 	} else if v.row.Cluster != "" {
-		v.align(ctx)
+		v.alignFrozen(ctx)
 	}
-	v.tell(ctx)
+	v.announce(ctx)
 }
 
-// align makes the backend as frozen as the row says: another member of the
-// cluster may have got the command. It is in no hurry, and respects a refusal.
-func (v *Volume) align(ctx context.Context) {
-	done, err := v.alone(ctx)
+// alignFrozen freezes or thaws the backend as the row says: another member of the
+// cluster may have got the command. A refusal is accepted until the next poll.
+func (v *Volume) alignFrozen(ctx context.Context) {
+	done, err := v.acquire(ctx)
 	if err != nil {
 		return
 	}
 	defer done()
 	var row cinder.Service
 	err = v.update(ctx, func(ctx context.Context, tx control.Tx) (err error) {
-		row, err = v.own(ctx, tx)
+		row, err = v.ownRow(ctx, tx)
 		return err
 	})
-	if err != nil || row.Frozen == v.known().Frozen {
-		return // the database is away, or all is well
+	if err != nil || row.Frozen == v.backendState().Frozen {
+		return // the database is away, or they agree
 	}
-	if err := v.commandFrozen(ctx, row.Frozen); err != nil {
-		v.log.Warn("The backend is not as its cluster is.", "frozen", row.Frozen, "error", err)
+	if err := v.setBackendFrozen(ctx, row.Frozen); err != nil {
+		v.log.Warn("backend could not be aligned with its cluster", "frozen", row.Frozen, "error", err)
 		return
 	}
-	v.remember(func(s *backend.State) { s.Frozen = row.Frozen })
-	v.log.Info("The backend is as its cluster is.", "frozen", row.Frozen)
+	v.updateState(func(s *backend.State) { s.Frozen = row.Frozen })
+	v.log.Info("backend aligned with its cluster", "frozen", row.Frozen)
 }
 
 func (v *Volume) replicate(ctx context.Context, r backend.Replicator) {
@@ -266,6 +264,6 @@ func (v *Volume) replicate(ctx context.Context, r backend.Replicator) {
 		return
 	}
 	if err := r.Replicate(ctx); err != nil && ctx.Err() == nil {
-		v.log.Warn("Replication did not reach every site.", "error", err)
+		v.log.Warn("replication failed", "error", err)
 	}
 }

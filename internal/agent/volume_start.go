@@ -8,35 +8,35 @@ import (
 	"stoker/internal/control"
 )
 
-// status looks at whether the backend is replicated.
+// status depends on whether the backend is replicated.
 func (v *Volume) status(ctx context.Context) cinder.ReplicationStatus {
 	stats, err := v.vo.Backend.Stats(ctx)
 	if err != nil {
-		v.log.Error("The backend does not say whether it is replicated: it counts as not.", "error", err)
+		v.log.Error("backend stats unavailable; assuming that it is not replicated", "error", err)
 	}
-	return settled("", nil, stats.Replicated())
+	return settledStatus("", nil, stats.Replicated())
 }
 
-// settle makes the row say what is: no failover is under way any more that died
-// with the process before, a member agrees with its cluster, and a row that was
-// made anew is as the one before it. Then the backend is told.
+// settle makes the row true: a failover that died with the previous process is over, a
+// member agrees with its cluster, and a new row continues the one before it. Then it
+// sets up the backend.
 func (v *Volume) settle(ctx context.Context, r registration) error {
-	done, err := v.alone(ctx)
+	done, err := v.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	known := v.known()
+	known := v.backendState()
 	var state backend.State
 	err = v.change(ctx, func(tx control.Tx, now *cinder.Service) error {
-		if r.revived() {
+		if r.newRow() {
 			causes, err := tx.Causes(ctx, now.Binary, now.Host)
 			if err != nil {
 				return err
 			}
-			renew(now, known.Active, known.Frozen, causes, tx.Now())
+			restoreRow(now, known.Active, known.Frozen, causes, tx.Now())
 		}
-		if err := v.agree(ctx, tx, now, r); err != nil {
+		if err := v.settleReplication(ctx, tx, now, r); err != nil {
 			return err
 		}
 		state = backend.State{Active: value(now.ActiveBackendID), Frozen: now.Frozen}
@@ -45,17 +45,17 @@ func (v *Volume) settle(ctx context.Context, r registration) error {
 	if err != nil {
 		return err
 	}
-	v.remember(func(s *backend.State) { *s = state })
-	v.oweVolumes(owesRest)
-	if !r.again || v.working() != nil {
-		v.ready(ctx, state)
+	v.updateState(func(s *backend.State) { *s = state })
+	v.requestFollow(followRest)
+	if !r.rerun || v.working() != nil {
+		v.setUp(ctx, state)
 	}
 	return nil
 }
 
-// agree gives the row the replication status that is true at a start, by itself
-// or as its cluster has it.
-func (v *Volume) agree(ctx context.Context, tx control.Tx, now *cinder.Service, r registration) error {
+// settleReplication sets the row's replication status at a start, by itself or from its
+// cluster.
+func (v *Volume) settleReplication(ctx context.Context, tx control.Tx, now *cinder.Service, r registration) error {
 	joins, replicated := r.before.Cluster != now.Cluster, r.status == cinder.ReplicationEnabled
 	if now.Cluster == "" {
 		v.settleStatus(&now.ReplicationStatus, now.ActiveBackendID, replicated)
@@ -70,17 +70,17 @@ func (v *Volume) agree(ctx context.Context, tx control.Tx, now *cinder.Service, 
 		return err
 	}
 	if unsettled(cluster.ReplicationStatus) {
-		others, err := v.othersUp(ctx, tx)
+		others, err := v.otherMemberUp(ctx, tx)
 		if err != nil {
 			return err
 		}
 		if others && cluster.ReplicationStatus == cinder.ReplicationFailingOver {
-			// Whoever carries it out tells when it is over.
-			v.log.Info("The cluster is failing over: its outcome is awaited.", "cluster", cluster.Name)
+			// The member that carries it out announces its outcome.
+			v.log.Info("cluster is failing over; waiting for the outcome", "cluster", cluster.Name)
 			return nil
 		}
 		if others {
-			join(now, &cluster, joins, tx.Now())
+			joinCluster(now, &cluster, joins, tx.Now())
 			return nil
 		}
 	}
@@ -89,23 +89,23 @@ func (v *Volume) agree(ctx context.Context, tx control.Tx, now *cinder.Service, 
 	if cluster.ReplicationStatus != was.ReplicationStatus {
 		cluster.UpdatedAt = tx.Now()
 	}
-	join(now, &cluster, joins, tx.Now())
+	joinCluster(now, &cluster, joins, tx.Now())
 	return tx.SaveCluster(ctx, was, cluster)
 }
 
-// settleStatus ends a failover that the process before this one left open, or
-// failed at, and says so.
+// settleStatus ends a failover that the previous process left running or failed, and
+// logs it.
 func (v *Volume) settleStatus(status *cinder.ReplicationStatus, active *string, replicated bool) {
 	was := *status
-	*status = settled(was, active, replicated)
+	*status = settledStatus(was, active, replicated)
 	if unsettled(was) {
-		v.log.Warn("A failover had not ended well before the service started: its status is reset.",
+		v.log.Warn("unfinished failover found at start; status reset",
 			"was", string(was), "now", string(*status), "active_backend_id", value(active))
 	}
 }
 
-// othersUp says whether another member of the cluster lives.
-func (v *Volume) othersUp(ctx context.Context, tx control.Tx) (bool, error) {
+// otherMemberUp reports whether another member of the cluster is up.
+func (v *Volume) otherMemberUp(ctx context.Context, tx control.Tx) (bool, error) {
 	members, err := tx.Services(ctx, cinder.ServiceQuery{Cluster: &v.row.Cluster, Binary: &v.row.Binary})
 	if err != nil {
 		return false, err
@@ -118,27 +118,27 @@ func (v *Volume) othersUp(ctx context.Context, tx control.Tx) (bool, error) {
 	return false, nil
 }
 
-// setup gives a backend that could not be set up another chance.
-func (v *Volume) setup(ctx context.Context) {
-	done, err := v.alone(ctx)
+// retrySetup tries again to set up the backend.
+func (v *Volume) retrySetup(ctx context.Context) {
+	done, err := v.acquire(ctx)
 	if err != nil {
 		return
 	}
 	defer done()
-	v.ready(ctx, v.known())
+	v.setUp(ctx, v.backendState())
 }
 
-// ready sets the backend up and notes whether that went well. The caller has its turn.
-func (v *Volume) ready(ctx context.Context, state backend.State) {
+// setUp sets up the backend and records the result. The caller has the turn.
+func (v *Volume) setUp(ctx context.Context, state backend.State) {
 	err := v.vo.Backend.Setup(ctx, state)
 	if err != nil {
-		v.log.Error("The backend could not be set up: the service does not report itself alive.",
+		v.log.Error("backend setup failed; no heartbeats until it succeeds",
 			"active_backend_id", state.Active, "error", err)
 		err = cinder.Wrap(cinder.KindUnavailable, err, "The backend is not set up.")
 	} else {
-		v.log.Info("The backend is set up.", "active_backend_id", state.Active, "frozen", state.Frozen)
+		v.log.Info("backend set up", "active_backend_id", state.Active, "frozen", state.Frozen)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.broken = err
+	v.setupErr = err
 }

@@ -14,8 +14,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// do runs commands given in words, as they reach a service: whoever sends one
-// marks the row first. It returns the error of the last one.
+// do runs commands given as words, after marking the row as a sender does. It returns
+// the error of the last one.
 func (s *site) do(words ...string) (err error) {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -54,8 +54,8 @@ func (s *site) do(words ...string) (err error) {
 	return err
 }
 
-// What commands make of the service's own row, as recorded of Cinder's service
-// (doc/cinder/behaviour.md#freeze-and-thaw) but where that forgets a cause.
+// TestCommands checks what commands do to the service's own row, as recorded from
+// Cinder (doc/cinder/behaviour.md#freeze-and-thaw), except where Cinder loses a cause.
 func TestCommands(t *testing.T) {
 	const fine = cinder.Kind(-1)
 	tests := []struct {
@@ -112,7 +112,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// A refusal must reach whoever asked in the backend's own words.
+// TestRefusalKeepsItsWords checks that the sender gets the backend's own message.
 func TestRefusalKeepsItsWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t).start()
@@ -122,7 +122,8 @@ func TestRefusalKeepsItsWords(t *testing.T) {
 	})
 }
 
-// updated_at belongs to heartbeats; what writes disabled shows in modified_at.
+// TestCommandsDoNotLookLikeHeartbeats checks that commands change modified_at and not
+// updated_at, which belongs to heartbeats.
 func TestCommandsDoNotLookLikeHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, func(o *VolumeOptions) { o.ReportInterval = time.Hour }).start()
@@ -149,7 +150,8 @@ func TestCommandsDoNotLookLikeHeartbeats(t *testing.T) {
 	})
 }
 
-// A command that cannot be written down is taken back.
+// TestFreezeThatCannotBeWrittenIsTakenBack checks that the backend is reverted when the
+// row cannot be written.
 func TestFreezeThatCannotBeWrittenIsTakenBack(t *testing.T) {
 	for _, tt := range []struct {
 		command string
@@ -180,7 +182,7 @@ func TestWritesThatLoseARace(t *testing.T) {
 		fails     bool
 	}{
 		{"a few", saveAttempts - 1, "disabled 'frozen' frozen enabled", false},
-		// Not KindConflict, which would pass for a refusal by the backend.
+		// Not KindConflict, which means a refusal by the backend.
 		{"all", saveAttempts, "enabled frozen enabled", true},
 	}
 	for _, tt := range tests {
@@ -200,7 +202,8 @@ func TestWritesThatLoseARace(t *testing.T) {
 	}
 }
 
-// The backend has moved, and the database is away: the rows hear of it later.
+// TestOutcomeThatCannotBeWrittenIsOwed checks that an outcome is written later when the
+// database was away.
 func TestOutcomeThatCannotBeWrittenIsOwed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t).start()
@@ -215,7 +218,8 @@ func TestOutcomeThatCannotBeWrittenIsOwed(t *testing.T) {
 	})
 }
 
-// Commands are carried out one after another, and heartbeats do not wait for them.
+// TestCommandsTakeTurns checks that commands run one after another, and that heartbeats
+// do not wait for them.
 func TestCommandsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
@@ -246,14 +250,15 @@ func TestCommandsTakeTurns(t *testing.T) {
 	})
 }
 
-// commands are what the backend was told, replication aside.
+// commands returns the backend's commands, without replication.
 func (s *site) commands() []string {
 	s.array.mu.Lock()
 	defer s.array.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.array.did), func(c string) bool { return c == "replicate" })
 }
 
-// A failover whose caller goes away is concluded all the same.
+// TestFailoverOutlivesItsCaller checks that a failover is concluded when its caller
+// goes away.
 func TestFailoverOutlivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
@@ -272,9 +277,8 @@ func TestFailoverOutlivesItsCaller(t *testing.T) {
 	})
 }
 
-// A failover that whoever sent it has given up since, while it waited for a
-// process that hung or was away, is not carried out: by then somebody counts on
-// the backend being where the row says.
+// TestFailoverThatCameTooLate checks that a failover that its sender has given up is
+// not carried out: others rely on the backend being where the row says.
 func TestFailoverThatCameTooLate(t *testing.T) {
 	for name, in := range map[string]string{"a service": "", "a cluster": cluster} {
 		t.Run(name, func(t *testing.T) {
@@ -285,7 +289,7 @@ func TestFailoverThatCameTooLate(t *testing.T) {
 				if got := s.commands(); !slices.Equal(got, []string{"setup"}) {
 					t.Errorf("the backend was told %q", got)
 				}
-				if in != "" { // what the cluster's row says counts as well
+				if in != "" { // the cluster's row counts as well
 					s.rows.editCluster(func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationFailingOver })
 					if err := s.Failover(t.Context(), new("site-b")); err != nil {
 						t.Error(err)

@@ -12,84 +12,84 @@ import (
 	"stoker/internal/control"
 )
 
-// volumePage is how many volumes are read, judged and written at once: few enough
-// for a transaction that keeps nobody waiting.
+// volumePage is how many volumes are read, decided and written at once: few enough for
+// a transaction that blocks nobody for long.
 const volumePage = 200
 
-// following is how the rows of volumes, snapshots and groups follow their backend
-// to the site that is active.
+// following carries the rows of volumes, snapshots and groups along to the site that is
+// active.
 //
-// What is not replicated stays behind: it goes to error, and comes back as it was
-// with the failback. What is replicated goes along, unless the backend says that
-// it is lost. What was there before is kept beside the row, so that the same can
-// be done twice, and to its end after the process was killed half-way. A row that
-// somebody else has changed meanwhile is theirs.
+// What is not replicated stays behind: it goes to error, and the failback restores it.
+// What is replicated goes along, unless the backend reports it lost. The previous state
+// is kept beside the row, so that a round can be repeated, and completed after the
+// process was killed halfway. A row that somebody else has changed meanwhile is left
+// alone.
 type following struct {
-	active string          // "" is the primary site
-	all    bool            // after a failover; else only what an earlier round has left undone
-	lost   map[string]bool // groups of which a volume is lost
+	active string          // "" means the primary site
+	all    bool            // after a failover; else only what an earlier round left undone
+	lost   map[string]bool // groups with a lost volume
 }
 
-// owes is what there is still to do for the rows of volumes.
-type owes int
+// followScope is how much there is to do for the rows of volumes.
+type followScope int
 
 const (
-	owesNothing owes = iota
-	owesRest         // what an earlier round, of this process or another, may have left undone
-	owesAll          // the round after a failover
+	followNothing followScope = iota
+	followRest                // what an earlier round, of this process or another, may have left undone
+	followAll                 // the round after a failover
 )
 
-// followed carries the volumes along to the site that is active now, or notes
-// that this is owed. The caller has its turn.
-func (v *Volume) followed(ctx context.Context, what owes) {
-	v.oweVolumes(what)
-	f := &following{active: v.known().Active, all: what == owesAll, lost: map[string]bool{}}
+// followVolumes carries the volumes along to the active site, or keeps that pending.
+// The caller has the turn.
+func (v *Volume) followVolumes(ctx context.Context, what followScope) {
+	v.requestFollow(what)
+	f := &following{active: v.backendState().Active, all: what == followAll, lost: map[string]bool{}}
 	n, err := v.follow(ctx, f)
 	if n > 0 {
-		v.log.Warn("Volumes follow their backend.", "active_backend_id", f.active, "changed", n)
+		v.log.Warn("volumes updated for the active site", "active_backend_id", f.active, "changed", n)
 	}
 	if err != nil {
-		v.log.Error("Not all volumes follow their backend yet: they are looked at again.", "error", err)
+		v.log.Error("volumes could not all be updated for the active site; will retry", "error", err)
 		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.volumes = owesNothing
+	v.pendingFollow = followNothing
 }
 
-// oweVolumes notes what there is to do, unless more is.
-func (v *Volume) oweVolumes(what owes) {
+// requestFollow raises the pending scope to what.
+func (v *Volume) requestFollow(what followScope) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.volumes = max(v.volumes, what)
+	v.pendingFollow = max(v.pendingFollow, what)
 }
 
-// settleVolumes does what is owed, when it is the service's turn.
-func (v *Volume) settleVolumes(ctx context.Context) {
+// followPending does a pending round, if the backend is free.
+func (v *Volume) followPending(ctx context.Context) {
 	v.mu.Lock()
-	what := v.volumes
-	if v.broken != nil {
-		what = owesNothing // not now: the backend cannot be asked
+	what := v.pendingFollow
+	if v.setupErr != nil {
+		what = followNothing // not now: the backend is unusable
 	}
 	v.mu.Unlock()
-	if what == owesNothing {
+	if what == followNothing {
 		return
 	}
 	select {
 	case <-v.turn:
 		defer func() { v.turn <- struct{}{} }()
-	default: // A command is under way: next time.
+	default: // A command is running: next time.
 		return
 	}
 	if settled, err := v.inPlace(ctx); err != nil {
-		v.log.Warn("Whether volumes follow their backend is not looked at yet.", "error", err)
+		v.log.Warn("volumes could not be checked; will retry", "error", err)
 	} else if settled {
-		v.followed(ctx, what)
+		v.followVolumes(ctx, what)
 	}
 }
 
-// inPlace says whether the backend is where the cluster's row says, and no member
-// is taking it elsewhere: whoever does takes the volumes along.
+// inPlace reports whether the backend is where the cluster's row says, and no member is
+// failing it over: that member carries the volumes along.
 func (v *Volume) inPlace(ctx context.Context) (bool, error) {
 	if v.row.Cluster == "" {
 		return true, nil
@@ -99,11 +99,11 @@ func (v *Volume) inPlace(ctx context.Context) (bool, error) {
 		c, err = tx.Cluster(ctx, v.row.Cluster, v.row.Binary)
 		return err
 	})
-	return c.ReplicationStatus != cinder.ReplicationFailingOver && value(c.ActiveBackendID) == v.known().Active, err
+	return c.ReplicationStatus != cinder.ReplicationFailingOver && value(c.ActiveBackendID) == v.backendState().Active, err
 }
 
-// follow is one round through all volumes and groups of the service. It returns
-// how many rows it changed.
+// follow does one round over all volumes and groups of the service. It returns how many
+// rows it changed.
 func (v *Volume) follow(ctx context.Context, f *following) (changed int, err error) {
 	owner := v.row.Owner()
 	after := ""
@@ -125,7 +125,7 @@ func (v *Volume) follow(ctx context.Context, f *following) (changed int, err err
 			if err := pause(ctx); err != nil {
 				return changed, err
 			}
-			continue // the same page again, as it is now
+			continue // read the same page again
 		}
 		if lost {
 			return changed, errors.New("volumes are being changed by others all the time")
@@ -136,12 +136,12 @@ func (v *Volume) follow(ctx context.Context, f *following) (changed int, err err
 	return changed + n, err
 }
 
-// followPage judges some volumes and writes those that change. lost says that
-// some of them were changed by somebody else meanwhile.
+// followPage decides on one page of volumes and writes those that change. lost reports
+// that some were changed by others meanwhile.
 func (v *Volume) followPage(ctx context.Context, f *following, page []cinder.Volume) (changed int, lost bool, err error) {
 	var ask []cinder.Volume
 	for i := range page {
-		if f.asks(&page[i]) {
+		if f.asksBackend(&page[i]) {
 			ask = append(ask, page[i])
 		}
 	}
@@ -153,7 +153,7 @@ func (v *Volume) followPage(ctx context.Context, f *following, page []cinder.Vol
 	}
 	var changes []cinder.VolumeChange
 	for i := range page {
-		now := f.volume(&page[i], verdicts[page[i].ID])
+		now := f.volumeAfter(&page[i], verdicts[page[i].ID])
 		if now.ReplicationStatus == cinder.ReplicationFailoverError && now.Group != "" {
 			f.lost[now.Group] = true
 		}
@@ -171,8 +171,8 @@ func (v *Volume) followPage(ctx context.Context, f *following, page []cinder.Vol
 	return len(changes) - len(missed), len(missed) > 0, nil
 }
 
-// followGroups does for groups what the rounds before it did for volumes: one is
-// lost when any of its volumes is.
+// followGroups follows up the volumes' round for groups: a group is lost when any of
+// its volumes is.
 func (v *Volume) followGroups(ctx context.Context, f *following, owner cinder.Owner) (changed int, err error) {
 	for range saveAttempts {
 		groups, err := v.o.Store.Groups(ctx, owner)
@@ -181,7 +181,7 @@ func (v *Volume) followGroups(ctx context.Context, f *following, owner cinder.Ow
 		}
 		var changes []cinder.GroupChange
 		for i := range groups {
-			if now := f.group(&groups[i]); now != groups[i] {
+			if now := f.groupAfter(&groups[i]); now != groups[i] {
 				changes = append(changes, cinder.GroupChange{Was: groups[i], Now: now})
 			}
 		}
@@ -203,8 +203,8 @@ func (v *Volume) followGroups(ctx context.Context, f *following, owner cinder.Ow
 	return changed, errors.New("groups are being changed by others all the time")
 }
 
-// asks says whether the backend has to be asked what became of a volume.
-func (f *following) asks(v *cinder.Volume) bool {
+// asksBackend reports whether only the backend knows what became of a volume.
+func (f *following) asksBackend(v *cinder.Volume) bool {
 	switch {
 	case !v.ReplicationStatus.Replicated():
 		return false
@@ -213,22 +213,22 @@ func (f *following) asks(v *cinder.Volume) bool {
 	case f.active == "":
 		return v.Before != nil && isAway(v)
 	case v.ReplicationStatus == cinder.ReplicationFailoverError:
-		return v.Before != nil // else it was somebody else's verdict
+		return v.Before != nil // else somebody else's verdict
 	default:
 		return v.ReplicationStatus != cinder.ReplicationFailedOver
 	}
 }
 
-// isAway says whether a replicated volume's row says that it is at another site.
+// isAway reports whether a replicated volume's row places it at a secondary site.
 func isAway(v *cinder.Volume) bool {
 	return v.ReplicationStatus == cinder.ReplicationFailedOver || v.ReplicationStatus == cinder.ReplicationFailoverError
 }
 
-// volume is what becomes of a volume.
-func (f *following) volume(was *cinder.Volume, verdict backend.Verdict) cinder.Volume {
+// volumeAfter returns the volume after the round.
+func (f *following) volumeAfter(was *cinder.Volume, verdict backend.Verdict) cinder.Volume {
 	switch {
-	case was.ReplicationStatus.Replicated() && f.asks(was):
-		return f.replicated(*was, verdict)
+	case was.ReplicationStatus.Replicated() && f.asksBackend(was):
+		return f.replicatedAfter(*was, verdict)
 	case was.ReplicationStatus.Replicated() && f.active == "" && !f.all && !isAway(was):
 		v := *was // brought back by another member
 		v.Before = nil
@@ -242,8 +242,8 @@ func (f *following) volume(was *cinder.Volume, verdict backend.Verdict) cinder.V
 	}
 }
 
-// replicated is what becomes of a volume that is replicated.
-func (f *following) replicated(v cinder.Volume, verdict backend.Verdict) cinder.Volume {
+// replicatedAfter returns a replicated volume after the round.
+func (f *following) replicatedAfter(v cinder.Volume, verdict backend.Verdict) cinder.Volume {
 	before := v.Before
 	if before == nil {
 		before = beforeOf(&v)
@@ -267,13 +267,13 @@ func (f *following) replicated(v cinder.Volume, verdict backend.Verdict) cinder.
 		v.ReplicationStatus, v.Before = cinder.ReplicationFailedOver, before
 	case f.all:
 		v.ReplicationStatus, v.Before = cinder.ReplicationEnabled, nil
-	default: // The failover was never finished: as if it had not been.
+	default: // The failover was never finished: undo it.
 		v.ReplicationStatus, v.Before = before.ReplicationStatus, nil
 	}
 	return v
 }
 
-// leftBehind is a volume that is not replicated, after a failover.
+// leftBehind returns a volume that is not replicated, after a failover.
 func leftBehind(v cinder.Volume) cinder.Volume {
 	if v.Before != nil || cinder.Failed(v.Status) {
 		return v
@@ -284,7 +284,7 @@ func leftBehind(v cinder.Volume) cinder.Volume {
 	return v
 }
 
-// broughtBack is a volume that was left behind, after the failback.
+// broughtBack returns a volume that was left behind, after the failback.
 func broughtBack(v cinder.Volume) cinder.Volume {
 	if v.Before == nil {
 		return v
@@ -297,8 +297,8 @@ func broughtBack(v cinder.Volume) cinder.Volume {
 	return v
 }
 
-// restore gives back the status that a failover took. One of work that was under
-// way then does not come back, for the work is over.
+// restore restores the status before the failover. The status of work that was running
+// then is not restored, for the work is over.
 func restore(v *cinder.Volume) {
 	if v.Status == cinder.StatusError && cinder.Lasting(v.Before.Status) {
 		v.Status, v.PreviousStatus = v.Before.Status, v.Before.PreviousStatus
@@ -309,8 +309,8 @@ func beforeOf(v *cinder.Volume) *cinder.BeforeFailover {
 	return &cinder.BeforeFailover{Status: v.Status, PreviousStatus: v.PreviousStatus, ReplicationStatus: v.ReplicationStatus}
 }
 
-// group is what becomes of a group.
-func (f *following) group(was *cinder.Group) cinder.Group {
+// groupAfter returns the group after the round.
+func (f *following) groupAfter(was *cinder.Group) cinder.Group {
 	g := *was
 	if !g.ReplicationStatus.Replicated() || g.ReplicationStatus == "" {
 		return g
@@ -345,10 +345,10 @@ func (f *following) group(was *cinder.Group) cinder.Group {
 	return g
 }
 
-// pause waits a little before a write that lost a race is tried again.
+// pause waits briefly before a write that lost a race is retried.
 func pause(ctx context.Context) error {
 	select {
-	case <-time.After(rand.N(saveWait)):
+	case <-time.After(rand.N(maxSavePause)):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -10,7 +10,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// atHome is how fill's rows are, away how they are at a site that has lost rep-lost.
+// atHome has the rows that fill inserts, away the same after a failover to a site that
+// lost rep-lost.
 func atHome() map[string]string {
 	return map[string]string{
 		"rep": "in-use - enabled", "rep-null": "available - -", "rep-lost": "available - enabled",
@@ -30,30 +31,30 @@ func away() map[string]string {
 }
 
 func backHome() map[string]string {
-	return but(atHome(), map[string]string{"rep-null": "available - enabled", "plain-busy": "error creating not-capable"})
+	return withChanges(atHome(), map[string]string{"rep-null": "available - enabled", "plain-busy": "error creating not-capable"})
 }
 
-// Volumes follow their backend: to a site, on to another one, and back.
+// TestVolumesFollowAFailover fails over to one site, to another, and back.
 func TestVolumesFollowAFailover(t *testing.T) {
 	for _, cluster := range []string{"", "mycl@alpha"} {
 		t.Run("in "+cluster, func(t *testing.T) {
-			s := newShelf(t)
+			s := newVolumeSite(t)
 			s.in = cluster
 			s.fill()
 			s.start()
 			s.wants("before", atHome())
 			s.array.lost["site-b"] = map[string]bool{"rep-lost": true}
-			s.mustTo("site-b")
+			s.mustFailover("site-b")
 			s.wants("at site-b", away())
 			s.stop()
 			s.start()
 			s.wants("after a restart", away())
-			s.mustTo("site-c")
-			s.wants("at site-c", but(away(), map[string]string{
+			s.mustFailover("site-c")
+			s.wants("at site-c", withChanges(away(), map[string]string{
 				"rep": "in-use - failed-over moved", "rep-lost": "available - failed-over", "snap-rep-lost": "available", "torn": "available failed-over",
 			}))
-			s.mustTo("default")
-			s.wants("back", but(backHome(), map[string]string{"rep": "in-use - enabled moved"}))
+			s.mustFailover("default")
+			s.wants("back", withChanges(backHome(), map[string]string{"rep": "in-use - enabled moved"}))
 		})
 	}
 }
@@ -65,11 +66,11 @@ func TestVolumesStayWhenTheBackendDoes(t *testing.T) {
 		"a backend that fails":   cinder.Errorf(cinder.KindInternal, "the array is on fire"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newShelf(t)
+			s := newVolumeSite(t)
 			s.fill()
 			s.start()
 			s.array.fail = fail
-			if err := s.to("site-b"); err == nil {
+			if err := s.failover("site-b"); err == nil {
 				t.Error("the failover did not fail")
 			}
 			s.wants("the rows", atHome())
@@ -77,30 +78,32 @@ func TestVolumesStayWhenTheBackendDoes(t *testing.T) {
 	}
 }
 
-// What somebody else has changed while the backend was away is theirs.
+// TestVolumesThatOthersChange checks that rows which others change while the backend is
+// away are left alone.
 func TestVolumesThatOthersChange(t *testing.T) {
-	s := newShelf(t)
+	s := newVolumeSite(t)
 	s.fill()
 	s.start()
-	s.mustTo("site-b")
+	s.mustFailover("site-b")
 	s.sql(`UPDATE volumes SET status = 'available' WHERE id = 'plain'`)
 	s.sql(`UPDATE snapshots SET status = 'deleting' WHERE id = 'snap-plain'`)
 	s.sql(`UPDATE volumes SET deleted = 1 WHERE id = 'plain-busy'`)
-	s.mustTo("site-c")
+	s.mustFailover("site-c")
 	s.wants("elsewhere", map[string]string{"plain": "available in-use not-capable", "snap-plain": "deleting", "plain-busy": "error creating not-capable"})
-	s.mustTo("default")
+	s.mustFailover("default")
 	s.wants("back", map[string]string{"plain": "available in-use disabled", "snap-plain": "deleting", "plain-busy": "error creating not-capable"})
 }
 
-// A member of Cinder's own that fails back leaves behind what the failover left
-// behind: we bring that back when we hear of it, and keep our hands off the rest.
+// TestVolumesAnotherMemberBringsBack checks a failback by a member of Cinder's own,
+// which does not restore what a failover left behind: we restore that, and leave the
+// rest alone.
 func TestVolumesAnotherMemberBringsBack(t *testing.T) {
-	s := newShelf(t)
+	s := newVolumeSite(t)
 	s.in = "mycl@alpha"
 	s.fill()
 	s.start()
 	s.array.lost["site-b"] = map[string]bool{"rep-lost": true}
-	s.mustTo("site-b")
+	s.mustFailover("site-b")
 	s.wants("at site-b", away())
 	s.sql(`UPDATE clusters SET replication_status = 'enabled', active_backend_id = '', disabled = 0, disabled_reason = ''`)
 	s.sql(`UPDATE volumes SET replication_status = 'enabled' WHERE id = 'rep'`)
@@ -111,11 +114,11 @@ func TestVolumesAnotherMemberBringsBack(t *testing.T) {
 	if err := s.FailoverCompleted(t.Context(), outcome); err != nil {
 		t.Fatal(err)
 	}
-	s.becomes("brought back", but(backHome(), map[string]string{"rep-null": "available - error"}))
+	s.becomes("brought back", withChanges(backHome(), map[string]string{"rep-null": "available - error"}))
 }
 
-// A process that is killed half-way leaves nothing half done: its next one ends
-// what the rows of the service say, there or back.
+// TestVolumesAfterAKill checks that the next process completes a round of which the
+// previous one was killed halfway, in either direction.
 func TestVolumesAfterAKill(t *testing.T) {
 	home := map[string]int{"available - enabled": 225, "available - disabled": 225}
 	gone := map[string]int{"available - failed-over": 225, "error available not-capable": 225}
@@ -124,7 +127,7 @@ func TestVolumesAfterAKill(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		row    string // what the row of the service says by then
+		row    string // the service's row by then
 		after  map[string]int
 		status string
 	}{
@@ -132,11 +135,11 @@ func TestVolumesAfterAKill(t *testing.T) {
 		{"after that", `UPDATE services SET replication_status = 'failed-over', active_backend_id = 'site-b', disabled = 1`, gone, "failed-over"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newShelf(t)
+			s := newVolumeSite(t)
 			s.many()
 			s.start()
 			s.db.saves.Store(2)
-			s.mustTo("site-b")
+			s.mustFailover("site-b")
 			s.count("half-way", half)
 			s.stop()
 			s.sql(tt.row)
@@ -147,21 +150,22 @@ func TestVolumesAfterAKill(t *testing.T) {
 	}
 }
 
-// A database that goes away half-way is no reason to stop there.
+// TestVolumesAfterAnOutage checks that a round is completed after the database was
+// away.
 func TestVolumesAfterAnOutage(t *testing.T) {
-	s := newShelf(t)
+	s := newVolumeSite(t)
 	s.many()
 	s.start()
 	s.db.saves.Store(1)
-	s.mustTo("site-b")
+	s.mustFailover("site-b")
 	s.db.saves.Store(1 << 40)
 	s.eventually("once it is back", map[string]int{"available - failed-over": 225, "error available not-capable": 225})
 }
 
-// A service that stops in the middle says where its backend is, and its next
-// process takes the rest of the volumes there.
+// TestStopDuringAFailover checks that a service stopped in the middle records where its
+// backend is, and that its next process carries the remaining volumes there.
 func TestStopDuringAFailover(t *testing.T) {
-	s := newShelf(t)
+	s := newVolumeSite(t)
 	s.many()
 	s.start()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -180,17 +184,17 @@ func TestStopDuringAFailover(t *testing.T) {
 	s.eventually("after the next start", map[string]int{"available - failed-over": 225, "error available not-capable": 225})
 }
 
-// Commands that come all at once, between heartbeats, are carried out one after
-// another, and volumes are where the backend is.
+// TestEverythingAtOnce checks that concurrent commands, between heartbeats, run one
+// after another and leave the volumes where the backend is.
 func TestEverythingAtOnce(t *testing.T) {
-	s := newShelf(t)
+	s := newVolumeSite(t)
 	s.many()
 	s.start()
 	var commands sync.WaitGroup
 	for _, command := range []func(context.Context) error{
 		s.FreezeHost, s.ThawHost, s.PublishCapabilities,
-		func(context.Context) error { return s.to("site-b") },
-		func(context.Context) error { return s.to("default") },
+		func(context.Context) error { return s.failover("site-b") },
+		func(context.Context) error { return s.failover("default") },
 		func(ctx context.Context) error { return s.FailoverCompleted(ctx, cinder.FailoverOutcome{}) },
 		func(ctx context.Context) error {
 			return s.Cleanup(ctx, cinder.CleanupRequest{ServiceID: new(int64(1))})
@@ -198,8 +202,8 @@ func TestEverythingAtOnce(t *testing.T) {
 	} {
 		commands.Go(func() {
 			for range 3 {
-				// A freeze that nobody marked is refused as one that came too late, and so
-				// is a failover of which another has taken the mark.
+				// An unmarked freeze is refused as one that came too late, and so is a
+				// failover whose mark another one has taken.
 				if err := command(t.Context()); err != nil && cinder.KindOf(err) != cinder.KindUnavailable {
 					t.Error(err)
 				}
@@ -217,7 +221,7 @@ func TestEverythingAtOnce(t *testing.T) {
 }
 
 func TestInterruptedWork(t *testing.T) {
-	s := newShelf(t)
+	s := newVolumeSite(t)
 	s.start()
 	s.volume("new", "creating", "", "disabled", "")
 	s.volume("upload", "uploading", "", "disabled", "")
@@ -243,21 +247,20 @@ func TestInterruptedWork(t *testing.T) {
 	}
 }
 
-// BenchmarkVolumesFollow is a failover of 10,000 volumes, half of them replicated,
-// and the way back.
+// BenchmarkVolumesFollow fails over 10,000 volumes, half of them replicated, and back.
 func BenchmarkVolumesFollow(b *testing.B) {
 	for _, target := range []string{"site-b", "default"} {
 		b.Run("to "+target, func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
-				s := newShelf(b)
+				s := newVolumeSite(b)
 				s.manyMore(10_000)
 				s.start()
 				if target == "default" {
-					s.mustTo("site-b")
+					s.mustFailover("site-b")
 				}
 				b.StartTimer()
-				s.mustTo(target)
+				s.mustFailover(target)
 				b.StopTimer()
 				s.stop()
 				b.StartTimer()

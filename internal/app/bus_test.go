@@ -64,7 +64,7 @@ func TestServiceWithoutItsBroker(t *testing.T) {
 	if err := a.Stop(context.WithoutCancel(t.Context())); err != nil {
 		t.Error(err)
 	}
-	if log := logs.String(); strings.Contains(log, "hunter2") || !strings.Contains(log, "commands are taken once it is there") {
+	if log := logs.String(); strings.Contains(log, "hunter2") || !strings.Contains(log, "commands are served once it connects") {
 		t.Errorf("the log says\n%s", log)
 	}
 }

@@ -20,8 +20,8 @@ var built peers.Shared // the program; the engines are each test's own
 
 func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
-// Eight callers, four at each of two API processes, freeze and thaw one service
-// and list it in between: of the program's own services, and of a real Cinder's.
+// TestTwoProcessesOneService has eight callers, four per API process, freeze, thaw and
+// list one service: one of the program's own, and one of a real Cinder's.
 func TestTwoProcessesOneService(t *testing.T) {
 	s := site.New(t, site.Options{Program: built.Program(t), Python: true})
 	apis := []*site.Process{s.API(t, "api1"), s.API(t, "api2")}
@@ -79,8 +79,8 @@ func together(t *testing.T, s *site.Site, apis []*site.Process, f *site.Fleet) {
 	counted(t, s, f, kinds)
 }
 
-// permit are the answers of processes of which nothing is taken away: done,
-// refused as it is so already, or as another change is under way, or not known yet.
+// permit checks an answer without faults: done, refused because nothing would change or
+// another change is running, or outcome unknown so far.
 func permit(r load.Request, a load.Answer) error {
 	switch {
 	case a.Status == http.StatusOK:
@@ -91,8 +91,8 @@ func permit(r load.Request, a load.Answer) error {
 	return fmt.Errorf("%d %s", a.Status, a.Body)
 }
 
-// journal returns the states of the operations on a host, and how many of each
-// kind were done.
+// journal returns the states of the operations on a host, and how many of each kind
+// were done.
 func journal(t *testing.T, s *site.Site, host string) (states map[string]string, done map[string]int) {
 	t.Helper()
 	rows, err := s.DB.QueryContext(t.Context(), "SELECT id, kind, state FROM stoker_operations WHERE host = '"+host+"'")
@@ -117,8 +117,8 @@ func journal(t *testing.T, s *site.Site, host string) (states map[string]string,
 	return states, done
 }
 
-// recorded checks that each answer that named an operation named one of its own,
-// and that the journal has those and no others.
+// recorded checks that each answer with an operation has its own, and that the journal
+// has exactly those.
 func recorded(t *testing.T, r load.Report, states map[string]string) {
 	t.Helper()
 	for id, n := range r.Operations {
@@ -134,8 +134,8 @@ func recorded(t *testing.T, r load.Report, states map[string]string) {
 	}
 }
 
-// counted checks that freezes and thaws took turns, and that the backend counts
-// as many of each as the journal.
+// counted checks that freezes and thaws alternate, and that the backend counts as many
+// of each as the journal.
 func counted(t *testing.T, s *site.Site, f *site.Fleet, done map[string]int) {
 	t.Helper()
 	frozen := load.Count(t, s.DB, "SELECT COUNT(*) FROM services WHERE NOT deleted AND frozen AND host = '"+f.Host+"@alpha'")
@@ -152,7 +152,7 @@ func counted(t *testing.T, s *site.Site, f *site.Fleet, done map[string]int) {
 	} else {
 		for line := range strings.Lines(f.Log(t, "volume")) {
 			for _, what := range []string{"freeze", "thaw"} {
-				if strings.Contains(line, "Command carried out.") && strings.Contains(line, "command="+what) {
+				if strings.Contains(line, "command completed") && strings.Contains(line, "command="+what) {
 					carriedOut[what]++
 				}
 			}

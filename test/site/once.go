@@ -6,14 +6,15 @@ import (
 	"testing"
 )
 
-// carriedOut are the lines in which a volume service of the program says that it
-// has done what a request asked for.
-var carriedOut = regexp.MustCompile(`msg="?(Command carried out\.|Failing over\.)"? .*request_id=(req-[0-9a-f-]+)`)
+// carriedOut matches the log lines in which a volume service of the program reports a
+// request's command.
+var carriedOut = regexp.MustCompile(`msg="?(command completed|failover started)"? .*request_id=(req-[0-9a-f-]+)`)
 
-// command is the command in such a line.
+// command matches the command in such a line.
 var command = regexp.MustCompile(`command=(freeze|thaw)`)
 
-// carried counts by command and request what the volume service of a fleet has done.
+// carried counts the commands that a fleet's volume service has carried out, by command
+// and request.
 func (f *Fleet) carried(tb testing.TB, done map[string]int) {
 	tb.Helper()
 	if f.Python {
@@ -37,11 +38,11 @@ func (f *Fleet) carried(tb testing.TB, done map[string]int) {
 	}
 }
 
-// Once checks that no freeze, thaw or failover was carried out twice by a service:
-// the journal is compared with what the fleets say that they have done. It returns
-// how many were looked at, and the freezes and thaws that were done by the journal
-// and by no service: of one that was killed the last may be missing. A failover to
-// where the backend is already may be done without it.
+// Once checks that no service has carried out a freeze, thaw or failover twice, by
+// comparing the journal with what the fleets report. It returns how many operations it
+// checked, and the freezes and thaws that are done in the journal and that no service
+// reports: a killed service may not have reported its last one. A failover to the
+// active site may be done without a command.
 func (s *Site) Once(tb testing.TB, fleets ...*Fleet) (looked int, missing []string) {
 	tb.Helper()
 	done, names := map[string]int{}, map[string]bool{} // by command and request; of hosts and clusters

@@ -7,13 +7,14 @@ import (
 	"stoker/internal/cinder"
 )
 
-// A failover that is marked and whose command never comes, for whoever sent it
-// died, or it expired in the queue of a service that hung, does not stay under way.
+// TestFailoverThatDoesNotCome checks that a marked failover whose command never comes,
+// because its sender died or it expired in the queue of a hung service, does not stay
+// open.
 func TestFailoverThatDoesNotCome(t *testing.T) {
 	const over = "disabled 'failed-over' failed-over on site-b"
 	for name, tt := range map[string]struct {
 		before  []string // commands
-		journal bool     // tells of it
+		journal bool     // has an entry
 		want    string
 	}{
 		"a failover":                 {nil, true, "enabled enabled"},
@@ -27,7 +28,7 @@ func TestFailoverThatDoesNotCome(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSite(t).start()
 				for _, word := range tt.before {
-					_ = s.do(word) // some are there to fail
+					_ = s.do(word) // some are expected to fail
 				}
 				s.want(tt.want)
 				was := s.array.is()
@@ -48,7 +49,7 @@ func TestFailoverThatDoesNotCome(t *testing.T) {
 	}
 }
 
-// announce marks a failover, as whoever sends one does, and notes it in the journal.
+// announce marks a failover and adds its journal entry, as a sender does.
 func (s *site) announce(t *testing.T, journal bool) {
 	t.Helper()
 	row := s.rows.row(t, alpha)
@@ -66,8 +67,8 @@ func (s *site) announce(t *testing.T, journal bool) {
 	})
 }
 
-// What is waited for begins anew with each failover, and one that takes long is
-// none that does not come. Of a cluster others may be at it.
+// TestFailoverThatIsAwaited checks that the wait starts again with each failover, and
+// that a slow failover is not overdue. In a cluster another member may be failing over.
 func TestFailoverThatIsAwaited(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cluster string

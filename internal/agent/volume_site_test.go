@@ -20,11 +20,11 @@ import (
 	"stoker/internal/telemetry"
 )
 
-// flaky is a database that can go away between two pages of volumes.
+// flaky is a database that may go away between two pages of volumes.
 type flaky struct {
 	port
-	saves atomic.Int64 // that still get through, while it is not negative
-	last  func()       // called after the last of them, when set
+	saves atomic.Int64 // saves left until it goes away; negative for no limit
+	last  func()       // called after the last one, when set
 }
 
 func (f *flaky) SaveVolumes(ctx context.Context, changes []cinder.VolumeChange) ([]string, error) {
@@ -40,11 +40,11 @@ func (f *flaky) SaveVolumes(ctx context.Context, changes []cinder.VolumeChange) 
 	return missed, err
 }
 
-// array is a mirror that fails as it is told, and has lost volumes.
+// array is a mirror that fails on demand, and loses volumes.
 type array struct {
 	*mirror.Backend
 	fail error
-	lost map[string]map[string]bool // by site: ids
+	lost map[string]map[string]bool // ids by site
 	at   string
 }
 
@@ -82,8 +82,8 @@ func (a *array) Verdicts(_ context.Context, volumes []cinder.Volume) (map[string
 	return verdicts, nil
 }
 
-// shelf is a volume service with volumes.
-type shelf struct {
+// volumeSite is a volume service with volumes.
+type volumeSite struct {
 	*agent.Volume
 	t     testing.TB
 	path  string // of the database
@@ -94,9 +94,9 @@ type shelf struct {
 	in    string // its cluster
 }
 
-func newShelf(tb testing.TB) *shelf {
+func newVolumeSite(tb testing.TB) *volumeSite {
 	tb.Helper()
-	s := &shelf{t: tb, path: databases.New(tb), root: filepath.Join(tb.TempDir(), "alpha"), host: "host1@alpha"}
+	s := &volumeSite{t: tb, path: databases.New(tb), root: filepath.Join(tb.TempDir(), "alpha"), host: "host1@alpha"}
 	db, err := store.Open(tb.Context(), store.Options{URL: "sqlite:///" + s.path})
 	if err != nil {
 		tb.Fatal(err)
@@ -112,7 +112,7 @@ func newShelf(tb testing.TB) *shelf {
 }
 
 // start starts another process of the service.
-func (s *shelf) start() {
+func (s *volumeSite) start() {
 	s.t.Helper()
 	log := telemetry.NewLoggers(telemetry.NewHandler(io.Discard, telemetry.Text), cinder.LogDebug)
 	b, err := mirror.New(mirror.Options{
@@ -128,7 +128,7 @@ func (s *shelf) start() {
 	s.array = &array{Backend: b, lost: lost}
 	s.Volume = agent.NewVolume(agent.VolumeOptions{
 		Options: agent.Options{
-			Host: s.host, Zone: "nova", Store: s.db, Bus: quiet{}, Loggers: log,
+			Host: s.host, Zone: "nova", Store: s.db, Bus: noBus{}, Loggers: log,
 			ReportInterval: 20 * time.Millisecond, DownTime: time.Minute,
 		},
 		Cluster: s.in, Backend: s.array, StatsInterval: time.Minute, ReplicationInterval: time.Minute,
@@ -139,14 +139,14 @@ func (s *shelf) start() {
 	s.t.Cleanup(s.stop)
 }
 
-func (s *shelf) stop() {
+func (s *volumeSite) stop() {
 	if err := s.Stop(context.Background()); err != nil {
 		s.t.Error(err)
 	}
 }
 
 // sql runs a statement as another program would.
-func (s *shelf) sql(query string, args ...any) {
+func (s *volumeSite) sql(query string, args ...any) {
 	s.t.Helper()
 	db, err := sql.Open("sqlite", s.path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
@@ -158,8 +158,8 @@ func (s *shelf) sql(query string, args ...any) {
 	}
 }
 
-// volume makes a volume with one snapshot.
-func (s *shelf) volume(id, status, previous, replication, group string) {
+// volume inserts a volume with one snapshot.
+func (s *volumeSite) volume(id, status, previous, replication, group string) {
 	s.t.Helper()
 	null := func(text string) any {
 		if text == "" {
@@ -176,8 +176,8 @@ func (s *shelf) volume(id, status, previous, replication, group string) {
 	s.sql(`INSERT INTO snapshots (id, volume_id, status, volume_type_id, deleted) VALUES (?, ?, 'available', 'type', 0)`, "snap-"+id, id)
 }
 
-// fill makes one of each kind.
-func (s *shelf) fill() {
+// fill inserts volumes, snapshots and groups of each kind.
+func (s *volumeSite) fill() {
 	s.t.Helper()
 	for _, group := range []string{"whole", "torn"} {
 		s.sql(`INSERT INTO "groups" (id, host, cluster_name, status, replication_status, deleted) VALUES (?, ?, ?, 'available', 'enabled', 0)`,
@@ -193,29 +193,29 @@ func (s *shelf) fill() {
 }
 
 // wants compares the rows; each is "status previous_status replication_status".
-func (s *shelf) wants(name string, want map[string]string) {
+func (s *volumeSite) wants(name string, want map[string]string) {
 	s.t.Helper()
-	if diff := cmp.Diff(want, s.these(want)); diff != "" {
+	if diff := cmp.Diff(want, s.only(want)); diff != "" {
 		s.t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
 
-// these are the rows of which there is something to compare.
-func (s *shelf) these(want map[string]string) map[string]string {
+// only returns the rows that want has.
+func (s *volumeSite) only(want map[string]string) map[string]string {
 	s.t.Helper()
 	got := s.look()
 	maps.DeleteFunc(got, func(id, _ string) bool { _, asked := want[id]; return !asked })
 	return got
 }
 
-// becomes waits until the rows are as a task makes them: one after the other.
-func (s *shelf) becomes(name string, want map[string]string) {
+// becomes waits for the rows: a task changes them one by one.
+func (s *volumeSite) becomes(name string, want map[string]string) {
 	s.t.Helper()
-	await(s.t, func() bool { return cmp.Equal(want, s.these(want)) })
+	await(s.t, func() bool { return cmp.Equal(want, s.only(want)) })
 	s.wants(name, want)
 }
 
-// await waits until something is so, or for far longer than it takes.
+// await waits until so is true, or fails after far longer than that takes.
 func await(tb testing.TB, so func() bool) {
 	tb.Helper()
 	for deadline := time.Now().Add(time.Minute); !so() && time.Now().Before(deadline); {
@@ -223,7 +223,7 @@ func await(tb testing.TB, so func() bool) {
 	}
 }
 
-func (s *shelf) look() map[string]string {
+func (s *volumeSite) look() map[string]string {
 	s.t.Helper()
 	db, err := sql.Open("sqlite", s.path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
@@ -251,45 +251,45 @@ func (s *shelf) look() map[string]string {
 	return found
 }
 
-// to fails the service over, after what control writes.
-func (s *shelf) to(target string) error {
+// failover fails the service over, after writing control's marks.
+func (s *volumeSite) failover(target string) error {
 	s.t.Helper()
 	s.sql(`UPDATE services SET replication_status = 'failing-over'`)
 	s.sql(`UPDATE clusters SET replication_status = 'failing-over'`)
 	return s.Failover(s.t.Context(), &target)
 }
 
-func (s *shelf) mustTo(target string) {
+func (s *volumeSite) mustFailover(target string) {
 	s.t.Helper()
-	if err := s.to(target); err != nil {
+	if err := s.failover(target); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// but is rows with changes.
-func but(rows, changes map[string]string) map[string]string {
+// withChanges returns rows with changes.
+func withChanges(rows, changes map[string]string) map[string]string {
 	maps.Copy(rows, changes)
 	return rows
 }
 
-// many makes volumes for more than two pages.
-func (s *shelf) many() { s.t.Helper(); s.manyMore(450) }
+// many inserts more than two pages of volumes.
+func (s *volumeSite) many() { s.t.Helper(); s.manyMore(450) }
 
-func (s *shelf) manyMore(n int) {
+func (s *volumeSite) manyMore(n int) {
 	s.t.Helper()
 	s.sql(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 		INSERT INTO volumes (id, host, cluster_name, status, replication_status, volume_type_id, deleted)
 		SELECT printf('v%05d', i), ?, ?, 'available', CASE WHEN i % 2 THEN 'enabled' ELSE 'disabled' END, 'type', 0 FROM n`, n, s.host, s.in)
 }
 
-func (s *shelf) count(name string, want map[string]int) {
+func (s *volumeSite) count(name string, want map[string]int) {
 	s.t.Helper()
 	if diff := cmp.Diff(want, s.counted()); diff != "" {
 		s.t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
 
-func (s *shelf) counted() map[string]int {
+func (s *volumeSite) counted() map[string]int {
 	s.t.Helper()
 	got := map[string]int{}
 	for _, words := range s.look() {
@@ -298,14 +298,14 @@ func (s *shelf) counted() map[string]int {
 	return got
 }
 
-// eventually waits until a task has made the rows so.
-func (s *shelf) eventually(name string, want map[string]int) {
+// eventually waits until a task has changed the rows.
+func (s *volumeSite) eventually(name string, want map[string]int) {
 	s.t.Helper()
 	await(s.t, func() bool { return cmp.Equal(want, s.counted()) })
 	s.count(name, want)
 }
 
-func (s *shelf) row() cinder.Service {
+func (s *volumeSite) row() cinder.Service {
 	s.t.Helper()
 	view, err := s.db.View(s.t.Context(), cinder.ServiceQuery{})
 	if err != nil || len(view.Services) != 1 {
