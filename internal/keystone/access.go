@@ -10,21 +10,21 @@ import (
 	"stoker/internal/cinder"
 )
 
-// accessRule is a request that an application credential may be used for, as
-// Keystone describes it.
+// accessRule is a request that an application credential allows, as Keystone describes
+// it.
 type accessRule struct {
 	Method  string `json:"method"`
 	Path    string `json:"path"`
-	Service string `json:"service"` // a type of the catalog
+	Service string `json:"service"` // service type in the catalog
 }
 
-// grant is what a token is good for.
+// grant is what a valid token allows.
 type grant struct {
 	caller cinder.Caller
-	rules  *accessRules // nil: every request
+	rules  *accessRules // nil allows every request
 }
 
-// accessRules are those of a token that are about this API.
+// accessRules are a token's rules for this API.
 type accessRules struct{ allowed []allowed }
 
 type allowed struct {
@@ -32,7 +32,7 @@ type allowed struct {
 	path   *regexp.Regexp
 }
 
-// newAccessRules takes from a token's rules those for a service of that type.
+// newAccessRules selects a token's rules for a service type.
 func newAccessRules(rules []accessRule, service string) *accessRules {
 	a := &accessRules{}
 	for _, r := range rules {
@@ -43,7 +43,7 @@ func newAccessRules(rules []accessRule, service string) *accessRules {
 	return a
 }
 
-// allow says whether a request may be sent with the token.
+// allow reports whether the token may be used for the request.
 func (a *accessRules) allow(r *http.Request) bool {
 	if a == nil {
 		return true
@@ -52,11 +52,11 @@ func (a *accessRules) allow(r *http.Request) bool {
 	return slices.ContainsFunc(a.allowed, func(rule allowed) bool { return rule.method == r.Method && rule.path.MatchString(path) })
 }
 
-// The parts of a rule's path: {anything} and * stand for one segment, or the rest
-// of one, ** for any text. A brace without its other half says nothing.
+// pathPart matches the parts of a rule's path: {anything} and * stand for one segment
+// or the rest of one, ** for any text. An unmatched brace is ignored.
 var pathPart = regexp.MustCompile(`(\{[^}]*\})|(\*\*)|(\*)|([^{}*]+)`)
 
-// pathPattern is a rule's path. Of three stars in a row the first two are **.
+// pathPattern compiles a rule's path. Of three stars in a row the first two are **.
 func pathPattern(path string) *regexp.Regexp {
 	var b strings.Builder
 	for _, part := range pathPart.FindAllStringSubmatch(path, -1) {
@@ -69,11 +69,11 @@ func pathPattern(path string) *regexp.Regexp {
 			b.WriteString(regexp.QuoteMeta(part[4]))
 		}
 	}
-	return regexp.MustCompile("^" + b.String() + "$") // cannot fail: the parts are whole
+	return regexp.MustCompile("^" + b.String() + "$") // cannot fail: all parts are quoted or constant
 }
 
-// quoted is a path as rules see it: decoded once, and then encoded where it has to
-// be. What stays as it is, is what WebOb leaves, which Cinder's paths come from.
+// quoted is a path as rules see it: decoded once, then percent-encoded, except for the
+// characters that WebOb leaves, which produces Cinder's paths.
 func quoted(path string) string {
 	var b strings.Builder
 	for i := range len(path) {

@@ -13,7 +13,7 @@ import (
 	"stoker/internal/keystone/keystonetest"
 )
 
-// verdict is a case of testdata/access.json, which access.py describes.
+// verdict is a case of testdata/access.json; see access.py.
 type verdict struct {
 	Name        string
 	Rules       [][3]string
@@ -26,7 +26,7 @@ type verdict struct {
 	Differs     string
 }
 
-// credential is what Keystone says of the application credential.
+// credential is Keystone's description of the application credential.
 func (v verdict) credential() map[string]any {
 	if v.Rules == nil {
 		return map[string]any{"id": "1", "restricted": true}
@@ -38,8 +38,8 @@ func (v verdict) credential() map[string]any {
 	return map[string]any{"id": "1", "restricted": true, "access_rules": rules}
 }
 
-// judge asks with a token of its own.
-func (v verdict) judge(t *testing.T, r *room) string {
+// judge makes the request with a token of its own.
+func (v verdict) judge(t *testing.T, r *fixture) string {
 	t.Helper()
 	r.fake.Add(v.Name, "root-admin")
 	r.fake.Edit(v.Name, func(token map[string]any) { token["application_credential"] = v.credential() })
@@ -60,7 +60,8 @@ func (v verdict) judge(t *testing.T, r *room) string {
 	}
 }
 
-// Which requests a token with access rules is good for, as keystonemiddleware sees it.
+// TestAccessRules checks which requests access rules allow, compared with
+// keystonemiddleware.
 func TestAccessRules(t *testing.T) {
 	t.Parallel()
 	var verdicts []verdict
@@ -74,11 +75,11 @@ func TestAccessRules(t *testing.T) {
 	if len(verdicts) < 300 {
 		t.Errorf("only %d verdicts", len(verdicts))
 	}
-	rooms := map[string]*room{}
+	rooms := map[string]*fixture{}
 	for i, v := range verdicts {
 		r := rooms[v.ServiceType]
 		if r == nil {
-			r = newRoom(t, func(o *keystone.Options) { o.ServiceType = v.ServiceType })
+			r = newFixture(t, func(o *keystone.Options) { o.ServiceType = v.ServiceType })
 			rooms[v.ServiceType] = r
 		}
 		want := v.Want
@@ -92,10 +93,11 @@ func TestAccessRules(t *testing.T) {
 	}
 }
 
-// What is remembered of a token is its rules, not what they said of one request.
+// TestAccessRulesAreRemembered checks that the cache has a token's rules, not their
+// verdict on one request.
 func TestAccessRulesAreRemembered(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, func(o *keystone.Options) { o.ServiceType = "block-storage" })
+	r := newFixture(t, func(o *keystone.Options) { o.ServiceType = "block-storage" })
 	r.fake.Edit("root-admin", func(token map[string]any) {
 		token["application_credential"] = verdict{Rules: [][3]string{{"GET", "/v3/**", "block-storage"}}}.credential()
 	})

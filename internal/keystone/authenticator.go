@@ -19,19 +19,19 @@ import (
 // The headers that carry tokens.
 const (
 	headerToken   = "X-Auth-Token"
-	headerStorage = "X-Storage-Token" // Swift's name for it, which keystonemiddleware reads too
-	headerService = "X-Service-Token" // of the service that passes a user's request on
+	headerStorage = "X-Storage-Token" // Swift's header, which keystonemiddleware reads too
+	headerService = "X-Service-Token" // of the service that forwards a user's request
 )
 
-// maxToken is the length of the longest token that is asked about, in bytes:
-// what fits a header line of Apache, before Keystone.
+// maxToken is the length of the longest token that is validated, in bytes: what fits a
+// header line of the Apache before Keystone.
 const maxToken = 8000
 
-// tries bounds one validation or authentication, the wait for others and the
-// pauses included: so many times http_connect_timeout.
-const tries = 2
+// timeouts bounds one validation or authentication, with its waits and pauses, as a
+// multiple of http_connect_timeout.
+const timeouts = 2
 
-// The texts that callers are told.
+// Messages to callers.
 const (
 	textUnauthorized = "The request you have made requires authentication."
 	textAway         = "The Keystone service is temporarily unavailable."
@@ -44,19 +44,19 @@ type Authenticator struct {
 	http *http.Client
 
 	cache       *cache
-	questions   *semaphore.Weighted // under way
+	validating  *semaphore.Weighted // bounds concurrent validations
 	validations *flights[grant]
 	sessions    *flights[*session]
 
-	mu        sync.Mutex // guards what follows
-	own       *session   // nil before the first validation
-	held      error      // why our credential was refused
-	holdUntil time.Time  // when it is tried again
+	mu           sync.Mutex // guards the fields below
+	current      *session   // nil before the first validation
+	loginErr     error      // why Keystone refused our credential
+	loginRetryAt time.Time  // when to try the credential again
 }
 
-// New makes an Authenticator. Keystone is first asked when the first token
-// comes. It fails when an option is wrong or a file cannot be read, with an
-// error that names the options.
+// New returns an Authenticator. It contacts Keystone when the first token comes. It
+// fails when an option is wrong or a file cannot be read, with an error that names the
+// option.
 func New(o Options) (*Authenticator, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -71,31 +71,30 @@ func New(o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	return &Authenticator{
-		o: o, log: o.Log, http: client, cache: c, questions: semaphore.NewWeighted(maxQuestions),
-		validations: newFlights[grant](tries * o.Timeout),
-		sessions:    newFlights[*session](tries * o.Timeout),
+		o: o, log: o.Log, http: client, cache: c, validating: semaphore.NewWeighted(maxValidations),
+		validations: newFlights[grant](timeouts * o.Timeout),
+		sessions:    newFlights[*session](timeouts * o.Timeout),
 	}, nil
 }
 
-// Close ends what is still asked of Keystone. It is called after the last
-// request was answered.
+// Close cancels pending requests to Keystone. Call it after the last request was
+// answered.
 func (a *Authenticator) Close() {
 	a.validations.close()
 	a.sessions.close()
 	a.http.CloseIdleConnections()
 }
 
-// Challenge is what a 401 tells its client (WWW-Authenticate).
+// Challenge is the WWW-Authenticate header of a 401.
 func (a *Authenticator) Challenge() string {
 	return fmt.Sprintf("Keystone uri=%q", a.o.WWWAuthenticateURI)
 }
 
-// Authenticate implements api.Authenticator: who the token in X-Auth-Token, or
-// else in X-Storage-Token, belongs to. A token in X-Service-Token must be valid
-// too; when it has a role that services have, the user's may have expired, for
-// as long as Keystone allows (auth.json, headers/service-token-ok). It fails with
-// KindUnauthenticated when a token is missing or refused, and with
-// KindUnavailable when Keystone cannot be asked.
+// Authenticate implements api.Authenticator: it returns the owner of the token in
+// X-Auth-Token, or else in X-Storage-Token. A token in X-Service-Token must be valid
+// too; when it has a service role, the user's token may have expired, as far as
+// Keystone allows (auth.json, headers/service-token-ok). KindUnauthenticated when a
+// token is missing or refused; KindUnavailable when Keystone cannot be asked.
 func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
 	user, ok := token(r.Header, headerToken, headerStorage)
 	if !ok || user == "" {
@@ -106,9 +105,9 @@ func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
 		return cinder.Caller{}, unauthenticated("no usable service token")
 	}
 	if service == "" {
-		return a.may(r, user, false)
+		return a.identify(r, user, false)
 	}
-	by, err := a.may(r, service, false)
+	by, err := a.identify(r, service, false)
 	if err != nil {
 		return cinder.Caller{}, fmt.Errorf("service token: %w", err)
 	}
@@ -116,7 +115,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
 	if a.o.ServiceRolesRequired && !trusted {
 		return cinder.Caller{}, unauthenticated("the service token has none of service_token_roles")
 	}
-	c, err := a.may(r, user, trusted)
+	c, err := a.identify(r, user, trusted)
 	c.Service = serviceOf(by)
 	if by.Until.Before(c.Until) {
 		c.Until = by.Until
@@ -124,11 +123,11 @@ func (a *Authenticator) Authenticate(r *http.Request) (cinder.Caller, error) {
 	return c, err
 }
 
-// may is who a token belongs to that may be used for the request. A trusted
-// service passes on what its user has asked of another API: the token may have
-// expired since, and its access rules are about what the user may ask himself.
-func (a *Authenticator) may(r *http.Request, token string, trusted bool) (cinder.Caller, error) {
-	g, err := a.who(r.Context(), token, trusted)
+// identify returns the owner of a token that may be used for the request. A trusted
+// service forwards what its user requested of another API: the token may have expired
+// since, and its access rules apply to the user's own requests only.
+func (a *Authenticator) identify(r *http.Request, token string, trusted bool) (cinder.Caller, error) {
+	g, err := a.lookup(r.Context(), token, trusted)
 	if err != nil {
 		return cinder.Caller{}, err
 	}
@@ -138,9 +137,9 @@ func (a *Authenticator) may(r *http.Request, token string, trusted bool) (cinder
 	return g.caller, nil
 }
 
-// token is what the first of those headers that is there says. It is not ok when
-// there is more than one, or when it says what no token can be: then Keystone
-// need not be asked.
+// token returns the value of the first of these headers that is present. ok is false
+// when the header is repeated or its value cannot be a token: then Keystone need not be
+// asked.
 func token(h http.Header, names ...string) (string, bool) {
 	for _, name := range names {
 		values := h.Values(name)
@@ -154,13 +153,13 @@ func token(h http.Header, names ...string) (string, bool) {
 	return "", true
 }
 
-// unauthenticated is a request that does not say who sends it. Why is for the log.
+// unauthenticated is the error for a request without a valid token. why is for the log.
 func unauthenticated(why string) error {
 	return cinder.Wrap(cinder.KindUnauthenticated, errors.New(why), "%s", textUnauthorized)
 }
 
-// who is who a token belongs to, by what is remembered or else by Keystone.
-func (a *Authenticator) who(ctx context.Context, token string, expiredToo bool) (grant, error) {
+// lookup returns a token's grant, from the cache or else from Keystone.
+func (a *Authenticator) lookup(ctx context.Context, token string, expiredToo bool) (grant, error) {
 	d := a.cache.digest(token, expiredToo)
 	if g, ok := a.cache.grant(d); ok {
 		return g, nil
@@ -169,7 +168,7 @@ func (a *Authenticator) who(ctx context.Context, token string, expiredToo bool) 
 		return grant{}, unauthenticated("Keystone refused the token a moment ago")
 	}
 	return a.validations.do(ctx, string(d[:]), func(ctx context.Context) (grant, error) {
-		if g, ok := a.cache.grant(d); ok { // validated since we looked
+		if g, ok := a.cache.grant(d); ok { // validated since the check above
 			return g, nil
 		}
 		g, left, err := a.validate(ctx, token, expiredToo)
@@ -182,8 +181,8 @@ func (a *Authenticator) who(ctx context.Context, token string, expiredToo bool) 
 	})
 }
 
-// remember keeps what Keystone said, for as long as the token is good or for
-// token_cache_time, whichever is less.
+// remember caches Keystone's answer until the token expires, at most for
+// token_cache_time.
 func (a *Authenticator) remember(d digest, g grant, err error) {
 	switch {
 	case a.o.CacheTime <= 0:

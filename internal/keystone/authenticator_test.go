@@ -16,7 +16,7 @@ const (
 	unavailable     = "unavailable"
 )
 
-// of is the caller that a recorded token stands for.
+// of is the caller of a recorded token.
 func of(user string, roles ...string) cinder.Caller {
 	return cinder.Caller{
 		UserID: keystonetest.ID("user", user), UserDomainID: "default", Roles: roles, IsAdminProject: true,
@@ -49,9 +49,9 @@ func TestWhoATokenBelongsTo(t *testing.T) {
 	} {
 		t.Run(c.token, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t, nil)
+			r := newFixture(t, nil)
 			for _, when := range []string{"asked", "remembered"} {
-				got, err := r.as(t, c.token)
+				got, err := r.requestAs(t, c.token)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -65,9 +65,9 @@ func TestWhoATokenBelongsTo(t *testing.T) {
 
 func TestOnlyTheAdminProjectIsIt(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
+	r := newFixture(t, nil)
 	r.fake.Edit("root-admin", func(token map[string]any) { token["is_admin_project"] = false })
-	if c, err := r.as(t, "root-admin"); err != nil || c.IsAdminProject {
+	if c, err := r.requestAs(t, "root-admin"); err != nil || c.IsAdminProject {
 		t.Errorf("IsAdminProject is %v (%v), want false", c.IsAdminProject, err)
 	}
 }
@@ -79,7 +79,7 @@ func TestWhoIsRefused(t *testing.T) {
 		name    string
 		headers []string
 		want    string
-		asked   int // how often Keystone was
+		asked   int // number of validations
 	}{
 		{"nobody", nil, unauthenticated, 0},
 		{"an empty token", []string{good, ""}, unauthenticated, 0},
@@ -98,8 +98,8 @@ func TestWhoIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t, nil)
-			got, err := r.come(t, c.headers...)
+			r := newFixture(t, nil)
+			got, err := r.request(t, c.headers...)
 			if kind(err) != c.want {
 				t.Errorf("it is %q (%v), want %q", kind(err), err, c.want)
 			}
@@ -137,9 +137,9 @@ func TestServiceTokens(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t, func(o *keystone.Options) { o.ServiceRolesRequired = c.required })
+			r := newFixture(t, func(o *keystone.Options) { o.ServiceRolesRequired = c.required })
 			for range 2 {
-				got, err := r.come(t, "X-Auth-Token", keystonetest.Token(c.user), "X-Service-Token", keystonetest.Token(c.service))
+				got, err := r.request(t, "X-Auth-Token", keystonetest.Token(c.user), "X-Service-Token", keystonetest.Token(c.service))
 				if kind(err) != c.want {
 					t.Fatalf("it is %q (%v), want %q", kind(err), err, c.want)
 				}
@@ -151,22 +151,23 @@ func TestServiceTokens(t *testing.T) {
 	}
 }
 
-// An expired token that a service was let in with does not let in its user.
+// TestAnExpiredTokenNeedsItsService checks that an expired token accepted with a
+// service token is refused without it.
 func TestAnExpiredTokenNeedsItsService(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
-	if _, err := r.come(t, "X-Auth-Token", keystonetest.Token("expired"), "X-Service-Token", keystonetest.Token("cinder")); err != nil {
+	r := newFixture(t, nil)
+	if _, err := r.request(t, "X-Auth-Token", keystonetest.Token("expired"), "X-Service-Token", keystonetest.Token("cinder")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.as(t, "expired"); kind(err) != unauthenticated {
+	if _, err := r.requestAs(t, "expired"); kind(err) != unauthenticated {
 		t.Errorf("alone it is %q (%v), want %q", kind(err), err, unauthenticated)
 	}
 }
 
 func TestWhatAServiceTokenSays(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
-	got, err := r.come(t, "X-Auth-Token", keystonetest.Token("demo-reader"), "X-Service-Token", keystonetest.Token("cinder"))
+	r := newFixture(t, nil)
+	got, err := r.request(t, "X-Auth-Token", keystonetest.Token("demo-reader"), "X-Service-Token", keystonetest.Token("cinder"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,10 +182,11 @@ func TestWhatAServiceTokenSays(t *testing.T) {
 	}
 }
 
-// What keystonemiddleware hands to Cinder in headers, a client might send too.
+// TestIdentityHeadersAreNotRead sends the headers that keystonemiddleware passes to
+// Cinder.
 func TestIdentityHeadersAreNotRead(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
+	r := newFixture(t, nil)
 	forged := []string{"X-Auth-Token", keystonetest.Token("demo-reader")}
 	for _, h := range []string{
 		"X-Roles", "X-Role", "X-User-Id", "X-User", "X-User-Domain-Id", "X-Project-Id", "X-Tenant-Id", "X-Tenant", "X-Domain-Id",
@@ -193,19 +195,20 @@ func TestIdentityHeadersAreNotRead(t *testing.T) {
 	} {
 		forged = append(forged, h, "admin")
 	}
-	got, err := r.come(t, forged...)
+	got, err := r.request(t, forged...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(in("demo", of("demo-reader", "reader")), got, timeless()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if _, err := r.come(t, forged[2:]...); kind(err) != unauthenticated {
+	if _, err := r.request(t, forged[2:]...); kind(err) != unauthenticated {
 		t.Errorf("without a token it is %q, want %q", kind(err), unauthenticated)
 	}
 }
 
-// Tokens that are good for certain requests or connections alone.
+// TestRestrictedTokensAreRefused checks tokens that are restricted to certain requests
+// or connections.
 func TestRestrictedTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(map[string]any){
@@ -216,29 +219,29 @@ func TestRestrictedTokensAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t, nil)
+			r := newFixture(t, nil)
 			r.fake.Edit("root-admin", edit)
-			if _, err := r.as(t, "root-admin"); kind(err) != unauthenticated {
+			if _, err := r.requestAs(t, "root-admin"); kind(err) != unauthenticated {
 				t.Errorf("it is %q (%v), want %q", kind(err), err, unauthenticated)
 			}
 		})
 	}
-	r := newRoom(t, nil)
+	r := newFixture(t, nil)
 	r.fake.Edit("root-admin", func(token map[string]any) {
 		token["application_credential"] = map[string]any{"id": "1", "restricted": true}
 	})
-	if _, err := r.as(t, "root-admin"); err != nil {
+	if _, err := r.requestAs(t, "root-admin"); err != nil {
 		t.Errorf("an application credential without rules: %v", err)
 	}
 }
 
 func TestTheChallenge(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
+	r := newFixture(t, nil)
 	if got, want := r.Challenge(), `Keystone uri="http://keystone.test:5000"`; got != want {
 		t.Errorf("it is %s, want %s", got, want)
 	}
-	r = newRoom(t, func(o *keystone.Options) { o.WWWAuthenticateURI = "https://public/identity" })
+	r = newFixture(t, func(o *keystone.Options) { o.WWWAuthenticateURI = "https://public/identity" })
 	if got, want := r.Challenge(), `Keystone uri="https://public/identity"`; got != want {
 		t.Errorf("it is %s, want %s", got, want)
 	}

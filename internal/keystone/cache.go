@@ -9,24 +9,23 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// How much is remembered: some hundred bytes each.
+// Sizes of the cache; an entry has some hundred bytes.
 const (
 	maxGrants  = 10_000
 	maxRefused = 1_000
-	// refusedFor is how long a refusal is remembered: long enough that a client
-	// that hammers with a bad token does not hammer Keystone, and short enough that
-	// nobody waits for a token that Keystone knows only now, as after its keys were
-	// distributed.
+	// refusedFor is how long a refusal is cached: long enough that a client hammering
+	// with a bad token does not hammer Keystone, and short enough for a token that
+	// Keystone knows only now, for instance once its keys were distributed.
 	refusedFor = 5 * time.Second
 )
 
-// digest stands for a token, and for whether it may have expired. It is keyed
-// with a secret of this process, so that what is remembered gives no token away
-// and cannot be aimed at.
+// digest identifies a token, and whether it may have expired. It is keyed with a secret
+// of this process, so that the cache reveals no token and collisions cannot be
+// constructed.
 type digest [sha256.Size]byte
 
-// cache remembers what Keystone said. Refusals have a room of their own, so that
-// garbage does not push out who is known. The newest stay.
+// cache holds Keystone's answers. Refusals are separate, so that garbage does not evict
+// valid tokens.
 type cache struct {
 	key     []byte
 	grants  *lru.Cache[digest, grant]
@@ -57,7 +56,7 @@ func (c *cache) digest(token string, expiredToo bool) digest {
 	return d
 }
 
-// grant is what the token is good for, when that is remembered.
+// grant returns the cached grant of a token.
 func (c *cache) grant(d digest) (grant, bool) {
 	g, ok := c.grants.Get(d)
 	if ok && time.Now().Before(g.caller.Until) {
@@ -66,7 +65,7 @@ func (c *cache) grant(d digest) (grant, bool) {
 	return grant{}, false
 }
 
-// isRefused says whether Keystone has refused the token a moment ago.
+// isRefused reports whether Keystone refused the token a moment ago.
 func (c *cache) isRefused(d digest) bool {
 	until, ok := c.refused.Get(d)
 	return ok && time.Now().Before(until)

@@ -14,10 +14,11 @@ import (
 	"stoker/internal/keystone/keystonetest"
 )
 
-// A thousand requests with fifty tokens, all at once, ask Keystone fifty times.
+// TestOneQuestionPerToken checks that a thousand concurrent requests with fifty tokens
+// cause fifty validations.
 func TestOneQuestionPerToken(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
+	r := newFixture(t, nil)
 	const tokens, requests = 50, 1000
 	for i := range tokens {
 		r.fake.Add(fmt.Sprint("user-", i), "demo-reader")
@@ -25,7 +26,7 @@ func TestOneQuestionPerToken(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range requests {
 		all.Go(func() {
-			if _, err := r.as(t, fmt.Sprint("user-", i%tokens)); err != nil {
+			if _, err := r.requestAs(t, fmt.Sprint("user-", i%tokens)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -62,10 +63,10 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, func(o *keystone.Options) { o.CacheTime = c.cache })
-				_, _ = r.as(t, c.token)
+				r := newFixture(t, func(o *keystone.Options) { o.CacheTime = c.cache })
+				_, _ = r.requestAs(t, c.token)
 				wait(t, c.after)
-				if _, err := r.as(t, c.token); kind(err) != c.want {
+				if _, err := r.requestAs(t, c.token); kind(err) != c.want {
 					t.Errorf("it is %q (%v), want %q", kind(err), err, c.want)
 				}
 				if n := r.fake.Validations(c.token); n != c.asked {
@@ -76,7 +77,7 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 	}
 }
 
-// Until when a caller is vouched for: the next request would ask Keystone then.
+// TestUntil checks Caller.Until, after which Keystone would be asked again.
 func TestUntil(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
@@ -97,16 +98,16 @@ func TestUntil(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, func(o *keystone.Options) { o.CacheTime = c.cache })
+				r := newFixture(t, func(o *keystone.Options) { o.CacheTime = c.cache })
 				headers := []string{"X-Auth-Token", keystonetest.Token(c.token)}
 				if c.service != "" {
 					headers = append(headers, "X-Service-Token", keystonetest.Token(c.service))
 				}
-				if _, err := r.come(t, headers...); err != nil {
+				if _, err := r.request(t, headers...); err != nil {
 					t.Fatal(err)
 				}
 				wait(t, c.before)
-				got, err := r.come(t, headers...)
+				got, err := r.request(t, headers...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -118,45 +119,47 @@ func TestUntil(t *testing.T) {
 	}
 }
 
-// What was revoked is refused as soon as the answer is forgotten.
+// TestARevokedTokenIsRefused checks that a revoked token is refused once its cache
+// entry expires.
 func TestARevokedTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, nil)
-		if _, err := r.as(t, "root-admin"); err != nil {
+		r := newFixture(t, nil)
+		if _, err := r.requestAs(t, "root-admin"); err != nil {
 			t.Fatal(err)
 		}
 		r.fake.Revoke("root-admin")
 		wait(t, keystone.DefaultCacheTime)
-		if _, err := r.as(t, "root-admin"); kind(err) != unauthenticated {
+		if _, err := r.requestAs(t, "root-admin"); kind(err) != unauthenticated {
 			t.Errorf("it is %q (%v), want %q", kind(err), err, unauthenticated)
 		}
 	})
 }
 
-// Whether Keystone's clock is ahead of ours or behind, it is its that counts.
+// TestClocksThatDisagree checks that expiries follow Keystone's clock, ahead of ours or
+// behind.
 func TestClocksThatDisagree(t *testing.T) {
 	t.Parallel()
 	for _, offset := range []time.Duration{-3 * time.Hour, -time.Minute, time.Minute, 3 * time.Hour} {
 		t.Run(offset.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, func(o *keystone.Options) { o.CacheTime = 48 * time.Hour })
+				r := newFixture(t, func(o *keystone.Options) { o.CacheTime = 48 * time.Hour })
 				r.fake.SetClock(offset)
 				left := 24*time.Hour - offset // of the recorded tokens
 				wait(t, left-time.Minute)
-				if _, err := r.as(t, "root-admin"); err != nil {
+				if _, err := r.requestAs(t, "root-admin"); err != nil {
 					t.Fatalf("a minute before its end: %v", err)
 				}
 				wait(t, 30*time.Second)
-				if _, err := r.as(t, "root-admin"); err != nil {
+				if _, err := r.requestAs(t, "root-admin"); err != nil {
 					t.Fatalf("half a minute before its end: %v", err)
 				}
 				if n := r.fake.Validations("root-admin"); n != 1 {
 					t.Errorf("Keystone was asked %d times, want once", n)
 				}
 				wait(t, 31*time.Second)
-				if _, err := r.as(t, "root-admin"); kind(err) != unauthenticated {
+				if _, err := r.requestAs(t, "root-admin"); kind(err) != unauthenticated {
 					t.Errorf("after its end it is %q (%v), want %q", kind(err), err, unauthenticated)
 				}
 			})
@@ -164,20 +167,20 @@ func TestClocksThatDisagree(t *testing.T) {
 	}
 }
 
-// What Keystone vouches for is let in even when its clock has been set since we
-// learned it; but nothing of it is remembered.
+// TestAnExpiryThatHasPassed checks a token that is valid although it has expired by our
+// estimate of Keystone's clock, which was changed since: it is accepted and not cached.
 func TestAnExpiryThatHasPassed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, nil)
+		r := newFixture(t, nil)
 		r.fake.SetLife(48 * time.Hour)
-		if _, err := r.as(t, "demo-reader"); err != nil { // and learn what time it is
+		if _, err := r.requestAs(t, "demo-reader"); err != nil { // this learns Keystone's time
 			t.Fatal(err)
 		}
 		r.fake.SetClock(-2 * time.Hour)
 		wait(t, 25*time.Hour)
 		for range 2 {
-			if _, err := r.as(t, "root-admin"); err != nil {
+			if _, err := r.requestAs(t, "root-admin"); err != nil {
 				t.Errorf("Keystone vouches for it: %v", err)
 			}
 		}
@@ -187,10 +190,11 @@ func TestAnExpiryThatHasPassed(t *testing.T) {
 	})
 }
 
-// Who gives up does not take the answer from those who wait.
+// TestWhoGivesUpHarmsNobody checks that a caller that gives up does not cancel the
+// validation for others.
 func TestWhoGivesUpHarmsNobody(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
+	r := newFixture(t, nil)
 	asked, proceed := make(chan struct{}), make(chan struct{})
 	r.fake.Before(func(_ http.ResponseWriter, req *http.Request) bool {
 		if req.Method == http.MethodGet {
@@ -209,7 +213,7 @@ func TestWhoGivesUpHarmsNobody(t *testing.T) {
 	}()
 	<-asked
 	patient := make(chan error, 1)
-	go func() { _, err := r.as(t, "root-admin"); patient <- err }()
+	go func() { _, err := r.requestAs(t, "root-admin"); patient <- err }()
 	giveUp()
 	if err := <-impatient; kind(err) != unavailable {
 		t.Errorf("who gave up is told %v", err)
@@ -223,7 +227,7 @@ func TestWhoGivesUpHarmsNobody(t *testing.T) {
 	}
 }
 
-// wait lets that much time go by, in a bubble of synctest.
+// wait lets time pass in a bubble of synctest.
 func wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	if d <= 0 {

@@ -1,20 +1,18 @@
-// Package keystone finds out who sends a request: it has Keystone validate the
-// token that comes with it, and remembers the answer for a while. It implements
-// api.Authenticator.
+// Package keystone authenticates requests: it has Keystone validate their tokens, and
+// caches the answers. It implements api.Authenticator.
 //
 //	request -> tokens of its headers -> cache -> one validation per token -> Keystone
 //	                                                 |                          ^
 //	                                                 +--- our own token --------+
 //
-// It speaks to Keystone through gophercloud and reads [keystone_authtoken] as
-// keystonemiddleware does. What it says of a caller comes from Keystone's answer
-// alone: the identity headers that keystonemiddleware would hand on to Cinder
-// (X-Roles, X-User-Id and so on) are never read, so no client can forge them.
+// It talks to Keystone through gophercloud and reads [keystone_authtoken] as
+// keystonemiddleware does. A caller is described by Keystone's answer alone: the
+// identity headers that keystonemiddleware passes to Cinder (X-Roles, X-User-Id and so
+// on) are never read, so no client can forge them.
 //
-// Whatever is not a token's description by Keystone, whole and consistent, lets
-// nobody in: a token that Keystone does not know is KindUnauthenticated, and
-// everything else that goes wrong is KindUnavailable. What a caller may do is
-// none of this package's business: that is policy's.
+// Only a complete and consistent answer of Keystone authenticates a request: a token
+// that Keystone does not know is KindUnauthenticated, and every other failure is
+// KindUnavailable. Authorization is the business of package policy.
 //
-// Login is for the other side: an operator's program that needs a token itself.
+// Login is for the other side: an operator's program that needs a token.
 package keystone

@@ -11,16 +11,16 @@ import (
 	"stoker/internal/cinder"
 )
 
-// flights do a piece of work once for all who ask for it while it is under way.
-// The work is nobody's in particular: who gives up harms no other.
+// flights shares work among all callers who ask for it while it runs. A caller that
+// gives up does not cancel it for the others.
 type flights[V any] struct {
-	limit time.Duration // of one piece of work
+	limit time.Duration // timeout of the work
 
-	stop context.Context //nolint:containedctx // ends when the flights do, as the work must
+	stop context.Context //nolint:containedctx // cancelled by close, as the work must be
 	end  context.CancelFunc
 
 	group   singleflight.Group
-	mu      sync.Mutex // guards closed, and running against a late arrival
+	mu      sync.Mutex // guards closed, and running against a late Go
 	closed  bool
 	running sync.WaitGroup
 }
@@ -31,22 +31,22 @@ func newFlights[V any](limit time.Duration) *flights[V] {
 	return f
 }
 
-type landed[V any] struct {
+type outcome[V any] struct {
 	value V
 	err   error
 }
 
-// do does the work of that key, or shares it. It fails as the work does, and
-// with KindUnavailable when ctx or the flights end first.
+// do runs the work for the key, or joins it when it is running. It returns the work's
+// error, or KindUnavailable when ctx or the flights end first.
 func (f *flights[V]) do(ctx context.Context, key string, work func(context.Context) (V, error)) (V, error) {
-	result := make(chan landed[V], 1)
+	result := make(chan outcome[V], 1)
 	f.mu.Lock()
 	closed := f.closed
 	if !closed {
 		f.running.Go(func() {
-			v, err, _ := f.group.Do(key, func() (any, error) { return f.carryOut(work) })
+			v, err, _ := f.group.Do(key, func() (any, error) { return f.run(work) })
 			value, _ := v.(V)
-			result <- landed[V]{value, err}
+			result <- outcome[V]{value, err}
 		})
 	}
 	f.mu.Unlock()
@@ -62,9 +62,9 @@ func (f *flights[V]) do(ctx context.Context, key string, work func(context.Conte
 	}
 }
 
-// carryOut is the work within its limit. A panic, which would end the process
-// here, is an error like another.
-func (f *flights[V]) carryOut(work func(context.Context) (V, error)) (value V, err error) {
+// run runs the work within the limit. A panic, which would end the process here,
+// becomes an error.
+func (f *flights[V]) run(work func(context.Context) (V, error)) (value V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
@@ -75,7 +75,7 @@ func (f *flights[V]) carryOut(work func(context.Context) (V, error)) (value V, e
 	return work(ctx)
 }
 
-// close ends all work and waits for it.
+// close cancels all work and waits for it.
 func (f *flights[V]) close() {
 	f.mu.Lock()
 	f.closed = true

@@ -17,9 +17,8 @@ import (
 	"stoker/internal/keystone/keystonetest"
 )
 
-// room is an Authenticator and the Keystone that it asks, without a network
-// between them.
-type room struct {
+// fixture is an Authenticator connected to its Keystone without a network.
+type fixture struct {
 	*keystone.Authenticator
 	fake *keystonetest.Keystone
 	log  *syncBuffer
@@ -32,9 +31,9 @@ func credential() keystone.Credential {
 	}
 }
 
-func newRoom(t *testing.T, change func(*keystone.Options)) *room {
+func newFixture(t *testing.T, change func(*keystone.Options)) *fixture {
 	t.Helper()
-	r := &room{fake: keystonetest.New(t), log: &syncBuffer{}}
+	r := &fixture{fake: keystonetest.New(t), log: &syncBuffer{}}
 	o := keystone.Options{
 		AuthURL: keystonetest.URL, Credential: credential(), CacheTime: keystone.DefaultCacheTime,
 		MaxRetries: keystone.DefaultMaxRetries, ServiceRoles: []string{"service"},
@@ -57,8 +56,8 @@ func newRoom(t *testing.T, change func(*keystone.Options)) *room {
 	return r
 }
 
-// come sends a request with those headers, given as name and value in turn.
-func (r *room) come(t *testing.T, headers ...string) (cinder.Caller, error) {
+// request sends a request with these headers, given as pairs of name and value.
+func (r *fixture) request(t *testing.T, headers ...string) (cinder.Caller, error) {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v3/os-services", http.NoBody)
 	for i := 0; i < len(headers); i += 2 {
@@ -73,16 +72,16 @@ func (r *room) come(t *testing.T, headers ...string) (cinder.Caller, error) {
 	return c, err
 }
 
-// as sends a request with the recorded token of that name.
-func (r *room) as(t *testing.T, name string) (cinder.Caller, error) {
+// requestAs sends a request with the recorded token of that name.
+func (r *fixture) requestAs(t *testing.T, name string) (cinder.Caller, error) {
 	t.Helper()
-	return r.come(t, "X-Auth-Token", keystonetest.Token(name))
+	return r.request(t, "X-Auth-Token", keystonetest.Token(name))
 }
 
-// timeless leaves out until when Keystone need not be asked again: TestUntil has that.
+// timeless ignores Caller.Until, which TestUntil checks.
 func timeless() cmp.Option { return cmpopts.IgnoreFields(cinder.Caller{}, "Until") }
 
-// kind is what came of a request: "" when it was let in.
+// kind is the kind of a request's error; "" when it was authenticated.
 func kind(err error) string {
 	if err == nil {
 		return ""
@@ -90,7 +89,7 @@ func kind(err error) string {
 	return cinder.KindOf(err).String()
 }
 
-// syncBuffer is a buffer that loggers may write to at once.
+// syncBuffer is a buffer for concurrent writers.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// Bounds on what Keystone may take of us.
+// Limits on what Keystone may use of us.
 const (
-	maxAnswer     = 4 << 20 // bytes: the catalog of our own token is the longest answer
-	maxQuestions  = 16      // at a time: more wait here, where no timeout counts, and not in Keystone's queue
-	idleConnLimit = 90 * time.Second
-	maxRedirects  = 3
+	maxAnswer      = 4 << 20 // bytes: the catalog of our own token is the longest answer
+	maxValidations = 16      // concurrent: the rest wait here, where no timeout runs, and not in Keystone's queue
+	idleConnLimit  = 90 * time.Second
+	maxRedirects   = 3
 )
 
-// newHTTPClient is how Keystone is reached. The files are read once, but for our
-// own certificate, which may be renewed under its name.
+// newHTTPClient returns the client for Keystone. It reads the files once, except for
+// our own certificate, which may be renewed in place.
 func newHTTPClient(o Options) (*http.Client, error) {
 	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: o.Insecure, // the operator's own choice
+		InsecureSkipVerify: o.Insecure, // the operator's choice
 	}
 	if o.CAFile != "" {
 		text, err := os.ReadFile(o.CAFile)
@@ -56,26 +56,26 @@ func newHTTPClient(o Options) (*http.Client, error) {
 			DialContext:         (&net.Dialer{Timeout: o.Timeout}).DialContext,
 			TLSClientConfig:     config,
 			ForceAttemptHTTP2:   true,
-			MaxIdleConnsPerHost: maxQuestions,
+			MaxIdleConnsPerHost: maxValidations,
 			IdleConnTimeout:     idleConnLimit,
 		}
 	}
-	return &http.Client{Timeout: o.Timeout, CheckRedirect: stayAtHome, Transport: limited{o.Transport}}, nil
+	return &http.Client{Timeout: o.Timeout, CheckRedirect: sameHostOnly, Transport: limited{o.Transport}}, nil
 }
 
-// stayAtHome follows a redirect to another path alone: tokens go to no host that
+// sameHostOnly follows redirects only to another path: tokens are sent to no host that
 // the operator has not named.
-func stayAtHome(r *http.Request, via []*http.Request) error {
+func sameHostOnly(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects || r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
 		return http.ErrUseLastResponse
 	}
 	return nil
 }
 
-// limited cuts answers that are longer than any of Keystone's.
+// limited fails answers that are longer than any of Keystone's.
 type limited struct{ http.RoundTripper }
 
-// CloseIdleConnections is what http.Client calls.
+// CloseIdleConnections is called by http.Client.
 func (l limited) CloseIdleConnections() {
 	if c, ok := l.RoundTripper.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

@@ -21,7 +21,7 @@ import (
 	"stoker/internal/keystone/keystonetest"
 )
 
-// secured is a Keystone behind TLS that wants to see a certificate.
+// secured is a Keystone behind TLS that requires a client certificate.
 func secured(t *testing.T, clients *x509.CertPool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(keystonetest.New(t))
@@ -32,7 +32,7 @@ func secured(t *testing.T, clients *x509.CertPool) *httptest.Server {
 	return s
 }
 
-// identity makes a certificate and its key, in files.
+// identity makes a certificate and key in files.
 func identity(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -113,15 +113,16 @@ func TestTLS(t *testing.T) {
 			}
 			defer a.Close()
 			fake.At(s.URL)
-			r := &room{Authenticator: a, fake: fake}
-			if _, err := r.as(t, "root-admin"); kind(err) != c.want {
+			r := &fixture{Authenticator: a, fake: fake}
+			if _, err := r.requestAs(t, "root-admin"); kind(err) != c.want {
 				t.Errorf("it is %q (%v), want %q", kind(err), err, c.want)
 			}
 		})
 	}
 }
 
-// Tokens do not follow a redirect to somebody else.
+// TestTokensStayWithKeystone checks that tokens do not follow a redirect to another
+// host.
 func TestTokensStayWithKeystone(t *testing.T) {
 	t.Parallel()
 	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -134,7 +135,7 @@ func TestTokensStayWithKeystone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	r := &room{Authenticator: a, fake: fake}
+	r := &fixture{Authenticator: a, fake: fake}
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
 		fake.Before(func(w http.ResponseWriter, req *http.Request) bool {
 			if req.Method == method {
@@ -142,20 +143,20 @@ func TestTokensStayWithKeystone(t *testing.T) {
 			}
 			return req.Method == method
 		})
-		if _, err := r.as(t, "root-admin"); kind(err) != unavailable {
+		if _, err := r.requestAs(t, "root-admin"); kind(err) != unavailable {
 			t.Errorf("%s: it is %q (%v), want %q", method, kind(err), err, unavailable)
 		}
 		fake.Before(nil)
-		_, _ = r.as(t, "demo-reader")
+		_, _ = r.requestAs(t, "demo-reader")
 	}
-	fake.Before(func(w http.ResponseWriter, req *http.Request) bool { // elsewhere on the same host is fine
+	fake.Before(func(w http.ResponseWriter, req *http.Request) bool { // another path on the same host is fine
 		moved := req.URL.Query().Get("moved") == "" && req.Method == http.MethodGet
 		if moved {
 			http.Redirect(w, req, req.URL.Path+"?moved=1", http.StatusPermanentRedirect)
 		}
 		return moved
 	})
-	if _, err := r.as(t, "root-admin"); err != nil {
+	if _, err := r.requestAs(t, "root-admin"); err != nil {
 		t.Errorf("to itself: %v", err)
 	}
 }

@@ -18,34 +18,34 @@ import (
 	"stoker/internal/cinder"
 )
 
-// LoginOptions say who an operator is, as OpenStack's clients are told.
+// LoginOptions describe an operator's credential, as for OpenStack's clients.
 type LoginOptions struct {
-	Cloud   string                   // a cloud of clouds.yaml; "" is what the environment says: OS_AUTH_URL and so on
+	Cloud   string                   // a cloud of clouds.yaml; "" reads OS_AUTH_URL and so on from the environment
 	Env     func(name string) string // the environment
 	Timeout time.Duration            // of each request to Keystone
 
-	// Transport carries the requests; nil is one with the cloud's certificates.
+	// Transport carries the requests; nil makes one with the cloud's certificates.
 	Transport http.RoundTripper
 }
 
-// Ticket is what an operator has after the login.
+// Ticket is the result of a login.
 type Ticket struct {
 	Token     string
-	Endpoint  string            // of the block-storage API, by the catalog
+	Endpoint  string            // of the block-storage API, from the catalog
 	Transport http.RoundTripper // with the cloud's certificates
 }
 
-// Login authenticates an operator with a password or an application credential,
-// and finds the block-storage API. It fails with KindInvalid when what it is told
-// is not usable, with KindUnauthenticated when Keystone refuses it, with
-// KindNotFound when the catalog has no such API, and with KindUnavailable when
-// Keystone cannot be asked. No error has a secret.
+// Login authenticates an operator with a password or an application credential, and
+// finds the block-storage API. KindInvalid when the options are unusable,
+// KindUnauthenticated when Keystone refuses the credential, KindNotFound when the
+// catalog has no such API, and KindUnavailable when Keystone cannot be asked. No error
+// contains a secret.
 func Login(ctx context.Context, o LoginOptions) (Ticket, error) {
 	auth, where, transport, err := o.parse()
 	if err != nil {
 		return Ticket{}, err
 	}
-	provider := &gophercloud.ProviderClient{HTTPClient: http.Client{Transport: limited{transport}, Timeout: o.Timeout, CheckRedirect: stayAtHome}}
+	provider := &gophercloud.ProviderClient{HTTPClient: http.Client{Transport: limited{transport}, Timeout: o.Timeout, CheckRedirect: sameHostOnly}}
 	provider.UserAgent.Prepend("stoker")
 	client := &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: identityBase(auth.IdentityEndpoint), Type: "identity"}
 	r := tokens.Create(ctx, client, auth)
@@ -54,7 +54,7 @@ func Login(ctx context.Context, o LoginOptions) (Ticket, error) {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Ticket{}, cinder.Errorf(cinder.KindUnauthenticated, "Keystone at %s refuses the credential", auth.IdentityEndpoint)
 	case r.Err != nil:
-		return Ticket{}, cinder.Wrap(cinder.KindUnavailable, plain(r.Err), "no token from Keystone at %s", auth.IdentityEndpoint)
+		return Ticket{}, cinder.Wrap(cinder.KindUnavailable, redacted(r.Err), "no token from Keystone at %s", auth.IdentityEndpoint)
 	}
 	token, err := r.ExtractTokenID()
 	catalog, failed := r.ExtractServiceCatalog()
@@ -69,7 +69,7 @@ func Login(ctx context.Context, o LoginOptions) (Ticket, error) {
 	return Ticket{Token: token, Endpoint: endpoint, Transport: transport}, nil
 }
 
-// parse reads clouds.yaml, or the environment as if it were one.
+// parse reads clouds.yaml, or converts the environment to one.
 func (o LoginOptions) parse() (*gophercloud.AuthOptions, gophercloud.EndpointOpts, http.RoundTripper, error) {
 	options := []clouds.ParseOption{clouds.WithCloudName(o.Cloud)}
 	if file := o.Env("OS_CLIENT_CONFIG_FILE"); file != "" {
@@ -81,7 +81,7 @@ func (o LoginOptions) parse() (*gophercloud.AuthOptions, gophercloud.EndpointOpt
 	auth, where, certificates, err := clouds.Parse(options...)
 	if err != nil {
 		text := err.Error()
-		if strings.Contains(text, "yaml:") { // which may print what it cannot read
+		if strings.Contains(text, "yaml:") { // it may quote what it cannot read
 			text = "clouds.yaml cannot be read"
 		}
 		return nil, where, nil, cinder.Errorf(cinder.KindInvalid, "%s", text)
@@ -89,7 +89,8 @@ func (o LoginOptions) parse() (*gophercloud.AuthOptions, gophercloud.EndpointOpt
 	if !isHTTP(auth.IdentityEndpoint) {
 		return nil, where, nil, cinder.Errorf(cinder.KindInvalid, "auth_url (OS_AUTH_URL) must be an http or https URL")
 	}
-	// gophercloud takes a domain by its id or its name, and none of a user's id.
+	// gophercloud wants either the id or the name of a domain, and neither with a
+	// user's id.
 	if auth.UserID != "" {
 		auth.Username, auth.DomainID = "", ""
 	}
@@ -108,10 +109,11 @@ func (o LoginOptions) parse() (*gophercloud.AuthOptions, gophercloud.EndpointOpt
 	return &auth, where, &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: certificates, ForceAttemptHTTP2: true, IdleConnTimeout: idleConnLimit}, nil
 }
 
-// oneLine is gophercloud's complaint about options, which names fields and no values.
+// oneLine is gophercloud's error about options, which has names of fields and no
+// values.
 func oneLine(err error) error { return errors.New(strings.Join(strings.Fields(err.Error()), " ")) }
 
-// environment is a clouds.yaml of the variables that openrc files set.
+// environment converts the variables of openrc files to a clouds.yaml.
 func environment(env func(string) string) []byte {
 	pick := func(names map[string]string) map[string]any {
 		m := map[string]any{}
@@ -140,7 +142,7 @@ func environment(env func(string) string) []byte {
 		"application_credential_secret": "OS_APPLICATION_CREDENTIAL_SECRET",
 	})
 	text, err := json.Marshal(map[string]any{"clouds": map[string]any{"environment": cloud}})
-	if err != nil { // cannot be: maps of texts
+	if err != nil { // cannot happen: it has only maps of strings
 		panic(fmt.Sprint("environment: ", err))
 	}
 	return text

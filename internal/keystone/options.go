@@ -12,58 +12,58 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 )
 
-// The ways to prove who we are: auth_type, as keystoneauth1 names its plugins.
+// Values of auth_type: the names of keystoneauth1's plugins.
 const (
 	Password              = "password"
 	V3Password            = "v3password"
 	ApplicationCredential = "v3applicationcredential"
 )
 
-// The defaults of what Options leave out.
+// Defaults of Options.
 const (
 	DefaultInterface  = "internal"
 	DefaultMaxRetries = 3
 	DefaultCacheTime  = 300 * time.Second
-	DefaultTimeout    = 30 * time.Second // keystonemiddleware's is none at all: a loaded Keystone takes its time
+	DefaultTimeout    = 30 * time.Second // keystonemiddleware has none: a loaded Keystone takes its time
 )
 
-// Options say which Keystone there is and how to ask it. Each is an option of
-// [keystone_authtoken] as keystonemiddleware reads it.
+// Options configure access to Keystone. Each is an option of [keystone_authtoken] as
+// keystonemiddleware reads it.
 type Options struct {
-	AuthURL            string // auth_url: where Keystone is, with or without /v3
-	WWWAuthenticateURI string // www_authenticate_uri: what a 401 names; "" is AuthURL
+	AuthURL            string // auth_url: with or without /v3
+	WWWAuthenticateURI string // www_authenticate_uri: named in 401 responses; "" means AuthURL
 
-	Credential Credential // who we are, from auth_section or the section itself
+	Credential Credential // our own, from auth_section or the section itself
 
-	Region    string // region_name of the endpoint that validates; "" is any
-	Interface string // interface of that endpoint: public, internal or admin; "" is DefaultInterface
+	Region    string // region_name of the endpoint that validates; "" means any
+	Interface string // interface of that endpoint: public, internal or admin; "" means DefaultInterface
 
-	CAFile   string // cafile: who signs Keystone's certificate; "" is whom the system trusts
-	CertFile string // certfile: our certificate, with the key in it when KeyFile is ""
+	CAFile   string // cafile: the CA of Keystone's certificate; "" means the system's
+	CertFile string // certfile: our certificate, with its key unless KeyFile is set
 	KeyFile  string // keyfile
-	Insecure bool   // insecure: believe any certificate
+	Insecure bool   // insecure: accept any certificate
 
-	Timeout    time.Duration // http_connect_timeout: of one request, and half of all that a caller waits; 0 is DefaultTimeout
-	MaxRetries int           // http_request_max_retries: more tries after a failure to reach Keystone
+	Timeout    time.Duration // http_connect_timeout: of one request, and half of a caller's longest wait; 0 means DefaultTimeout
+	MaxRetries int           // http_request_max_retries: retries when Keystone cannot be reached
 
-	// CacheTime is token_cache_time: how long an answer is believed. Not above 0: never.
+	// CacheTime is token_cache_time: how long an answer is cached. Not above 0: never.
 	CacheTime time.Duration
 
-	// ServiceType is service_type: what the catalog calls this API. It is what access
-	// rules of application credentials name; "" refuses tokens that have any.
+	// ServiceType is service_type: the type of this API in the catalog, which access
+	// rules of application credentials refer to. "" refuses tokens that have access
+	// rules.
 	ServiceType string
 
-	ServiceRoles         []string // service_token_roles: any of them lets a service pass on expired tokens
-	ServiceRolesRequired bool     // service_token_roles_required: without one, a service token is refused
+	ServiceRoles         []string // service_token_roles: with one of them a service may forward expired tokens
+	ServiceRolesRequired bool     // service_token_roles_required: a service token must have one
 
 	Log *slog.Logger
 
-	// Transport carries the requests instead of one made of the options above; nil in earnest.
+	// Transport, for tests, replaces the transport made from the options above.
 	Transport http.RoundTripper
 }
 
-// Credential is how we prove to Keystone who we are. It prints as nothing but
-// its user.
+// Credential is our own credential. Formatting it prints only its user.
 type Credential struct {
 	Type string // auth_type
 
@@ -77,7 +77,7 @@ type Credential struct {
 	ApplicationCredentialName   string
 	ApplicationCredentialSecret string
 
-	// What the token is for: one of a project, a domain, the system and a trust.
+	// The scope of the token: a project, a domain, the system or a trust.
 	ProjectID         string
 	ProjectName       string
 	ProjectDomainID   string
@@ -87,24 +87,24 @@ type Credential struct {
 	SystemScope       string // all
 	TrustID           string
 
-	// The domain of user and project where they name none.
+	// The domain of user and project unless they have their own.
 	DefaultDomainID   string
 	DefaultDomainName string
 }
 
-// String is the credential without its secrets.
+// String omits the secrets.
 func (c Credential) String() string {
 	user := first(c.Username, c.UserID, c.ApplicationCredentialName, c.ApplicationCredentialID)
 	return fmt.Sprintf("%s of %s", c.Type, user)
 }
 
-// GoString is the same for %#v.
+// GoString is String, for %#v.
 func (c Credential) GoString() string { return c.String() }
 
-// LogValue is the same for logs.
+// LogValue is String, for logs.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// first is the first text that is not empty.
+// first returns the first non-empty string.
 func first(texts ...string) string {
 	for _, s := range texts {
 		if s != "" {
@@ -114,7 +114,7 @@ func first(texts ...string) string {
 	return ""
 }
 
-// withDefaults fills in what is left out, and says all that is wrong with the rest.
+// withDefaults fills in defaults and returns all errors in the options.
 func (o Options) withDefaults() (Options, error) {
 	var errs []error
 	if !isHTTP(o.AuthURL) {
@@ -145,8 +145,8 @@ func isHTTP(s string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// options is the credential as gophercloud takes it. The errors name options,
-// never values.
+// options converts the credential to gophercloud's form. Errors name options, never
+// values.
 func (c Credential) options() (*gophercloud.AuthOptions, error) {
 	userDomain := domain{c.UserDomainID, c.UserDomainName}.or(c.DefaultDomainID, c.DefaultDomainName)
 	o := &gophercloud.AuthOptions{UserID: c.UserID}
@@ -195,7 +195,7 @@ func needUser(o *gophercloud.AuthOptions) error {
 	return nil
 }
 
-// scope is what the token is for.
+// scope is the scope of the token.
 func (c Credential) scope() (*gophercloud.AuthScope, error) {
 	var scopes []*gophercloud.AuthScope
 	if c.ProjectID != "" {
@@ -222,7 +222,7 @@ func (c Credential) scope() (*gophercloud.AuthScope, error) {
 	return scopes[0], nil
 }
 
-// domain is a domain by its id or, when that is not known, its name.
+// domain is a domain, by its id if known, else by its name.
 type domain struct{ id, name string }
 
 func (d domain) or(id, name string) domain {

@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// renewEarly is how long before its end our own token is renewed, so that no
-	// validation is refused for our sake: as keystoneauth1 does. A token of short
-	// life is renewed when a tenth of it is left.
+	// renewEarly is how long before its expiry our own token is renewed, as in
+	// keystoneauth1, so that no validation fails because of it. A short-lived token is
+	// renewed when a tenth of its life is left.
 	renewEarly = 2 * time.Minute
-	// holdOff is how long we keep still after Keystone has refused our credential:
-	// it counts failures, and locks out who fails too often.
-	holdOff = 10 * time.Second
+	// loginHoldOff is the pause after Keystone has refused our credential: it counts
+	// failures and locks accounts.
+	loginHoldOff = 10 * time.Second
 )
 
-// session is one token of our own, the endpoint that it opens, and what was
-// learned of Keystone's clock with it. It does not change: a renewal makes
-// another, so gophercloud's own renewals and their locks stay unused.
+// session is a token of our own, the endpoint to use it with, and Keystone's clock at
+// that time. It is immutable: a renewal makes another, so gophercloud's own
+// reauthentication and its locks stay unused.
 type session struct {
 	client *gophercloud.ServiceClient
 	renew  time.Time
@@ -36,11 +36,11 @@ type session struct {
 	keystone time.Time // the same moment by Keystone's
 }
 
-// clock is the time that Keystone has now. Expiries are judged by it, so that it
-// does not matter when the two machines disagree.
+// clock is Keystone's current time. Expiries are compared with it, so that the
+// machines' clocks may differ.
 func (s *session) clock() time.Time { return s.keystone.Add(time.Since(s.began)) }
 
-// open authenticates us.
+// open authenticates with our credential.
 func (a *Authenticator) open(ctx context.Context) (*session, error) {
 	credential, err := a.o.Credential.options()
 	if err != nil {
@@ -78,7 +78,7 @@ func (a *Authenticator) open(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// endpoint is where tokens are validated: what the catalog says.
+// endpoint returns the endpoint for validations from the catalog.
 func (a *Authenticator) endpoint(ctx context.Context, client *gophercloud.ProviderClient, catalog *tokens.ServiceCatalog) (string, error) {
 	o := gophercloud.EndpointOpts{Region: a.o.Region, Availability: gophercloud.Availability(a.o.Interface)}
 	o.ApplyDefaults("identity")
@@ -89,8 +89,7 @@ func (a *Authenticator) endpoint(ctx context.Context, client *gophercloud.Provid
 	return identityBase(found), nil
 }
 
-// identityBase is the URL under which the third version answers, whichever
-// version, or none, the URL names.
+// identityBase returns the URL of the v3 API for a URL with any version, or none.
 func identityBase(url string) string {
 	url = strings.TrimRight(url, "/")
 	if at := strings.LastIndexByte(url, '/'); at >= 0 && isVersion(url[at+1:]) {
@@ -99,18 +98,17 @@ func identityBase(url string) string {
 	return url + "/v3/"
 }
 
-// isVersion says whether a segment is v2.0, v3 or the like.
+// isVersion reports whether a path segment is v2.0, v3 or the like.
 func isVersion(s string) bool {
 	digits, ok := strings.CutPrefix(s, "v")
 	return ok && digits != "" && strings.Trim(digits, "0123456789.") == ""
 }
 
-// session is a token of our own that is good still, and not refused: one that
-// Keystone no longer takes is replaced. Who comes while a token is being made
-// waits for it.
+// session returns a valid token of our own other than refused, which Keystone no longer
+// accepts. Callers that come while it is being renewed wait for it.
 func (a *Authenticator) session(ctx context.Context, refused *session) (*session, error) {
 	a.mu.Lock()
-	s, held, why := a.own, time.Now().Before(a.holdUntil), a.held
+	s, held, why := a.current, time.Now().Before(a.loginRetryAt), a.loginErr
 	a.mu.Unlock()
 	usable := s != nil && s != refused && time.Now().Before(s.end)
 	if usable && time.Now().Before(s.renew) {
@@ -123,8 +121,8 @@ func (a *Authenticator) session(ctx context.Context, refused *session) (*session
 		return nil, why
 	}
 	renewed, err := a.sessions.do(ctx, "own", func(ctx context.Context) (*session, error) { return a.renew(ctx, s) })
-	if err != nil && usable { // it is good for a while yet
-		a.log.WarnContext(ctx, "our token could not be renewed", "error", err, "left", time.Until(s.end))
+	if err != nil && usable { // the current one is still valid
+		a.log.WarnContext(ctx, "token renewal failed", "error", err, "left", time.Until(s.end))
 		return s, nil
 	}
 	return renewed, err
@@ -133,23 +131,23 @@ func (a *Authenticator) session(ctx context.Context, refused *session) (*session
 // renew replaces our token, unless somebody has done so already.
 func (a *Authenticator) renew(ctx context.Context, old *session) (*session, error) {
 	a.mu.Lock()
-	current := a.own
+	current := a.current
 	a.mu.Unlock()
 	if current != old {
 		return current, nil
 	}
 	var s *session
-	err := a.persist(ctx, func(ctx context.Context) (err error) { s, err = a.open(ctx); return err })
+	err := a.retry(ctx, func(ctx context.Context) (err error) { s, err = a.open(ctx); return err })
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {
-		unavailable := cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("authenticate as %s: %w", a.o.Credential, plain(err)), "%s", textAway)
+		unavailable := cinder.Wrap(cinder.KindUnavailable, fmt.Errorf("authenticate as %s: %w", a.o.Credential, redacted(err)), "%s", textAway)
 		if status := statusOf(err); status >= 400 && status < 500 {
-			a.held, a.holdUntil = unavailable, time.Now().Add(holdOff)
+			a.loginErr, a.loginRetryAt = unavailable, time.Now().Add(loginHoldOff)
 		}
 		return nil, unavailable
 	}
-	a.own, a.holdUntil = s, time.Time{}
+	a.current, a.loginRetryAt = s, time.Time{}
 	a.log.InfoContext(ctx, "authenticated with Keystone", "as", a.o.Credential, "endpoint", s.client.Endpoint, "for", time.Until(s.end))
 	return s, nil
 }

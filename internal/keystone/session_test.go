@@ -28,11 +28,11 @@ func TestOurTokenIsRenewed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, nil)
+				r := newFixture(t, nil)
 				r.fake.SetLife(c.life)
-				_, _ = r.as(t, "root-admin")
+				_, _ = r.requestAs(t, "root-admin")
 				wait(t, c.after)
-				if _, err := r.as(t, "demo-reader"); err != nil {
+				if _, err := r.requestAs(t, "demo-reader"); err != nil {
 					t.Error(err)
 				}
 				if n := r.fake.Authentications(); n != c.issued {
@@ -43,12 +43,12 @@ func TestOurTokenIsRenewed(t *testing.T) {
 	}
 }
 
-// When Keystone forgets our token, as after its keys were changed, many find out
-// at once, and one token is made for all.
+// TestOurTokenIsRefused checks that when Keystone forgets our token, for instance after
+// a key rotation, all requests share one new token.
 func TestOurTokenIsRefused(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, nil)
-	if _, err := r.as(t, "root-admin"); err != nil {
+	r := newFixture(t, nil)
+	if _, err := r.requestAs(t, "root-admin"); err != nil {
 		t.Fatal(err)
 	}
 	r.fake.RevokeOwn()
@@ -56,7 +56,7 @@ func TestOurTokenIsRefused(t *testing.T) {
 	for i := range 20 {
 		r.fake.Add(fmt.Sprint("user-", i), "demo-reader")
 		all.Go(func() {
-			if _, err := r.as(t, fmt.Sprint("user-", i)); err != nil {
+			if _, err := r.requestAs(t, fmt.Sprint("user-", i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -67,14 +67,14 @@ func TestOurTokenIsRefused(t *testing.T) {
 	}
 }
 
-// A Keystone that is away when our token should be renewed does no harm while
-// the old one is good.
+// TestARenewalThatFails checks that a Keystone that is away when our token is due for
+// renewal does no harm while the token is valid.
 func TestARenewalThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, nil)
+		r := newFixture(t, nil)
 		r.fake.SetLife(time.Hour)
-		_, _ = r.as(t, "root-admin")
+		_, _ = r.requestAs(t, "root-admin")
 		wait(t, 59*time.Minute)
 		r.fake.Before(func(w http.ResponseWriter, req *http.Request) bool {
 			if req.Method == http.MethodPost {
@@ -82,22 +82,22 @@ func TestARenewalThatFails(t *testing.T) {
 			}
 			return req.Method == http.MethodPost
 		})
-		if _, err := r.as(t, "demo-reader"); err != nil {
+		if _, err := r.requestAs(t, "demo-reader"); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// Keystone counts failures and locks out who fails too often: a wrong password
-// is tried once in a while.
+// TestAWrongPassword checks that a refused credential is retried rarely: Keystone
+// counts failures and locks accounts.
 func TestAWrongPassword(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, func(o *keystone.Options) { o.Credential.Password = "wrong" })
+		r := newFixture(t, func(o *keystone.Options) { o.Credential.Password = "wrong" })
 		tried := 0
 		r.fake.Before(func(http.ResponseWriter, *http.Request) bool { tried++; return false })
 		for range 20 {
-			if _, err := r.as(t, "root-admin"); kind(err) != unavailable {
+			if _, err := r.requestAs(t, "root-admin"); kind(err) != unavailable {
 				t.Errorf("it is %q (%v), want %q", kind(err), err, unavailable)
 			}
 		}
@@ -105,7 +105,7 @@ func TestAWrongPassword(t *testing.T) {
 			t.Errorf("it was tried %d times, want once", tried)
 		}
 		wait(t, 11*time.Second)
-		_, _ = r.as(t, "root-admin")
+		_, _ = r.requestAs(t, "root-admin")
 		if tried != 2 {
 			t.Errorf("it was tried %d times in all, want twice", tried)
 		}
@@ -114,17 +114,18 @@ func TestAWrongPassword(t *testing.T) {
 
 func TestAnApplicationCredential(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, func(o *keystone.Options) {
+	r := newFixture(t, func(o *keystone.Options) {
 		o.Credential = keystone.Credential{
 			Type: keystone.ApplicationCredential, ApplicationCredentialID: "cinder", ApplicationCredentialSecret: o.Credential.Password,
 		}
 	})
-	if _, err := r.as(t, "root-admin"); err != nil {
+	if _, err := r.requestAs(t, "root-admin"); err != nil {
 		t.Error(err)
 	}
 }
 
-// Where tokens are validated is in the catalog, by region and interface.
+// TestTheEndpoint checks that the endpoint for validations comes from the catalog, by
+// region and interface.
 func TestTheEndpoint(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, url, region, kind, want string }{
@@ -137,8 +138,8 @@ func TestTheEndpoint(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t, func(o *keystone.Options) { o.AuthURL, o.Region, o.Interface, o.MaxRetries = c.url, c.region, c.kind, 0 })
-			if _, err := r.as(t, "root-admin"); kind(err) != c.want {
+			r := newFixture(t, func(o *keystone.Options) { o.AuthURL, o.Region, o.Interface, o.MaxRetries = c.url, c.region, c.kind, 0 })
+			if _, err := r.requestAs(t, "root-admin"); kind(err) != c.want {
 				t.Errorf("it is %q (%v), want %q", kind(err), err, c.want)
 			}
 		})

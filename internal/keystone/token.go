@@ -8,20 +8,20 @@ import (
 	"stoker/internal/cinder"
 )
 
-// named is a reference to something of Keystone's.
+// named is a reference to an object in Keystone.
 type named struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
 
-// member is something that belongs to a domain.
+// member is an object that belongs to a domain.
 type member struct {
 	ID     string `json:"id"`
 	Domain named  `json:"domain"`
 }
 
-// description is what Keystone says of a token. gophercloud's own type knows
-// little of it. Nothing is embedded: gophercloud's ExtractInto panics on that.
+// description is Keystone's description of a token; gophercloud's own type lacks much
+// of it. Nothing is embedded: gophercloud's ExtractInto panics on that.
 type description struct {
 	ExpiresAt time.Time       `json:"expires_at"`
 	IssuedAt  time.Time       `json:"issued_at"`
@@ -31,8 +31,8 @@ type description struct {
 	System    map[string]bool `json:"system"`
 	Roles     []named         `json:"roles"`
 
-	// IsAdminProject is absent from clouds that have no such project: every
-	// project may be it then, as keystoneauth1 reads it.
+	// IsAdminProject is absent from clouds without an admin project: then every project
+	// is one, as in keystoneauth1.
 	IsAdminProject *bool `json:"is_admin_project"`
 
 	Bind                  map[string]any `json:"bind"`
@@ -40,12 +40,12 @@ type description struct {
 		AccessRules *[]accessRule `json:"access_rules"`
 	} `json:"application_credential"`
 
-	Catalog []struct { // when it is asked for
+	Catalog []struct { // if requested
 		Type string `json:"type"`
 	} `json:"catalog"`
 }
 
-// check says what is wrong with a description that Keystone never gives.
+// check returns an error for a description that Keystone never gives.
 func (d *description) check() error {
 	scopes := 0
 	for _, there := range []bool{d.Project != nil, d.Domain != nil, d.System != nil} {
@@ -70,13 +70,13 @@ func (d *description) check() error {
 	return nil
 }
 
-// restricted says whether the token has access rules, of which there may be none.
+// restricted reports whether the token has access rules, even an empty list.
 func (d *description) restricted() bool {
 	return d.ApplicationCredential != nil && d.ApplicationCredential.AccessRules != nil
 }
 
-// offers says whether the catalog has a service of that type.
-func (d *description) offers(service string) bool {
+// hasService reports whether the catalog has a service of that type.
+func (d *description) hasService(service string) bool {
 	for _, s := range d.Catalog {
 		if s.Type == service {
 			return true
@@ -85,7 +85,7 @@ func (d *description) offers(service string) bool {
 	return false
 }
 
-// caller is who the token belongs to.
+// caller is the token's owner.
 func (d *description) caller() cinder.Caller {
 	c := cinder.Caller{
 		UserID: d.User.ID, UserDomainID: d.User.Domain.ID,
@@ -103,11 +103,11 @@ func (d *description) caller() cinder.Caller {
 	for _, r := range d.Roles {
 		c.Roles = append(c.Roles, r.Name)
 	}
-	c.Roles = slices.Clip(c.Roles) // shared by all requests with the token: who appends gets a copy
+	c.Roles = slices.Clip(c.Roles) // shared by all requests with the token, so an append must copy
 	return c
 }
 
-// serviceOf is what a caller is told to be when it passes on the request of another.
+// serviceOf is the caller as a service that forwards a request.
 func serviceOf(c cinder.Caller) cinder.ServiceCaller {
 	return cinder.ServiceCaller{
 		UserID: c.UserID, UserDomainID: c.UserDomainID,

@@ -1,5 +1,4 @@
-// Package keystonetest is a Keystone for tests. It answers with what a real one
-// was recorded to answer for tokens of every kind, and can do what a real one
-// does only now and then: revoke, go away, dawdle, refuse its client, talk
-// nonsense, and have another time than the rest of the world.
+// Package keystonetest is a Keystone for tests. It replays the recorded answers of a
+// real one for tokens of every kind, and can fail on demand: revoke tokens, go away, be
+// slow, refuse its client, answer nonsense, and have a different clock.
 package keystonetest

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// recordedText has the answers of a real Keystone 22, for each kind of token
-// with and without allow_expired; the catalog stands in it once.
+// recordedText has the answers of a real Keystone 22 for each kind of token, with and
+// without allow_expired; the catalog is stored once.
 //
 //go:embed testdata/answers.json
 var recordedText []byte
 
-// URL is where the Keystone says it is.
+// URL is the default address of the Keystone in its catalog.
 const URL = "http://keystone.test:5000"
 
-// Cinder is where its catalog says that the block-storage API is.
+// Cinder is the address of the block-storage API in its catalog.
 const Cinder = "http://cinder.test:8776"
 
-// The credential that it takes for its clients' own.
+// The credential that it accepts.
 const (
 	User   = "cinder"
 	Secret = "a service's secret"
@@ -37,10 +37,10 @@ type reply struct {
 	Body   map[string]any `json:"body"`
 }
 
-// subject is a token that somebody may ask about.
+// subject is a token that can be validated.
 type subject struct {
 	Answer     reply  `json:"answer"`
-	ExpiredToo *reply `json:"expired_too"` // the answer under allow_expired, where it is another
+	ExpiredToo *reply `json:"expired_too"` // with allow_expired, if different
 }
 
 type recorded struct {
@@ -50,16 +50,16 @@ type recorded struct {
 	Tokens       map[string]subject `json:"tokens"`
 }
 
-// Keystone is the server. It is an http.Handler and, for tests without a
-// network, an http.RoundTripper. It is safe for concurrent use.
+// Keystone is the server. It is an http.Handler and, for tests without a network, an
+// http.RoundTripper. It is safe for concurrent use.
 type Keystone struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	url      string
 	began    time.Time
 	recorded recorded
 	offset   time.Duration
 	life     time.Duration
-	own      map[string]time.Time // tokens of clients, and until when they are good
+	own      map[string]time.Time // expiry of the tokens issued to clients
 	revoked  map[string]bool
 	hook     func(http.ResponseWriter, *http.Request) bool
 
@@ -67,7 +67,7 @@ type Keystone struct {
 	validations map[string]int
 }
 
-// New makes a Keystone whose recorded tokens were issued at this moment.
+// New returns a Keystone whose recorded tokens are issued now.
 func New(tb testing.TB) *Keystone {
 	tb.Helper()
 	k := &Keystone{url: URL, began: time.Now(), life: 24 * time.Hour, own: map[string]time.Time{}, revoked: map[string]bool{}, validations: map[string]int{}}
@@ -77,7 +77,7 @@ func New(tb testing.TB) *Keystone {
 	return k
 }
 
-// Start makes a Keystone that listens on a port of this machine until the test ends.
+// Start returns a Keystone that listens on a local port until the test ends.
 func Start(tb testing.TB) (k *Keystone, url string) {
 	tb.Helper()
 	k = New(tb)
@@ -87,63 +87,63 @@ func Start(tb testing.TB) (k *Keystone, url string) {
 	return k, s.URL
 }
 
-// At sets where its catalog says it is.
+// At sets its address in the catalog.
 func (k *Keystone) At(url string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.url = url
 }
 
-// ID is the id of a project or user by its name.
+// ID is the id of a project or user, from its name.
 func ID(kind, name string) string {
 	id := fmt.Sprintf("%x%x", kind, name) + strings.Repeat("0", 32)
 	return id[:32]
 }
 
-// Token is the token of that name among the recorded ones: root-admin and so on.
+// Token is the recorded token with that name: root-admin and so on.
 func Token(name string) string { return "gAAAAAB-" + name }
 
-// Revoke ends the token of that name.
+// Revoke revokes the token with that name.
 func (k *Keystone) Revoke(name string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.revoked[Token(name)] = true
 }
 
-// RevokeOwn ends the tokens that its clients have for themselves.
+// RevokeOwn revokes the tokens issued to clients.
 func (k *Keystone) RevokeOwn() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clear(k.own)
 }
 
-// SetClock makes its clock differ from ours. Recorded tokens keep their times by
-// its clock.
+// SetClock sets its clock's offset from ours. Recorded tokens keep their times on its
+// clock.
 func (k *Keystone) SetClock(offset time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.offset = offset
 }
 
-// SetLife sets how long the tokens of its clients are good.
+// SetLife sets the lifetime of tokens issued to clients.
 func (k *Keystone) SetLife(life time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.life = life
 }
 
-// Add has it know another token, of which it says what it says of the one named like.
+// Add adds a token with the same description as another.
 func (k *Keystone) Add(name, like string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.recorded.Tokens[like]
-	if token, ok := s.Answer.Body["token"].(map[string]any); ok { // Edit changes one of them
+	if token, ok := s.Answer.Body["token"].(map[string]any); ok { // so that Edit changes one of them
 		s.Answer.Body = map[string]any{"token": maps.Clone(token)}
 	}
 	k.recorded.Tokens[name] = s
 }
 
-// Edit changes what it says of a token, as when a role is removed.
+// Edit changes the description of a token, for instance to remove a role.
 func (k *Keystone) Edit(name string, edit func(token map[string]any)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -151,15 +151,16 @@ func (k *Keystone) Edit(name string, edit func(token map[string]any)) {
 	edit(token)
 }
 
-// Before has every request shown to hook first, which may answer in Keystone's
-// place and then returns true. nil ends that.
+// Before calls hook for every request first; it returns true when it has answered. nil
+// removes the hook.
 func (k *Keystone) Before(hook func(http.ResponseWriter, *http.Request) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.hook = hook
 }
 
-// Down makes it answer as a proxy does whose Keystone is away, until Before is called again.
+// Down makes it answer like a proxy whose Keystone is away, until Before is called
+// again.
 func (k *Keystone) Down() {
 	k.Before(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -167,7 +168,7 @@ func (k *Keystone) Down() {
 	})
 }
 
-// Validations is how often it was asked about the token of that name, or "" for all.
+// Validations counts the validations of the token with that name, or of all for "".
 func (k *Keystone) Validations(name string) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -181,7 +182,7 @@ func (k *Keystone) Validations(name string) int {
 	return sum
 }
 
-// Authentications is how many tokens it has issued.
+// Authentications counts the tokens issued.
 func (k *Keystone) Authentications() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -249,7 +250,7 @@ func (k *Keystone) issue(w http.ResponseWriter, r *http.Request) {
 	k.write(w, http.StatusCreated, map[string]any{"token": answer})
 }
 
-// describe answers who a token belongs to.
+// describe validates a token.
 func (k *Keystone) describe(w http.ResponseWriter, r *http.Request) {
 	if !k.now().Before(k.own[r.Header.Get("X-Auth-Token")]) {
 		k.write(w, http.StatusUnauthorized, k.recorded.Unauthorized)
@@ -266,7 +267,7 @@ func (k *Keystone) describe(w http.ResponseWriter, r *http.Request) {
 	if s.ExpiredToo != nil && query.Has("allow_expired") {
 		answer = *s.ExpiredToo
 	}
-	if r.Header.Get("OpenStack-Identity-Access-Rules") == "" && hasAccessRules(answer.Body) { // it is for those who know of them
+	if r.Header.Get("OpenStack-Identity-Access-Rules") == "" && hasAccessRules(answer.Body) { // only for clients that know access rules
 		answer = k.recorded.Tokens["revoked"].Answer
 	}
 	body := answer.Body
@@ -288,7 +289,7 @@ func hasAccessRules(body map[string]any) bool {
 	return credential["access_rules"] != nil
 }
 
-// token is a copy of the recorded description, its times moved to ours.
+// token is a copy of the recorded description with times relative to now.
 func (k *Keystone) token(body map[string]any, catalog bool) map[string]any {
 	answer := maps.Clone(body["token"].(map[string]any))
 	for _, field := range []string{"issued_at", "expires_at"} {
@@ -311,7 +312,7 @@ var placeholder = regexp.MustCompile(`\\u003c(user|project):([^>\\]+)\\u003e`)
 
 func (k *Keystone) write(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
-	if err != nil { // cannot be: it was read from JSON
+	if err != nil { // cannot happen: it was read from JSON
 		panic(err)
 	}
 	filled := placeholder.ReplaceAllStringFunc(string(text), func(m string) string {

@@ -13,32 +13,32 @@ import (
 	"stoker/internal/keystone/keystonetest"
 )
 
-// While Keystone is away, who is known goes on, and nobody else gets in; when it
-// is back, so is everything.
+// TestKeystoneIsAway checks that while Keystone is away cached tokens still work and
+// others fail, and that everything works once it is back.
 func TestKeystoneIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, nil)
-		if _, err := r.as(t, "root-admin"); err != nil {
+		r := newFixture(t, nil)
+		if _, err := r.requestAs(t, "root-admin"); err != nil {
 			t.Fatal(err)
 		}
 		r.fake.Down()
-		if _, err := r.as(t, "root-admin"); err != nil {
+		if _, err := r.requestAs(t, "root-admin"); err != nil {
 			t.Errorf("who is known: %v", err)
 		}
 		began := time.Now()
-		_, err := r.as(t, "demo-reader")
+		_, err := r.requestAs(t, "demo-reader")
 		if kind(err) != unavailable {
 			t.Errorf("who is not: %q (%v), want %q", kind(err), err, unavailable)
 		}
 		if took := time.Since(began); took < time.Second || took > 5*time.Second {
 			t.Errorf("it was tried for %v, want the pauses of three more tries", took)
 		}
-		if _, err := r.come(t); kind(err) != unauthenticated {
+		if _, err := r.request(t); kind(err) != unauthenticated {
 			t.Errorf("nobody is told %v", err)
 		}
 		r.fake.Before(nil)
-		if _, err := r.as(t, "demo-reader"); err != nil {
+		if _, err := r.requestAs(t, "demo-reader"); err != nil {
 			t.Errorf("when it is back: %v", err)
 		}
 	})
@@ -53,7 +53,7 @@ func TestKeystoneComesBackBetweenTries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, nil)
+				r := newFixture(t, nil)
 				missed := 0
 				r.fake.Before(func(w http.ResponseWriter, _ *http.Request) bool {
 					if missed++; missed > 3 {
@@ -62,7 +62,7 @@ func TestKeystoneComesBackBetweenTries(t *testing.T) {
 					miss(w)
 					return true
 				})
-				if _, err := r.as(t, "root-admin"); err != nil {
+				if _, err := r.requestAs(t, "root-admin"); err != nil {
 					t.Errorf("after three misses: %v", err)
 				}
 			})
@@ -70,7 +70,7 @@ func TestKeystoneComesBackBetweenTries(t *testing.T) {
 	}
 }
 
-// refusing is a network on which nobody listens.
+// refusing is a network that refuses every connection.
 type refusing struct{ tries int }
 
 func (n *refusing) RoundTrip(*http.Request) (*http.Response, error) {
@@ -82,8 +82,8 @@ func TestNobodyListens(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &refusing{}
-		r := newRoom(t, func(o *keystone.Options) { o.Transport, o.MaxRetries = n, 2 })
-		if _, err := r.as(t, "root-admin"); kind(err) != unavailable {
+		r := newFixture(t, func(o *keystone.Options) { o.Transport, o.MaxRetries = n, 2 })
+		if _, err := r.requestAs(t, "root-admin"); kind(err) != unavailable {
 			t.Errorf("it is %q (%v), want %q", kind(err), err, unavailable)
 		}
 		if n.tries != 3 {
@@ -92,17 +92,18 @@ func TestNobodyListens(t *testing.T) {
 	})
 }
 
-// A Keystone that hangs holds a request for one timeout, not for one per try.
+// TestKeystoneHangs checks that a hanging Keystone delays a request by one timeout, not
+// one per attempt.
 func TestKeystoneHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, func(o *keystone.Options) { o.Timeout = 7 * time.Second })
+		r := newFixture(t, func(o *keystone.Options) { o.Timeout = 7 * time.Second })
 		r.fake.Before(func(_ http.ResponseWriter, req *http.Request) bool {
 			<-req.Context().Done()
 			return true
 		})
 		began := time.Now()
-		if _, err := r.as(t, "root-admin"); kind(err) != unavailable {
+		if _, err := r.requestAs(t, "root-admin"); kind(err) != unavailable {
 			t.Errorf("it is %q (%v), want %q", kind(err), err, unavailable)
 		}
 		if took := time.Since(began); took != 7*time.Second {
@@ -111,7 +112,8 @@ func TestKeystoneHangs(t *testing.T) {
 	})
 }
 
-// Whatever Keystone says that is not the description of a token lets nobody in.
+// TestNonsenseLetsNobodyIn checks that an answer which is not a token's description
+// authenticates nobody.
 func TestNonsenseLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	say := func(status int, body string) func(http.ResponseWriter) {
@@ -165,14 +167,14 @@ func TestNonsenseLetsNobodyIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoom(t, func(o *keystone.Options) { o.MaxRetries = 0 })
+			r := newFixture(t, func(o *keystone.Options) { o.MaxRetries = 0 })
 			r.fake.Before(func(w http.ResponseWriter, req *http.Request) bool {
 				if req.Method == http.MethodGet {
 					answer(w)
 				}
 				return req.Method == http.MethodGet
 			})
-			got, err := r.as(t, "root-admin")
+			got, err := r.requestAs(t, "root-admin")
 			if kind(err) != unavailable {
 				t.Errorf("it is %q (%v), want %q: %v", kind(err), err, unavailable, got)
 			}
@@ -180,14 +182,15 @@ func TestNonsenseLetsNobodyIn(t *testing.T) {
 				t.Errorf("the caller is told %q", cinder.Message(err))
 			}
 			r.fake.Before(nil)
-			if _, err := r.as(t, "root-admin"); err != nil {
+			if _, err := r.requestAs(t, "root-admin"); err != nil {
 				t.Errorf("when it makes sense again: %v", err)
 			}
 		})
 	}
 }
 
-// What a Keystone answers, whatever it is, either lets in a user with an id or nobody.
+// FuzzAnswers checks that any answer of Keystone yields either a caller with an id or
+// an error.
 func FuzzAnswers(f *testing.F) {
 	for _, seed := range []string{
 		`{"token": {"expires_at": "2100-01-01T00:00:00.000000Z", "user": {"id": "1"}}}`,
@@ -197,14 +200,14 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		r := newRoom(t, func(o *keystone.Options) { o.MaxRetries = 0 })
+		r := newFixture(t, func(o *keystone.Options) { o.MaxRetries = 0 })
 		r.fake.Before(func(w http.ResponseWriter, req *http.Request) bool {
 			if req.Method == http.MethodGet {
 				_, _ = w.Write([]byte(body))
 			}
 			return req.Method == http.MethodGet
 		})
-		c, err := r.come(t, "X-Auth-Token", keystonetest.Token("x"))
+		c, err := r.request(t, "X-Auth-Token", keystonetest.Token("x"))
 		switch {
 		case err == nil && c.UserID == "":
 			t.Errorf("nobody was let in as %v", c)
