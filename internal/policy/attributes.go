@@ -11,23 +11,23 @@ import (
 	"stoker/internal/cinder"
 )
 
-// attributes are what checks ask about, of a caller or of a target. A value is
-// nil, a bool, a string, a json.Number, a []string, an []any, a map[string]any,
-// or an error where it could not be found out.
+// attributes are the attributes of a caller or a target that checks refer to. A value
+// is nil, a bool, a string, a json.Number, a []string, an []any, a map[string]any, or
+// an error when it could not be determined.
 type attributes interface {
 	attribute(name string) (value any, ok bool)
 }
 
-// object is attributes by name.
+// object holds attributes by name.
 type object map[string]any
 
 func (o object) attribute(name string) (any, bool) { v, ok := o[name]; return v, ok }
 
-// callerAttributes are those of Cinder's request context (to_policy_values).
+// callerAttributes are the attributes of Cinder's request context (to_policy_values).
 type callerAttributes struct {
 	caller *cinder.Caller
 	roles  []string
-	admin  any // is_admin: nil while it is being found out
+	admin  any // is_admin: nil while it is being determined
 }
 
 func (a *callerAttributes) attribute(name string) (any, bool) {
@@ -67,7 +67,7 @@ func (a *callerAttributes) attribute(name string) (any, bool) {
 	return nil, false
 }
 
-// callerNames are the attributes of a caller, in Cinder's order.
+// callerNames lists a caller's attributes, in Cinder's order.
 func callerNames() []string {
 	return []string{
 		"user_id", "user_domain_id", "system_scope", "domain_id", "project_id", "project_domain_id", "roles",
@@ -76,7 +76,7 @@ func callerNames() []string {
 	}
 }
 
-// asObject is a caller's attributes as an http: check sends them.
+// asObject returns a caller's attributes as an http: check sends them.
 func (a *callerAttributes) asObject() object {
 	o := object{}
 	for _, name := range callerNames() {
@@ -87,7 +87,7 @@ func (a *callerAttributes) asObject() object {
 	return o
 }
 
-// orNone is an id, or Python's None for one that is not there.
+// orNone is an id; for "", Python's None.
 func orNone(id string) any {
 	if id == "" {
 		return nil
@@ -95,8 +95,8 @@ func orNone(id string) any {
 	return id
 }
 
-// target is what Cinder authorizes against when there is no object: the caller's
-// own project and user.
+// target is what Cinder authorizes against when there is no object: the caller's own
+// project and user.
 type target struct{ caller *cinder.Caller }
 
 func (t target) attribute(name string) (any, bool) {
@@ -113,7 +113,7 @@ func (t target) asObject() object {
 	return object{"project_id": orNone(t.caller.ProjectID), "user_id": orNone(t.caller.UserID)}
 }
 
-// textOf is a value as Python's str() writes it.
+// textOf formats a value like Python's str().
 func textOf(value any) string {
 	if s, ok := value.(string); ok {
 		return s
@@ -121,7 +121,7 @@ func textOf(value any) string {
 	return quoted(value)
 }
 
-// quoted is a value as Python's repr() writes it.
+// quoted formats a value like Python's repr().
 func quoted(value any) string {
 	switch v := value.(type) {
 	case nil:

@@ -10,7 +10,7 @@ import (
 	"stoker/internal/policy"
 )
 
-// recorded is testdata/callers.json: what the real Cinder lets whom do.
+// recorded is testdata/callers.json: the decisions of the real Cinder.
 type recorded struct {
 	Rules   []string
 	Callers map[string]recordedCaller
@@ -49,7 +49,7 @@ func (c recordedCaller) caller() cinder.Caller {
 	}
 }
 
-// enforcer makes one whose policy file has that text.
+// enforcer returns an Enforcer with this policy file.
 func enforcer(tb testing.TB, text string) *policy.Enforcer {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "policy.yaml")

@@ -10,45 +10,46 @@ import (
 
 // check is a node of a parsed rule.
 type check interface {
-	// passes says whether the check passes. An error is no verdict: it ends the
-	// whole decision, whatever stands around the check, so that a "not" in front
-	// of what cannot be evaluated opens nothing.
+	// passes reports whether the check passes. An error ends the whole decision,
+	// whatever surrounds the check, so that a "not" before a check that cannot be
+	// evaluated does not permit anything.
 	passes(e *evaluation) (bool, error)
-	// String is the check as oslo.policy writes it.
+	// String returns the check in oslo.policy's form.
 	String() string
 }
 
-// brokenError is why a check has no verdict. In oslo.policy it is an exception,
+// evalError says why a check cannot be evaluated. In oslo.policy this is an exception,
 // which Cinder answers with 500; here it denies.
-type brokenError struct{ why string }
+type evalError struct{ why string }
 
-func (e *brokenError) Error() string { return e.why }
+func (e *evalError) Error() string { return e.why }
 
-func broken(format string, args ...any) error { return &brokenError{fmt.Sprintf(format, args...)} }
+func evalErrorf(format string, args ...any) error { return &evalError{fmt.Sprintf(format, args...)} }
 
-// errNoTarget is a %(name)s that the target does not have. It fails a check; out
-// of an http: check it is an error, which a rule: above turns into a failure.
+// errNoTarget means that the target lacks the attribute of a %(name)s. It fails the
+// check. In an http: check it is an error, which an enclosing rule: turns into a
+// failure.
 var errNoTarget = errors.New("the target has no such attribute")
 
-// maxSteps bounds a decision: rules may refer to rules, and to themselves. The
-// largest policy of a cloud takes a few dozen.
+// maxSteps bounds a decision, since rules may refer to each other and to themselves.
+// The largest policies of clouds take a few dozen.
 const maxSteps = 5000
 
-// evaluation is one decision under way.
+// evaluation is one decision in progress.
 type evaluation struct {
-	ctx     context.Context //nolint:containedctx // it lives as long as the decision, for checks that ask others
+	ctx     context.Context //nolint:containedctx // it lives as long as the decision, for checks that send requests
 	rules   *ruleset
-	rule    string // what was asked for, which http: checks are told
+	rule    string // the rule being decided, which http: checks send
 	caller  attributes
 	target  attributes
 	steps   int
-	explain *Step // where the checks are told of; nil for nobody to tell
+	explain *Step // where to record the steps; may be nil
 }
 
 // run evaluates a check.
 func (e *evaluation) run(c check) (bool, error) {
 	if e.steps++; e.steps > maxSteps {
-		return false, broken("more than %d checks: rules that refer to one another?", maxSteps)
+		return false, evalErrorf("more than %d checks: rules that refer to one another?", maxSteps)
 	}
 	if e.explain == nil {
 		return c.passes(e)
@@ -66,14 +67,14 @@ func (e *evaluation) run(c check) (bool, error) {
 	return ok, err
 }
 
-// note adds to what is told of the check that is evaluated.
+// note records an explanation for the current check.
 func (e *evaluation) note(format string, args ...any) {
 	if e.explain != nil {
 		e.explain.Why = fmt.Sprintf(format, args...)
 	}
 }
 
-// constant is @ and !.
+// constant is @ (true) or ! (false).
 type constant bool
 
 func (c constant) passes(*evaluation) (bool, error) { return bool(c), nil }
@@ -85,16 +86,16 @@ func (c constant) String() string {
 	return "!"
 }
 
-// unreadable is what could not be understood: it fails, and says why.
+// unreadable is a check that cannot be parsed: it fails.
 type unreadable struct{ text, why string }
 
 func (c unreadable) passes(e *evaluation) (bool, error) { e.note("%s", c.why); return false, nil }
 func (c unreadable) String() string                     { return c.text }
 
-// unusable is what oslo.policy takes for a rule and then cannot evaluate.
+// unusable is a rule that oslo.policy accepts and then cannot evaluate.
 type unusable struct{ text, why string }
 
-func (c unusable) passes(*evaluation) (bool, error) { return false, broken("%s", c.why) }
+func (c unusable) passes(*evaluation) (bool, error) { return false, evalErrorf("%s", c.why) }
 func (c unusable) String() string                   { return c.text }
 
 type not struct{ check check }
@@ -106,10 +107,10 @@ func (c not) passes(e *evaluation) (bool, error) {
 
 func (c not) String() string { return "not " + c.check.String() }
 
-// all is "and".
-type all []check
+// allOf is "and".
+type allOf []check
 
-func (c all) passes(e *evaluation) (bool, error) {
+func (c allOf) passes(e *evaluation) (bool, error) {
 	for _, sub := range c {
 		if ok, err := e.run(sub); !ok || err != nil {
 			return false, err
@@ -118,12 +119,12 @@ func (c all) passes(e *evaluation) (bool, error) {
 	return true, nil
 }
 
-func (c all) String() string { return joined(c, " and ") }
+func (c allOf) String() string { return joined(c, " and ") }
 
-// some is "or".
-type some []check
+// anyOf is "or".
+type anyOf []check
 
-func (c some) passes(e *evaluation) (bool, error) {
+func (c anyOf) passes(e *evaluation) (bool, error) {
 	for _, sub := range c {
 		if ok, err := e.run(sub); ok || err != nil {
 			return ok && err == nil, err
@@ -132,7 +133,7 @@ func (c some) passes(e *evaluation) (bool, error) {
 	return false, nil
 }
 
-func (c some) String() string { return joined(c, " or ") }
+func (c anyOf) String() string { return joined(c, " or ") }
 
 func joined(checks []check, word string) string {
 	texts := make([]string, len(checks))
@@ -163,7 +164,7 @@ func (c ruleCheck) passes(e *evaluation) (bool, error) {
 
 func (c ruleCheck) String() string { return "rule:" + string(c) }
 
-// roleCheck is role:NAME. Case does not matter.
+// roleCheck is role:NAME, compared without case.
 type roleCheck struct{ name template }
 
 func (c roleCheck) passes(e *evaluation) (bool, error) {
@@ -188,14 +189,14 @@ func (c roleCheck) passes(e *evaluation) (bool, error) {
 
 func (c roleCheck) String() string { return "role:" + c.name.text }
 
-// sameFold compares as Python's lower() does. strings.EqualFold would take more
-// for the same: \u017f for an s.
+// sameFold compares like Python's lower(). strings.EqualFold equates more characters,
+// for instance \u017f and s.
 func sameFold(a, b string) bool {
 	return a == b || strings.ToLower(a) == strings.ToLower(b) //nolint:staticcheck // see above
 }
 
-// unlessMissing is the error of a template, when it is more than an attribute
-// that the target does not have.
+// unlessMissing returns a template's error, unless it is a missing attribute of the
+// target.
 func unlessMissing(e *evaluation, err error) error {
 	if errors.Is(err, errNoTarget) {
 		e.note("%s", err)
@@ -204,11 +205,11 @@ func unlessMissing(e *evaluation, err error) error {
 	return err
 }
 
-// attributeCheck is KIND:MATCH, where KIND is an attribute of the caller, by a
-// path with dots, or a literal of Python.
+// attributeCheck is KIND:MATCH, where KIND is a dotted path to an attribute of the
+// caller, or a Python literal.
 type attributeCheck struct {
 	kind    string
-	literal *string  // its value as a text; nil for an attribute
+	literal *string  // its str(); nil for an attribute
 	path    []string // of an attribute
 	wrong   string   // why kind is neither
 	match   template
@@ -221,7 +222,7 @@ func (c attributeCheck) passes(e *evaluation) (bool, error) {
 	}
 	switch {
 	case c.wrong != "":
-		return false, broken("%s", c.wrong)
+		return false, evalErrorf("%s", c.wrong)
 	case c.literal != nil:
 		e.note("compared with %q", match)
 		return *c.literal == match, nil
@@ -234,47 +235,48 @@ func (c attributeCheck) passes(e *evaluation) (bool, error) {
 	if e.explain != nil {
 		e.note("the caller's is %s, compared with %s", quoted(value), quoted(match))
 	}
-	return found(value, c.path[1:], match)
+	return matches(value, c.path[1:], match)
 }
 
 func (c attributeCheck) String() string { return c.kind + ":" + c.match.text }
 
-// found looks below a value for one that reads as match: in each element where
-// there is a list.
-func found(value any, path []string, match string) (bool, error) {
+// matches reports whether the value at path has the text match. It looks into each
+// element of a list.
+func matches(value any, path []string, match string) (bool, error) {
 	switch v := value.(type) {
 	case error:
 		return false, v
 	case []string:
 		for _, item := range v {
-			if ok, err := below(item, path, match); ok || err != nil {
+			if ok, err := matchesElement(item, path, match); ok || err != nil {
 				return ok, err
 			}
 		}
 		return false, nil
 	case []any:
 		for _, item := range v {
-			if ok, err := below(item, path, match); ok || err != nil {
+			if ok, err := matchesElement(item, path, match); ok || err != nil {
 				return ok, err
 			}
 		}
 		return false, nil
 	}
-	return below(value, path, match)
+	return matchesElement(value, path, match)
 }
 
-// below is found for an element of a list, which is not opened once more.
-func below(value any, path []string, match string) (bool, error) {
+// matchesElement is matches for an element of a list, which is not searched itself if
+// it is a list.
+func matchesElement(value any, path []string, match string) (bool, error) {
 	if len(path) == 0 {
 		return textOf(value) == match, nil
 	}
 	m, ok := value.(map[string]any)
 	if !ok {
-		return false, broken("%s stands where an object with %s should", quoted(value), path[0])
+		return false, evalErrorf("%s stands where an object with %s should", quoted(value), path[0])
 	}
 	value, ok = m[path[0]]
 	if !ok {
 		return false, nil
 	}
-	return found(value, path[1:], match)
+	return matches(value, path[1:], match)
 }

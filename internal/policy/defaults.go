@@ -1,19 +1,19 @@
 package policy
 
-// Default is a rule that holds while no file says otherwise.
+// Default is a rule that applies unless a file overrides it.
 type Default struct {
 	Name        string
 	Check       string
 	Description string
 	Requests    []string // "METHOD /path", for the sample file
-	// ScopeTypes are the scopes ("system", "domain", "project") that a token must
-	// have one of, where scope is enforced; nil is any.
+	// ScopeTypes are the token scopes ("system", "domain", "project") that may pass
+	// where scope is enforced; nil means any.
 	ScopeTypes []string
 	Deprecated *Deprecated
 }
 
-// Deprecated is what a default used to be called and to say. Who passed the old
-// one still does, until [oslo_policy] enforce_new_defaults.
+// Deprecated is a default's earlier name and check. Whoever passes the old check still
+// passes, until [oslo_policy] enforce_new_defaults.
 type Deprecated struct{ Name, Check string }
 
 const (
@@ -21,9 +21,9 @@ const (
 	adminReader = "rule:admin_api or (role:reader and system_scope:all)"
 )
 
-// Defaults are Cinder's rules of the resources that we have, and the base rules
-// that a policy file may refer to; and those of our own API. The names of the
-// first are the contract (doc/cinder/behaviour.md#policy).
+// Defaults returns Cinder's rules for the resources that we have, the base rules that
+// policy files may refer to, and the rules of our own API. The names of Cinder's rules
+// are part of the contract (doc/cinder/behaviour.md#policy).
 func Defaults() []Default {
 	return append(append(baseDefaults(), cinderDefaults()...), ownDefaults()...)
 }
@@ -62,8 +62,8 @@ func cinderDefaults() []Default {
 	}
 }
 
-// ownDefaults are those of /stoker/v1: administrators change, and readers of the
-// whole system may look.
+// ownDefaults returns the rules of /stoker/v1: administrators may change, and readers
+// of the system scope may read.
 func ownDefaults() []Default {
 	var own []Default
 	add := func(name, check, description string, requests ...string) {

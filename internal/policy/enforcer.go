@@ -14,23 +14,23 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Options are what an Enforcer is made of: [oslo_policy], and what it knows of
-// the process around it.
+// Options configure an Enforcer, mostly from [oslo_policy].
 type Options struct {
-	File string   // policy_file; one that is not there is none, and "" none ever
-	Dirs []string // policy_dirs: every file in them that is not hidden, by name, over those before
-	// Find is where a file or directory of that name may be, the likeliest place
-	// first; nil is the name as it is. It is asked again each time.
+	File string   // policy_file; it may be missing, and "" means none
+	Dirs []string // policy_dirs: every file in them that is not hidden, by name, overriding earlier ones
+	// Find returns the paths to try for a file or directory of that name, in order; nil
+	// uses the name itself. It is called on every check for changes.
 	Find func(name string) []string
 
-	DefaultRule        string // policy_default_rule: what counts for names that there is no rule for; "" is none
+	DefaultRule        string // policy_default_rule: applies to names without a rule; "" means none
 	EnforceScope       bool   // enforce_scope
 	EnforceNewDefaults bool   // enforce_new_defaults
 	Remote             Remote
 
-	Defaults []Default // nil is Defaults()
+	Defaults []Default // nil means Defaults()
 
-	// Interval is how often files are looked at, at most: at a request. 0 is 100 ms.
+	// Interval is the minimum time between checks for changed files, which requests
+	// trigger. 0 means 100 ms.
 	Interval time.Duration
 	Log      *slog.Logger
 }
@@ -38,34 +38,34 @@ type Options struct {
 // defaultInterval is how long a changed file may go unnoticed.
 const defaultInterval = 100 * time.Millisecond
 
-// Enforcer decides. It is safe for concurrent use.
+// Enforcer makes decisions. It is safe for concurrent use.
 type Enforcer struct {
 	o     Options
 	rules atomic.Pointer[ruleset]
-	next  atomic.Int64 // when files are looked at next, in nanoseconds since began
+	next  atomic.Int64 // time of the next check for changes, in nanoseconds since began
 	began time.Time
 
-	loading sync.Mutex // guards what follows; who finds it locked goes on with the rules there are
-	seen    []stamp
-	loaded  map[string]fileRule
+	loadMu sync.Mutex // guards the fields below; callers that find it locked use the current rules
+	stamps []stamp
+	loaded map[string]fileRule
 
 	health atomic.Pointer[Health]
 }
 
-// Health is how the policy does.
+// Health describes the state of the policy.
 type Health struct {
-	// Err is why the files as they are now are not in force; nil when they are.
+	// Err is why the current files are not in force; nil when they are.
 	Err error
-	// Since is when Err began, or when the rules in force were read.
+	// Since is when Err first occurred, or when the current rules were loaded.
 	Since time.Time
-	// Reads and Failures count how often the files were read, and how often that failed.
+	// Reads and Failures count successful and failed loads.
 	Reads, Failures int
-	// Broken are the rules in force that will not do what they were meant to.
+	// Broken are the names of rules in force with problems.
 	Broken []string
 }
 
-// New reads the files and makes an Enforcer. It fails when one of them cannot be
-// read or is no mapping.
+// New reads the files and returns an Enforcer. It fails when one of them cannot be read
+// or is not a mapping.
 func New(o Options) (*Enforcer, error) {
 	if o.Defaults == nil {
 		o.Defaults = Defaults()
@@ -84,9 +84,8 @@ func New(o Options) (*Enforcer, error) {
 	return e, nil
 }
 
-// Allow fails with KindForbidden when the caller may not do what the rule stands
-// for, in Cinder's words, and with KindUnavailable when a policy server that a
-// rule refers to cannot be asked.
+// Allow fails with KindForbidden, and Cinder's message, when the caller does not pass
+// the rule, and with KindUnavailable when a policy server in the rule cannot be asked.
 func (e *Enforcer) Allow(ctx context.Context, caller cinder.Caller, rule string) error {
 	e.refresh(ctx)
 	ok, err := e.rules.Load().allows(ctx, &caller, rule, nil)
@@ -99,28 +98,28 @@ func (e *Enforcer) Allow(ctx context.Context, caller cinder.Caller, rule string)
 	denied := cinder.Errorf(cinder.KindForbidden, "Policy doesn't allow %s to be performed.", rule)
 	if err != nil {
 		denied.Err = err
-		e.o.Log.WarnContext(ctx, "a policy rule has no verdict and denies", "rule", rule, "error", err, "request_id", caller.RequestID)
+		e.o.Log.WarnContext(ctx, "policy rule could not be evaluated and denies", "rule", rule, "error", err, "request_id", caller.RequestID)
 	}
 	return denied
 }
 
-// refresh reads the files again when they have changed. Whoever comes while
-// another reads does not wait.
+// refresh reloads the files when they have changed. It does not wait for another
+// caller's reload.
 func (e *Enforcer) refresh(ctx context.Context) {
 	now := int64(time.Since(e.began))
-	if now < e.next.Load() || !e.loading.TryLock() {
+	if now < e.next.Load() || !e.loadMu.TryLock() {
 		return
 	}
-	defer e.loading.Unlock()
-	_ = e.load(ctx) // told by Health, and logged
+	defer e.loadMu.Unlock()
+	_ = e.load(ctx) // load reports it in Health and the log
 }
 
-// load looks at the files, and reads them when they have changed. It keeps the
-// rules in force when it cannot.
+// load reloads the files when they have changed. On an error the current rules stay in
+// force.
 func (e *Enforcer) load(ctx context.Context) error {
 	defer func() { e.next.Store(int64(time.Since(e.began) + e.o.Interval)) }()
-	files, err := e.o.survey(e.seen)
-	if err == nil && e.rules.Load() != nil && unchanged(e.seen, files) {
+	files, err := e.o.scan(e.stamps)
+	if err == nil && e.rules.Load() != nil && unchanged(e.stamps, files) {
 		return e.health.Load().Err
 	}
 	if err == nil && e.vanished(files) {
@@ -134,19 +133,19 @@ func (e *Enforcer) load(ctx context.Context) error {
 		e.failed(ctx, err)
 		return err
 	}
-	e.seen = files
+	e.stamps = files
 	e.accept(ctx, rules)
 	return nil
 }
 
-// vanished says whether the policy file was there before and is not now: then
-// nobody has decided yet to do without it.
+// vanished reports whether the policy file disappeared. That is no decision to do
+// without one.
 func (e *Enforcer) vanished(files []stamp) bool {
 	return e.o.File != "" && len(files) > 0 && files[0].info == nil &&
-		len(e.seen) > 0 && e.seen[0].info != nil
+		len(e.stamps) > 0 && e.stamps[0].info != nil
 }
 
-// failed notes why the files are not in force: once for each reason.
+// failed records why the files are not in force, and logs each reason once.
 func (e *Enforcer) failed(ctx context.Context, err error) {
 	h := *e.health.Load()
 	known := h.Err != nil && h.Err.Error() == err.Error()
@@ -157,7 +156,7 @@ func (e *Enforcer) failed(ctx context.Context, err error) {
 	}
 	e.health.Store(&h)
 	if !known && e.rules.Load() != nil {
-		e.o.Log.ErrorContext(ctx, "the policy cannot be read: the last good rules stay in force", "error", err)
+		e.o.Log.ErrorContext(ctx, "policy files unreadable; the last good rules stay in force", "error", err)
 	}
 }
 
@@ -177,10 +176,10 @@ func (e *Enforcer) accept(ctx context.Context, files map[string]fileRule) {
 			continue
 		}
 		h.Broken = append(h.Broken, r.Name)
-		e.o.Log.WarnContext(ctx, "a policy rule will not do what it says", "rule", r.Name, "source", r.Source, "problem", strings.Join(r.Problems, "; "))
+		e.o.Log.WarnContext(ctx, "policy rule has problems", "rule", r.Name, "source", r.Source, "problem", strings.Join(r.Problems, "; "))
 	}
 	if e.rules.Load() != nil {
-		e.o.Log.InfoContext(ctx, "the policy was read again", "rules", len(files))
+		e.o.Log.InfoContext(ctx, "policy reloaded", "rules", len(files))
 	}
 	e.loaded = files
 	e.health.Store(&h)
@@ -200,19 +199,19 @@ func equal(a, b map[string]fileRule) bool {
 	return true
 }
 
-// quotedAny tells values of different types from one another.
+// quotedAny distinguishes values of different types.
 func quotedAny(v any) string { return fmt.Sprintf("%#v", v) }
 
-// Health looks at the files, as a request does, and says how the policy does.
+// Health checks the files like a request does, and returns the state of the policy.
 func (e *Enforcer) Health() Health {
 	e.refresh(context.Background())
 	return *e.health.Load()
 }
 
-// Rules are the rules in force: those with a default first, then the files' own.
+// Rules returns the rules in force: those with a default first, then the files' own.
 func (e *Enforcer) Rules() []Rule { return e.rules.Load().sorted(e.o.Defaults) }
 
-// allows decides about a caller. The steps are told to explain when it is not nil.
+// allows decides on a caller. It records the steps in explain unless that is nil.
 func (s *ruleset) allows(ctx context.Context, caller *cinder.Caller, rule string, explain *Step) (bool, error) {
 	a := &callerAttributes{caller: caller, roles: caller.Roles}
 	if caller.IsAdmin {
@@ -221,7 +220,8 @@ func (s *ruleset) allows(ctx context.Context, caller *cinder.Caller, rule string
 			a.roles = append(slices.Clip(a.roles), "admin")
 		}
 	} else {
-		// Who is an administrator is decided against his own attributes.
+		// Whether the caller is an administrator is decided with the caller as the
+		// target.
 		isAdmin, err := s.decide(&evaluation{ctx: ctx, rules: s, rule: ruleAdmin, caller: a, target: a})
 		a.admin = isAdmin
 		if err != nil {
@@ -231,13 +231,13 @@ func (s *ruleset) allows(ctx context.Context, caller *cinder.Caller, rule string
 	return s.decide(&evaluation{ctx: ctx, rules: s, rule: rule, caller: a, target: target{caller}, explain: explain})
 }
 
-// ruleAdmin decides who is_admin:True passes for.
+// ruleAdmin decides is_admin.
 const ruleAdmin = "context_is_admin"
 
-// errNoRule is the answer to a rule that nobody wrote.
+// errNoRule is the error for a rule that does not exist.
 var errNoRule = errors.New("there is no such rule")
 
-// decide evaluates a rule by name.
+// decide evaluates the rule of an evaluation.
 func (s *ruleset) decide(e *evaluation) (bool, error) {
 	r := s.find(e.rule)
 	if r == nil {
@@ -252,7 +252,7 @@ func (s *ruleset) decide(e *evaluation) (bool, error) {
 	return e.run(r.check)
 }
 
-// scopeOf is what a token is for.
+// scopeOf is the scope of the caller's token.
 func scopeOf(a attributes) string {
 	if v, _ := a.attribute("system"); v != nil && v != "" {
 		return "system"

@@ -6,25 +6,24 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Step is a check that was evaluated on the way to a decision. Checks that the
-// decision did not depend on any more are not among Steps.
+// Step is an evaluated check. Steps has only the checks that were evaluated.
 type Step struct {
-	Check  string // as oslo.policy writes it
+	Check  string // in oslo.policy's form
 	Passed bool
-	Why    string // what it was compared with, or why it has no verdict; "" when that is plain
+	Why    string // what it was compared with, or why it cannot be evaluated; "" when obvious
 	Steps  []*Step
 }
 
-// Explanation is how a decision came about.
+// Explanation explains a decision.
 type Explanation struct {
 	Rule    Rule
 	Allowed bool
-	Steps   *Step // the rule's check
-	Admin   *Step // who counts as an administrator; nil when the caller is one anyway
+	Steps   *Step // of the rule's check
+	Admin   *Step // of the administrator check; nil when the caller has IsAdmin
 }
 
-// Explain decides as Allow does, and tells the steps. It fails with KindNotFound
-// when there is neither such a rule nor a default rule.
+// Explain decides like Allow and returns the steps. KindNotFound when there is neither
+// such a rule nor a default rule.
 func (e *Enforcer) Explain(ctx context.Context, caller cinder.Caller, rule string) (Explanation, error) {
 	e.refresh(ctx)
 	s := e.rules.Load()
@@ -47,7 +46,7 @@ func (e *Enforcer) Explain(ctx context.Context, caller cinder.Caller, rule strin
 	return x, nil
 }
 
-// root is the one step below top: a rule is one check.
+// root is the only step below top, for a rule is one check.
 func root(top *Step, err error) *Step {
 	if len(top.Steps) == 1 {
 		return top.Steps[0]

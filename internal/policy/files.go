@@ -20,18 +20,18 @@ import (
 // maxFile bounds a policy file. Cinder's own sample is a twentieth of it.
 const maxFile = 1 << 20
 
-// young is how old a file must be for its stamp to be believed: a file that is
-// written twice within its clock's step looks the same both times.
-const young = 2 * time.Second
+// settleTime is the age from which a file's stamp is trusted: a file written twice
+// within the clock's resolution has the same stamp both times.
+const settleTime = 2 * time.Second
 
-// stamp is what a file looked like.
+// stamp is a file's metadata, used to detect changes.
 type stamp struct {
 	path    string
-	info    fs.FileInfo // nil: it is not there
-	settled bool        // it was not written just now
+	info    fs.FileInfo // nil: it does not exist
+	settled bool        // older than settleTime
 }
 
-// same says whether nothing has happened to a file.
+// same reports whether the file is unchanged.
 func (s stamp) same(t stamp) bool {
 	if s.path != t.path || (s.info == nil) != (t.info == nil) {
 		return false
@@ -40,8 +40,7 @@ func (s stamp) same(t stamp) bool {
 		s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size() && os.SameFile(s.info, t.info)
 }
 
-// locate is where a file or directory is: the first place that has it, or else
-// where it would be.
+// locate returns the first path that exists or, when none does, the first one.
 func (o *Options) locate(name string) string {
 	if o.Find == nil {
 		return name
@@ -58,11 +57,10 @@ func (o *Options) locate(name string) string {
 	return places[0]
 }
 
-// survey looks at every file there is, in the order in which they count: the
-// policy file, then those of each directory by name. Hidden ones do not count,
-// whatever else their name is (as in oslo.policy, *.bak too). A policy file that
-// was found once is looked for there alone.
-func (o *Options) survey(before []stamp) ([]stamp, error) {
+// scan stats all files, in order of increasing precedence: the policy file, then those
+// of each directory by name. It skips hidden files, and nothing else (as in
+// oslo.policy, not even *.bak). A policy file that was found once keeps its path.
+func (o *Options) scan(before []stamp) ([]stamp, error) {
 	now := time.Now()
 	var found []stamp
 	add := func(path string) error {
@@ -72,7 +70,7 @@ func (o *Options) survey(before []stamp) ([]stamp, error) {
 		}
 		s := stamp{path: path}
 		if err == nil {
-			s.info, s.settled = info, now.Sub(info.ModTime()).Abs() > young
+			s.info, s.settled = info, now.Sub(info.ModTime()).Abs() > settleTime
 		}
 		found = append(found, s)
 		return nil
@@ -111,14 +109,14 @@ func (o *Options) survey(before []stamp) ([]stamp, error) {
 	return found, nil
 }
 
-// fileRule is a rule as a file has it.
+// fileRule is a rule in a file.
 type fileRule struct {
-	value any // what parseRule takes
+	value any // argument of parseRule
 	path  string
 }
 
-// read reads the files of a survey, a later one over an earlier one. A policy
-// file that is not there is none; one that is there must be read.
+// read reads the scanned files; later ones override earlier ones. The policy file may
+// be missing; a file that exists must be readable.
 func read(files []stamp) (map[string]fileRule, error) {
 	rules := map[string]fileRule{}
 	for i, f := range files {
@@ -156,8 +154,7 @@ func readFile(path string) ([]byte, error) {
 	return text, err
 }
 
-// parseFile reads a file: JSON when it is that, else YAML. It must be a mapping,
-// or nothing.
+// parseFile parses a file as JSON or else YAML. It must be a mapping, or empty.
 func parseFile(text []byte) (map[string]any, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not UTF-8")
@@ -184,8 +181,8 @@ func atEnd(d *json.Decoder) bool {
 	return errors.Is(err, io.EOF)
 }
 
-// parseYAML reads the one document of a file. What a rule can be is decided
-// here, not by YAML's types: a plain word is a text, and nothing is nil.
+// parseYAML parses the only document of a file. Types are decided here, not by YAML: a
+// plain scalar is a string, and an empty value is nil.
 func parseYAML(text []byte) (any, error) {
 	var doc, more yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(text))
@@ -196,7 +193,7 @@ func parseYAML(text []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What the first document ends with may be where the second goes wrong.
+	// A syntax error after the first document shows up only here.
 	switch err := d.Decode(&more); {
 	case err == nil:
 		return nil, errors.New("it has more than one document")
@@ -206,7 +203,7 @@ func parseYAML(text []byte) (any, error) {
 	return value(doc.Content[0], maxNesting)
 }
 
-// maxNesting is how deep a file is looked into: a mapping of lists of lists.
+// maxNesting bounds the depth of a file: a mapping of lists of lists.
 const maxNesting = 5
 
 func value(n *yaml.Node, depth int) (any, error) {
@@ -263,7 +260,7 @@ func mapping(n *yaml.Node, depth int) (map[string]any, error) {
 			return nil, fmt.Errorf("line %d: only a mapping can be merged", key.Line)
 		}
 	}
-	for _, below := range merged { // what is written out counts, then what is merged first
+	for _, below := range merged { // explicit keys win, then earlier merges
 		for name, v := range below {
 			if _, written := m[name]; !written {
 				m[name] = v
@@ -273,5 +270,5 @@ func mapping(n *yaml.Node, depth int) (map[string]any, error) {
 	return m, nil
 }
 
-// unchanged says whether two surveys saw the same.
+// unchanged reports whether two scans saw the same.
 func unchanged(a, b []stamp) bool { return slices.EqualFunc(a, b, stamp.same) }

@@ -12,25 +12,25 @@ import (
 	"unicode/utf8"
 )
 
-// literal reads the left side of a check as Python's ast.literal_eval does: a
-// text, a number, True, False or None is a literal, whose str() is returned. Any
-// other expression is none: a name, names with dots, names and literals with
-// operators between them. What is no expression at all is an error; so are
-// displays ([], {}), calls and f-strings here, which nobody writes in a policy.
-func literal(kind string) (value string, is bool, err error) {
+// literal reads the left side of a check like Python's ast.literal_eval: for a string,
+// a number, True, False or None it returns the str() of that literal. Any other
+// expression is not a literal: a name, dotted names, names and literals joined by
+// operators. It fails on what is not an expression, and on displays ([], {}), calls and
+// f-strings, which nobody writes in a policy.
+func literal(kind string) (value string, isLiteral bool, err error) {
 	l := lexer{rest: strings.TrimLeft(kind, " \t"), all: kind}
-	value, is, err = l.operand()
+	value, isLiteral, err = l.operand()
 	for err == nil {
 		if l.space(); l.rest == "" || l.rest[0] == '#' {
 			break
 		}
-		is = false
+		isLiteral = false
 		if !l.operator() {
 			return "", false, l.wrong()
 		}
 		_, _, err = l.operand()
 	}
-	return value, is, err
+	return value, isLiteral, err
 }
 
 type lexer struct{ rest, all string }
@@ -39,11 +39,10 @@ func (l *lexer) wrong() error {
 	return fmt.Errorf("the left side of %q is neither an attribute nor a literal", l.all+":")
 }
 
-// space skips what may stand between two words. Only lists have checks with
-// spaces in them.
+// space skips spaces between words. Only checks in lists contain spaces.
 func (l *lexer) space() { l.rest = strings.TrimLeft(l.rest, " \t\f") }
 
-// operator takes an operator that joins two operands.
+// operator consumes a binary operator.
 func (l *lexer) operator() bool {
 	for _, op := range []string{"**", "//", "<<", ">>", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "@", "&", "|", "^", "<", ">", ","} {
 		if after, ok := strings.CutPrefix(l.rest, op); ok {
@@ -54,8 +53,8 @@ func (l *lexer) operator() bool {
 	return false
 }
 
-// operand takes signs, and a literal or a name with dots.
-func (l *lexer) operand() (value string, is bool, err error) {
+// operand consumes signs and a literal or dotted name.
+func (l *lexer) operand() (value string, isLiteral bool, err error) {
 	l.space()
 	after := strings.TrimLeft(l.rest, "+-~ \t\f")
 	signs := strings.Map(noSpace, l.rest[:len(l.rest)-len(after)])
@@ -70,7 +69,7 @@ func (l *lexer) operand() (value string, is bool, err error) {
 	case l.rest == "":
 		return "", false, l.wrong()
 	case first == '\'' || first == '"' || prefixed(l.rest):
-		for { // texts side by side are one
+		for { // adjacent strings are concatenated
 			s, err := l.text()
 			if err != nil {
 				return "", false, err
@@ -80,7 +79,7 @@ func (l *lexer) operand() (value string, is bool, err error) {
 				break
 			}
 		}
-		is = signs == ""
+		isLiteral = signs == ""
 	case first >= '0' && first <= '9' || first == '.':
 		if value, err = l.number(); err != nil {
 			return "", false, err
@@ -88,29 +87,29 @@ func (l *lexer) operand() (value string, is bool, err error) {
 		if signs == "-" {
 			value = negative(value)
 		}
-		is = len(signs) == 0 || len(signs) == 1 && signs != "~"
+		isLiteral = len(signs) == 0 || len(signs) == 1 && signs != "~"
 	default:
 		value = l.name()
 		switch {
 		case value == "":
 			return "", false, l.wrong()
 		case value == "True" || value == "False" || value == "None":
-			is = signs == ""
+			isLiteral = signs == ""
 		case slices.Contains(keywords(), value):
 			return "", false, l.wrong()
 		}
 	}
 	for strings.HasPrefix(l.rest, ".") {
 		l.rest = l.rest[1:]
-		is = false
+		isLiteral = false
 		if name := l.name(); name == "" || name == "True" || name == "False" || name == "None" || slices.Contains(keywords(), name) {
 			return "", false, l.wrong()
 		}
 	}
-	return value, is, nil
+	return value, isLiteral, nil
 }
 
-// noSpace leaves out the spaces that may stand between signs.
+// noSpace drops the spaces between signs.
 func noSpace(r rune) rune {
 	if strings.ContainsRune(" \t\f", r) {
 		return -1
@@ -131,7 +130,7 @@ func (l *lexer) name() string {
 	return name
 }
 
-// keywords are Python's, which are no names.
+// keywords are Python's keywords.
 func keywords() []string {
 	return []string{
 		"and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except",
@@ -140,12 +139,13 @@ func keywords() []string {
 	}
 }
 
-// prefixed says whether a text begins with one of the prefixes that leave it a text.
+// prefixed reports whether a string literal begins here, with a prefix other than b or
+// f.
 func prefixed(s string) bool {
 	return len(s) >= 2 && strings.IndexByte("rRuU", s[0]) >= 0 && (s[1] == '\'' || s[1] == '"')
 }
 
-// text takes a quoted text.
+// text consumes a string literal.
 func (l *lexer) text() (string, error) {
 	raw := false
 	if prefixed(l.rest) {
@@ -183,7 +183,7 @@ func (l *lexer) text() (string, error) {
 	}
 }
 
-// escape reads what stands behind a backslash.
+// escape reads an escape sequence after its backslash.
 func escape(s string) (text, rest string, ok bool) {
 	const from, to = `\'"abfnrtv`, "\\'\"\a\b\f\n\r\t\v"
 	if i := strings.IndexByte(from, s[0]); i >= 0 {
@@ -199,7 +199,7 @@ func escape(s string) (text, rest string, ok bool) {
 		digits = 4
 	case 'U':
 		digits = 8
-	case 'N': // names of characters
+	case 'N': // named characters
 		return "", "", false
 	default:
 		if s[0] < '0' || s[0] > '7' {
@@ -220,7 +220,7 @@ func escape(s string) (text, rest string, ok bool) {
 	return string(rune(n)), s[skip+digits:], true
 }
 
-// number takes a number, and returns it as Python writes it.
+// number consumes a number, and returns it in Python's form.
 func (l *lexer) number() (string, error) {
 	end := 0
 	for end < len(l.rest) {
@@ -243,7 +243,7 @@ func (l *lexer) number() (string, error) {
 	}
 	const digits = `[0-9](_?[0-9])*`
 	float, _ := regexp.MatchString(`^((`+digits+`)?\.`+digits+`|`+digits+`\.?)([eE][+-]?`+digits+`)?$`, text)
-	whole, _ := regexp.MatchString(`^`+digits+`$`, text) // 007
+	whole, _ := regexp.MatchString(`^`+digits+`$`, text) // for instance 007
 	if !float || whole {
 		return "", l.wrong()
 	}

@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// parseRule reads a rule as it stands in a file: a text in the language, or the
-// older list of lists. It never fails: what cannot be understood is a check that
-// fails or has no verdict (see problems).
+// parseRule parses a rule from a file: text in the language, or the older list of
+// lists. It never fails: what it cannot understand becomes a check that fails or cannot
+// be evaluated (see problems).
 func parseRule(rule any) check {
 	switch v := rule.(type) {
 	case string:
@@ -19,7 +19,7 @@ func parseRule(rule any) check {
 		return constant(true)
 	case []any:
 		return parseList(v)
-	case map[string]any: // Python goes through its keys
+	case map[string]any: // Python iterates over its keys
 		if len(v) == 0 {
 			return constant(true)
 		}
@@ -28,7 +28,7 @@ func parseRule(rule any) check {
 	return unusable{fmt.Sprint(rule), fmt.Sprintf("%v is no rule: it must be a text or a list", rule)}
 }
 
-// names are the keys of a mapping, which is what a list of it is in Python.
+// names returns the keys of a mapping, as Python's list() does.
 func names(m map[string]any) []any {
 	list := make([]any, 0, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -37,12 +37,12 @@ func names(m map[string]any) []any {
 	return list
 }
 
-// parseList reads the older syntax: an outer list joined by "or", inner ones by "and".
+// parseList parses the older syntax: the outer list is "or", the inner ones are "and".
 func parseList(list []any) check {
 	if len(list) == 0 {
 		return constant(true)
 	}
-	var or some
+	var or anyOf
 	for _, item := range list {
 		var inner []any
 		switch v := item.(type) {
@@ -66,7 +66,7 @@ func parseList(list []any) check {
 		default:
 			return unusable{fmt.Sprint(list), fmt.Sprintf("%v is no check", item)}
 		}
-		and := make(all, len(inner))
+		and := make(allOf, len(inner))
 		for i, text := range inner {
 			s, ok := text.(string)
 			if !ok {
@@ -90,7 +90,7 @@ func parseList(list []any) check {
 	return or
 }
 
-// parseCheck reads one check: @, !, or KIND:MATCH.
+// parseCheck parses one check: @, !, or KIND:MATCH.
 func parseCheck(text string) check {
 	if text == "!" || text == "@" {
 		return constant(text == "@")
@@ -108,11 +108,11 @@ func parseCheck(text string) check {
 		return remoteCheck{scheme: kind, match: match, url: parseTemplate(text)}
 	}
 	c := attributeCheck{kind: kind, match: parseTemplate(match)}
-	value, is, err := literal(kind)
+	value, isLiteral, err := literal(kind)
 	switch {
 	case err != nil:
 		c.wrong = err.Error()
-	case is:
+	case isLiteral:
 		c.literal = &value
 	default:
 		c.path = strings.Split(kind, ".")
@@ -120,7 +120,7 @@ func parseCheck(text string) check {
 	return c
 }
 
-// token is a word of a rule, or what some have been reduced to.
+// token is a word of a rule, or what words have been reduced to.
 type token struct {
 	kind  tokenKind
 	check check // of the last three kinds
@@ -141,11 +141,11 @@ const (
 	orExpr
 )
 
-// isSpace is Python's str.isspace: some control characters are space there.
+// isSpace is Python's str.isspace, which includes some control characters.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-// tokens cuts a rule into words. Parentheses count at the beginning and the end
-// of a word alone: those of %(name)s are inside.
+// tokens splits a rule into words. Parentheses count only at the start and end of a
+// word: those of %(name)s are inside.
 func tokens(rule string) []token {
 	var found []token
 	for _, word := range strings.FieldsFunc(rule, isSpace) {
@@ -176,8 +176,8 @@ func tokens(rule string) []token {
 	return found
 }
 
-// parseText reads the language: each word is put on a stack, whose top is
-// reduced for as long as it can be.
+// parseText parses the language with a stack: it pushes each word, and reduces the top
+// while it can.
 func parseText(rule string) check {
 	if rule == "" {
 		return constant(true)
@@ -202,7 +202,7 @@ func parseText(rule string) check {
 	return stack[0].check
 }
 
-// reduce replaces what ends the stack by what it means, if it means something.
+// reduce replaces the top of the stack by what it means, if it can be reduced.
 func reduce(stack []token) (reduced []token, ok bool) {
 	n := len(stack)
 	if n >= 2 && stack[n-2].kind == notWord && stack[n-1].kind == oneCheck {
@@ -219,29 +219,29 @@ func reduce(stack []token) (reduced []token, ok bool) {
 	case c.kind != oneCheck || a.check == nil:
 		return nil, false
 	case b.kind == andWord && a.kind == orExpr: // A or B and C
-		or := a.check.(some)
+		or := a.check.(anyOf)
 		last := len(or) - 1
-		if and, is := or[last].(all); is {
+		if and, is := or[last].(allOf); is {
 			or[last] = append(and, c.check)
 		} else {
-			or[last] = all{or[last], c.check}
+			or[last] = allOf{or[last], c.check}
 		}
 		t = token{kind: orExpr, check: or}
 	case b.kind == andWord && a.kind == andExpr:
-		t = token{kind: andExpr, check: append(a.check.(all), c.check)}
+		t = token{kind: andExpr, check: append(a.check.(allOf), c.check)}
 	case b.kind == andWord:
-		t = token{kind: andExpr, check: all{a.check, c.check}}
+		t = token{kind: andExpr, check: allOf{a.check, c.check}}
 	case b.kind == orWord && a.kind == orExpr:
-		t = token{kind: orExpr, check: append(a.check.(some), c.check)}
+		t = token{kind: orExpr, check: append(a.check.(anyOf), c.check)}
 	case b.kind == orWord:
-		t = token{kind: orExpr, check: some{a.check, c.check}}
+		t = token{kind: orExpr, check: anyOf{a.check, c.check}}
 	default:
 		return nil, false
 	}
 	return append(stack[:n-3], t), true
 }
 
-// problems are what a parsed rule holds that will never pass as it was meant to.
+// problems lists what will not work as intended in a parsed rule.
 func problems(c check) []string {
 	switch v := c.(type) {
 	case unreadable:
@@ -254,9 +254,9 @@ func problems(c check) []string {
 		}
 	case not:
 		return problems(v.check)
-	case all:
+	case allOf:
 		return problemsOf(v)
-	case some:
+	case anyOf:
 		return problemsOf(v)
 	}
 	return nil

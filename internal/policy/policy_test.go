@@ -52,7 +52,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What a rule is told as must mean what the rule means.
+// FuzzRule checks that the text form of a parsed rule means the same as the rule.
 func FuzzRule(f *testing.F) {
 	for _, c := range verdicts(f, "testdata/verdicts.json") {
 		if text, ok := c.Rules["x"].(string); ok {
@@ -85,7 +85,7 @@ func FuzzRule(f *testing.F) {
 	})
 }
 
-// A file either is a mapping or is refused; whatever it is, nothing breaks.
+// FuzzFile checks that any file is either a mapping or an error.
 func FuzzFile(f *testing.F) {
 	for _, c := range verdicts(f, "testdata/verdicts.json") {
 		for _, text := range c.Files {
@@ -116,7 +116,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// Rules that multiply, and refer to themselves, come to an end.
+// TestBounds checks that rules which multiply or refer to themselves terminate.
 func TestBounds(t *testing.T) {
 	doubling := map[string]fileRule{"r30": {value: "!"}}
 	for i := range 30 {
@@ -158,8 +158,9 @@ func BenchmarkAllow(b *testing.B) {
 	}
 }
 
-// Many callers while the files change: each gets an answer of one policy.
-func TestTogether(t *testing.T) {
+// TestConcurrentReload has many callers while the files change: each decision is based
+// on one version of the policy.
+func TestConcurrentReload(t *testing.T) {
 	path := t.TempDir() + "/policy.yaml"
 	write := func(text string) {
 		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
@@ -169,7 +170,7 @@ func TestTogether(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Both rules change together: to allow neither, or both.
+	// Both rules change together: neither passes, or both.
 	both := func(check string) string { return "a: '" + check + "'\nb: 'rule:a'\n" }
 	write(both("@"))
 	e, err := New(Options{File: path, Interval: -1})

@@ -48,7 +48,7 @@ func (s *site) options() policy.Options {
 	}
 }
 
-// find looks beside the test, as in a configuration's directory.
+// find searches the test's directory, like a configuration directory.
 func (s *site) find(name string) []string {
 	if filepath.IsAbs(name) {
 		return []string{name}
@@ -56,7 +56,7 @@ func (s *site) find(name string) []string {
 	return []string{filepath.Join(s.dir, "nosuch", name), filepath.Join(s.dir, name)}
 }
 
-// write replaces a file as operators are told to: by a new one.
+// write replaces a file by a new one, as operators are told to.
 func (s *site) write(name, text string) {
 	s.t.Helper()
 	path := filepath.Join(s.dir, name)
@@ -85,7 +85,7 @@ func (s *site) want(allowed bool) {
 	}
 }
 
-// rule is a policy file in which the check decides who may list.
+// rule is a policy file whose check decides who may list.
 func rule(check string) string { return `"` + list + `": "` + check + "\"\n" }
 
 func TestChangesAreSeen(t *testing.T) {
@@ -113,7 +113,8 @@ func TestChangesAreSeen(t *testing.T) {
 	}
 }
 
-// A file that is written in place within its clock's step, to the same length.
+// TestAChangeThatTheClockDoesNotShow rewrites a file in place within the clock's
+// resolution, to the same length.
 func TestAChangeThatTheClockDoesNotShow(t *testing.T) {
 	s := newSite(t, map[string]string{"policy.yaml": rule("role:reader")})
 	s.want(true)
@@ -182,8 +183,8 @@ func TestTheLastGoodRulesStay(t *testing.T) {
 	}
 }
 
-// A policy file that is taken away is not made up for by another one that lies
-// where it would be looked for next.
+// TestAnotherFileIsNoSubstitute checks that when the policy file disappears, a file at
+// the next path is not used instead.
 func TestAnotherFileIsNoSubstitute(t *testing.T) {
 	s := newSite(t, nil)
 	s.write("policy.yaml", rule("!"))
@@ -235,7 +236,8 @@ func TestABadRuleDeniesAlone(t *testing.T) {
 	}
 }
 
-// An empty rule lets everybody in, as in oslo.policy, and the log says so.
+// TestAnEmptyRuleIsLoud checks that an empty rule passes for everybody, as in
+// oslo.policy, and that this is logged.
 func TestAnEmptyRuleIsLoud(t *testing.T) {
 	s := newSite(t, map[string]string{"policy.yaml": `"` + list + "\": !\n"})
 	s.want(true)

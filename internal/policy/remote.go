@@ -16,32 +16,32 @@ import (
 	"stoker/internal/cinder"
 )
 
-// The content types that http: checks may be sent as.
+// Content types of http: checks.
 const (
 	ContentForm = "application/x-www-form-urlencoded"
 	ContentJSON = "application/json"
 )
 
-// Remote says how http: and https: checks ask.
+// Remote configures http: and https: checks.
 type Remote struct {
-	ContentType  string // [oslo_policy] remote_content_type; "" is ContentForm
+	ContentType  string // [oslo_policy] remote_content_type; "" means ContentForm
 	VerifyServer bool   // remote_ssl_verify_server_crt
-	CAFile       string // remote_ssl_ca_crt_file; "" is the system's
+	CAFile       string // remote_ssl_ca_crt_file; "" means the system's
 	CertFile     string // remote_ssl_client_crt_file
 	KeyFile      string // remote_ssl_client_key_file
-	// Timeout bounds one question; 0 is 5 s. oslo.policy waits for ever.
+	// Timeout bounds one request; 0 means 5 s. oslo.policy has no timeout.
 	Timeout time.Duration
 }
 
 const (
 	defaultRemoteTimeout = 5 * time.Second
-	maxAnswer            = 1 << 10 // bytes: "True" is what is waited for
+	maxAnswer            = 1 << 10 // bytes: the expected answer is "True"
 )
 
-// remoteCheck is http:URL or https:URL: the server there decides.
+// remoteCheck is http:URL or https:URL: the server at the URL decides.
 type remoteCheck struct {
 	scheme, match string
-	url           template // the scheme included
+	url           template // with the scheme
 }
 
 func (c remoteCheck) String() string { return c.scheme + ":" + c.match }
@@ -71,14 +71,14 @@ func asObject(a attributes) object {
 	return nil
 }
 
-// question is what a policy server is told.
+// question is a request to a policy server.
 type question struct {
 	Rule        string `json:"rule"`
 	Target      object `json:"target"`
 	Credentials object `json:"credentials"`
 }
 
-// encode is the body of a request, as oslo.policy sends it.
+// encode returns the request's body, as oslo.policy sends it.
 func (q question) encode(contentType string) (string, error) {
 	if contentType == ContentJSON {
 		b, err := json.Marshal(q)
@@ -95,8 +95,8 @@ func (q question) encode(contentType string) (string, error) {
 	return form.Encode(), nil
 }
 
-// ask puts a question. Files of certificates are read each time, as they are
-// renewed while the process runs.
+// ask sends the request. It reads the certificate files each time, since they may be
+// renewed.
 func (r Remote) ask(ctx context.Context, scheme, address string, q question) (string, error) {
 	timeout := r.Timeout
 	if timeout == 0 {
@@ -133,7 +133,7 @@ func (r Remote) ask(ctx context.Context, scheme, address string, q question) (st
 }
 
 func (r Remote) tls() (*tls.Config, error) {
-	c := &tls.Config{InsecureSkipVerify: !r.VerifyServer} // as the operator decides, and oslo.policy by default
+	c := &tls.Config{InsecureSkipVerify: !r.VerifyServer} // the operator's choice; off by default in oslo.policy
 	if r.VerifyServer && r.CAFile != "" {
 		pem, err := os.ReadFile(r.CAFile)
 		if err != nil {

@@ -21,7 +21,7 @@ import (
 	"stoker/internal/policy"
 )
 
-// judge is a policy server that answers everything alike.
+// judge is a policy server that always gives the same answer.
 func judge(t *testing.T, answer string, seen func(*http.Request, string)) http.Handler {
 	t.Helper()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +33,7 @@ func judge(t *testing.T, answer string, seen func(*http.Request, string)) http.H
 			seen(r, string(body))
 		}
 		if _, err := io.WriteString(w, answer); err != nil {
-			t.Log(err) // who has read enough hangs up
+			t.Log(err) // a client that has read enough hangs up
 		}
 	})
 }
@@ -64,7 +64,7 @@ func TestRemoteAnswers(t *testing.T) {
 	}
 }
 
-// What is sent is what oslo.policy sends.
+// TestRemoteQuestions compares our requests with those of oslo.policy.
 func TestRemoteQuestions(t *testing.T) {
 	wantRule, wantTarget := any(list), any(map[string]any{"project_id": "p", "user_id": "u"})
 	wantCaller := any(map[string]any{
@@ -108,7 +108,8 @@ func TestRemoteQuestions(t *testing.T) {
 	}
 }
 
-// A server that cannot be asked is no yes, under "not" neither, and bounded.
+// TestRemoteAway checks that an unavailable server denies, also under "not", and within
+// the timeout.
 func TestRemoteAway(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()

@@ -11,37 +11,37 @@ import (
 // Rule is a rule in force.
 type Rule struct {
 	Name     string
-	Check    string   // as it was read: the default's text, or oslo.policy's form of what a file has
+	Check    string   // the default's text, or that of the file
 	Source   string   // "default", or the file
-	Problems []string // why it will not do what it was meant to; nil when nothing is wrong
+	Problems []string // what will not work as intended; nil when all is well
 
-	Default Default // what it is without files; the zero Default for a rule that only a file has
+	Default Default // the rule without files; zero for a rule that only a file has
 
 	check check
 }
 
-// SourceDefault is the source of rules that no file changes.
+// SourceDefault is the source of rules that no file overrides.
 const SourceDefault = "default"
 
-// ruleset are the rules of one moment. It does not change.
+// ruleset is an immutable set of rules.
 type ruleset struct {
 	rules    map[string]*Rule
-	fallback string // the rule for names that there are none for
+	fallback string // the rule for names without one
 	remote   Remote
 	scope    bool // enforce_scope
 }
 
-// newRuleset puts the rules of files over the defaults.
+// newRuleset merges the rules of files into the defaults.
 func newRuleset(o *Options, files map[string]fileRule) *ruleset {
 	s := &ruleset{rules: map[string]*Rule{}, fallback: o.DefaultRule, remote: o.Remote, scope: o.EnforceScope}
 	for name, f := range files {
 		c := parseRule(f.value)
-		s.rules[name] = &Rule{Name: name, Check: shown(f.value, c), Source: f.path, check: c}
+		s.rules[name] = &Rule{Name: name, Check: ruleText(f.value, c), Source: f.path, check: c}
 	}
 	for _, d := range o.Defaults {
 		r := s.rules[d.Name]
 		if r == nil {
-			r = s.ofDefault(o, d)
+			r = s.defaultRule(o, d)
 			s.rules[d.Name] = r
 		}
 		r.Default = d
@@ -58,17 +58,17 @@ func newRuleset(o *Options, files map[string]fileRule) *ruleset {
 	return s
 }
 
-// shown is a rule's text as somebody wrote it, where it is one.
-func shown(v any, c check) string {
+// ruleText is a rule's text as written, if it is text.
+func ruleText(v any, c check) string {
 	if text, ok := v.(string); ok && text != "" {
 		return text
 	}
 	return c.String()
 }
 
-// ofDefault is the rule of a default that no file has. A file may have the name
-// that it had, and who passed what it said still does.
-func (s *ruleset) ofDefault(o *Options, d Default) *Rule {
+// defaultRule is the rule for a default that no file overrides. A file may still have
+// it under its deprecated name, and whoever passes the deprecated check still passes.
+func (s *ruleset) defaultRule(o *Options, d Default) *Rule {
 	r := &Rule{Name: d.Name, Check: d.Check, Source: SourceDefault, check: parseRule(d.Check)}
 	old := d.Deprecated
 	if old == nil {
@@ -78,13 +78,13 @@ func (s *ruleset) ofDefault(o *Options, d Default) *Rule {
 		return &Rule{Name: d.Name, Check: f.Check, Source: f.Source, check: f.check}
 	}
 	if !o.EnforceNewDefaults && old.Check != d.Check {
-		r.check = some{r.check, parseRule(old.Check)}
+		r.check = anyOf{r.check, parseRule(old.Check)}
 		r.Check = fmt.Sprintf("(%s) or (%s)", d.Check, old.Check)
 	}
 	return r
 }
 
-// find is the rule of that name, or the one for names that there are none for.
+// find returns the rule with that name, or else the fallback.
 func (s *ruleset) find(name string) *Rule {
 	if r := s.rules[name]; r != nil {
 		return r
@@ -95,16 +95,16 @@ func (s *ruleset) find(name string) *Rule {
 	return s.rules[s.fallback]
 }
 
-// references are the names that a check refers to.
+// references are the names of the rules that a check refers to.
 func references(c check) []string {
 	switch v := c.(type) {
 	case ruleCheck:
 		return []string{string(v)}
 	case not:
 		return references(v.check)
-	case all:
+	case allOf:
 		return referencesOf(v)
-	case some:
+	case anyOf:
 		return referencesOf(v)
 	}
 	return nil
@@ -118,7 +118,7 @@ func referencesOf(checks []check) []string {
 	return names
 }
 
-// dangling says which of the rules that a check refers to are not there.
+// dangling lists the missing rules that a check refers to.
 func (s *ruleset) dangling(c check) []string {
 	var found []string
 	for _, name := range references(c) {
@@ -129,7 +129,7 @@ func (s *ruleset) dangling(c check) []string {
 	return found
 }
 
-// cyclic says whether a rule leads back to itself.
+// cyclic reports whether a rule refers to itself, directly or indirectly.
 func (s *ruleset) cyclic(r *Rule) bool {
 	seen := map[string]bool{}
 	next := references(r.check)
@@ -148,7 +148,8 @@ func (s *ruleset) cyclic(r *Rule) bool {
 	return false
 }
 
-// sorted are the rules as a list: the defaults in their order, then the files' own.
+// sorted returns the rules as a list: those with a default in their order, then the
+// files' own.
 func (s *ruleset) sorted(defaults []Default) []Rule {
 	order := map[string]int{}
 	for i, d := range defaults {

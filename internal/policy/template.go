@@ -6,30 +6,30 @@ import (
 	"unicode/utf8"
 )
 
-// template is a text with %(name)s in it, which Python's % operator would fill
-// in from the target.
+// template is a text with %(name)s in it, formatted like Python's % operator with the
+// attributes of the target.
 type template struct {
 	text  string
-	parts []part // none: text as it is
+	parts []part // nil: the text is constant
 }
 
-// part is a piece of text and what stands behind it.
+// part is a literal text and the conversion after it.
 type part struct {
 	text  string
-	name  string // "" is nothing
+	name  string // "" means none
 	named bool
-	repr  bool // as repr() instead of str()
+	repr  bool // repr() instead of str()
 	width int
-	left  bool // justified
-	max   int  // characters; -1 is all
+	left  bool // left-justified
+	max   int  // precision in characters; -1 means all
 	wrong string
 }
 
-// maxWidth bounds what a width in a template can make of it.
+// maxWidth bounds the width of a conversion.
 const maxWidth = 1000
 
-// parseTemplate reads a template. What is wrong with it is found out when it is
-// filled, as in Python: an attribute that is not there may come first.
+// parseTemplate parses a template. Errors are reported when it is filled, as in Python:
+// a missing attribute may come first.
 func parseTemplate(text string) template {
 	t := template{text: text}
 	if !strings.Contains(text, "%") {
@@ -61,7 +61,7 @@ func parseTemplate(text string) template {
 	return t
 }
 
-// parsePart reads what stands behind a %, and returns what follows it.
+// parsePart parses the conversion after a %, and returns the rest.
 func parsePart(s string) (p part, rest string) {
 	p.max = -1
 	if strings.HasPrefix(s, "(") {
@@ -121,13 +121,13 @@ func number(s string) (n int, rest string) {
 	return n, s[i:]
 }
 
-// fill is the text with the target's attributes in it. It fails with errNoTarget
-// when there is no such attribute, and with a brokenError when the template is none.
+// fill formats the template. It fails with errNoTarget when an attribute is missing,
+// and with an evalError when the template is invalid.
 func (t template) fill(from attributes) (string, error) {
 	switch {
 	case len(t.parts) == 0:
 		return t.text, nil
-	case len(t.parts) == 2 && t.parts[0].plain() && t.parts[0].text == "" && t.parts[1].text == "": // %(name)s alone
+	case len(t.parts) == 2 && t.parts[0].plain() && t.parts[0].text == "" && t.parts[1].text == "": // only %(name)s
 		v, ok := from.attribute(t.parts[0].name)
 		if !ok {
 			return "", fmt.Errorf("%w: %s", errNoTarget, t.parts[0].name)
@@ -145,7 +145,7 @@ func (t template) fill(from attributes) (string, error) {
 			}
 		}
 		if p.wrong != "" {
-			return "", broken("%q has %s", t.text, p.wrong)
+			return "", evalErrorf("%q has %s", t.text, p.wrong)
 		}
 		if p.named {
 			b.WriteString(p.format(v))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// verdict is one case of testdata/verdicts.json: what the Python library decided.
+// verdict is a case of testdata/verdicts.json: a decision of oslo.policy.
 type verdict struct {
 	Name     string
 	Rules    map[string]any
@@ -47,7 +47,7 @@ func verdicts(tb testing.TB, path string) []verdict {
 		if c.Target == nil {
 			c.Target = file.Target
 		}
-		// As the enforcer does before it decides, and as callers have them.
+		// As the enforcer does before it decides.
 		if scope, ok := c.Caller["system_scope"].(string); ok {
 			c.Caller["system"] = scope
 		}
@@ -62,7 +62,7 @@ func verdicts(tb testing.TB, path string) []verdict {
 	return file.Cases
 }
 
-// options are the case's own.
+// options returns the options of the case.
 func (c verdict) options(tb testing.TB) Options {
 	tb.Helper()
 	o := Options{DefaultRule: "default", Defaults: []Default{}}
@@ -86,7 +86,7 @@ func (c verdict) options(tb testing.TB) Options {
 	return o
 }
 
-// rules are what the case is decided by; nil when they cannot be read.
+// rules returns the rules of the case; nil when they cannot be read.
 func (c verdict) rules(tb testing.TB) *ruleset {
 	tb.Helper()
 	o := c.options(tb)
@@ -158,7 +158,8 @@ func TestLikeOsloPolicy(t *testing.T) {
 	}
 }
 
-// More cases of the same kind, made at random by testdata/verdicts.py; see there.
+// TestLikeOsloPolicyAtRandom reads random cases made by testdata/verdicts.py; see
+// there.
 func TestLikeOsloPolicyAtRandom(t *testing.T) {
 	path := os.Getenv("VERDICTS")
 	if path == "" {
