@@ -12,7 +12,7 @@ import (
 // serviceVersion is the version of the Service object.
 const serviceVersion = "1.6"
 
-// dateLayout is how versioned objects write times: UTC, whole seconds.
+// dateLayout is the format of times in versioned objects: UTC, whole seconds.
 const dateLayout = "2006-01-02T15:04:05Z"
 
 // CleanupRequest is a cinder.CleanupRequest on the wire.
@@ -30,7 +30,7 @@ type cleanupData struct {
 	Until        *string `json:"until"`
 }
 
-// MarshalJSON writes the versioned object.
+// MarshalJSON encodes the versioned object.
 func (r CleanupRequest) MarshalJSON() ([]byte, error) {
 	d := cleanupData{
 		ServiceID: r.ServiceID, Cluster: r.Cluster, Host: r.Host, Binary: r.Binary, IsUp: r.IsUp, Disabled: r.Disabled,
@@ -43,7 +43,7 @@ func (r CleanupRequest) MarshalJSON() ([]byte, error) {
 		"service_id", "cluster_name", "host", "binary", "is_up", "disabled", "resource_id", "resource_type", "until"))
 }
 
-// UnmarshalJSON reads the versioned object, as strictly as LogLevel's does.
+// UnmarshalJSON decodes the versioned object, as strictly as LogLevel's.
 func (r *CleanupRequest) UnmarshalJSON(b []byte) error {
 	var o object[cleanupData]
 	if err := json.Unmarshal(b, &o); err != nil {
@@ -65,14 +65,14 @@ func (r *CleanupRequest) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("until: %w", err)
 	}
 	r.Until = until.UTC().Truncate(time.Second)
-	if r.Until.Year() > 9999 { // read in another zone, and not to be written again
+	if r.Until.Year() > 9999 { // after the conversion to UTC; it could not be encoded again
 		return errors.New("until: the year has too many digits")
 	}
 	return nil
 }
 
-// Services are services as a method returns them: a list of Service objects, of
-// which those fields are set that callers read.
+// Services is a method's result: a list of Service objects with the fields that callers
+// read.
 type Services []cinder.Service
 
 type serviceData struct {
@@ -86,7 +86,7 @@ type serviceData struct {
 	Frozen   bool    `json:"frozen"`
 }
 
-// MarshalJSON writes the versioned objects.
+// MarshalJSON encodes the versioned objects.
 func (s Services) MarshalJSON() ([]byte, error) {
 	list := make([]object[serviceData], 0, len(s))
 	for i := range s {
@@ -100,7 +100,7 @@ func (s Services) MarshalJSON() ([]byte, error) {
 	return json.Marshal(list)
 }
 
-// nullable is the text, null for "".
+// nullable is s; null for "".
 func nullable(s string) *string {
 	if s == "" {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"stoker/internal/failpoint"
 )
 
-// ClientOptions are what a Client is made of. All are required.
+// ClientOptions configure a Client. All are required.
 type ClientOptions struct {
 	Transport       Transport
 	ResponseTimeout time.Duration // of calls whose context has no deadline
@@ -29,14 +29,14 @@ type Client struct {
 
 	done chan struct{} // closed by Close
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	listener Listener   // of the reply queue; nil until the first call
 	waiting  map[string]*call
 	closed   bool
-	idle     chan struct{} // closed when the client is, and no call is left
+	idle     chan struct{} // closed when the client is closed and no calls remain
 }
 
-// NewClient makes a client. Its reply queue is made at the first call.
+// NewClient returns a client. The first call creates its reply queue.
 func NewClient(o ClientOptions) *Client {
 	c := &Client{
 		o: o, replies: "reply_" + newID(), turn: make(chan struct{}, 1), done: make(chan struct{}),
@@ -46,13 +46,12 @@ func NewClient(o ClientOptions) *Client {
 	return c
 }
 
-// Call sends a request, which args (an object as JSON) goes with, and waits for
-// its result until ctx ends or, when ctx has no deadline, the response timeout.
-// A request still in a queue by then is not carried out. detail is what the
-// backend said when the result is false. It fails with KindUndeliverable when
-// nobody listens and KindUnavailable when the bus is away, nothing being sent;
-// with KindTimeout when no answer came, be it that the client was closed; and as
-// Failure.Err says when the service failed.
+// Call sends a request with args (encoded as a JSON object) and waits for its result
+// until ctx ends or, without a deadline, for the response timeout. A request still
+// queued by then is not carried out. detail is the backend's message when the result is
+// false. KindUndeliverable when nobody listens and KindUnavailable when the bus is
+// away: then nothing was sent; KindTimeout when no answer came, including when the
+// client was closed; and Failure.Err when the service failed.
 func (c *Client) Call(ctx context.Context, to Destination, method, version string, args any) (result json.RawMessage, detail string, err error) {
 	r, err := c.call(ctx, to, false, Request{Method: method, Version: version}, args)
 	if err != nil {
@@ -61,13 +60,13 @@ func (c *Client) Call(ctx context.Context, to Destination, method, version strin
 	return r.Result, r.Detail, nil
 }
 
-// quiet is how long a question may go without an answer before it is looked
-// whether anybody listens at all.
-const quiet = 100 * time.Millisecond
+// listenerCheckDelay is how long Ask waits for an answer before it checks whether
+// anybody listens.
+const listenerCheckDelay = 100 * time.Millisecond
 
-// Ask is Call for a question, which changes nothing: it does no harm in a queue
-// that nobody consumes. So it is sent at once, and whether somebody listens is
-// looked at only when no answer comes.
+// Ask is Call for a method that changes nothing, and may therefore stay in a queue that
+// nobody consumes. It sends at once, and checks for listeners only when no answer
+// comes.
 func (c *Client) Ask(ctx context.Context, to Destination, method, version string, args any) (json.RawMessage, error) {
 	r, err := c.call(ctx, to, true, Request{Method: method, Version: version}, args)
 	if err != nil {
@@ -76,32 +75,32 @@ func (c *Client) Ask(ctx context.Context, to Destination, method, version string
 	return r.Result, nil
 }
 
-// call sends a request and waits for what ends it. It is a question or a command:
-// of a command that was sent nothing but an answer says what became of it.
+// call sends a request and waits for its reply. For a command, which is not a question,
+// only a reply tells what became of it once it was sent.
 func (c *Client) call(ctx context.Context, to Destination, question bool, r Request, args any) (Reply, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.o.ResponseTimeout)
 		defer cancel()
 	}
-	w, done, err := c.expect()
+	w, done, err := c.register()
 	if err != nil {
 		return Reply{}, err
 	}
 	defer done()
 	if err := c.listen(ctx); err != nil {
-		return Reply{}, late(ctx, err)
+		return Reply{}, timedOut(ctx, err)
 	}
 	r.MsgID, r.ReplyTo = w.id, c.replies
 	send, silence := c.send, (<-chan time.Time)(nil)
 	if question {
-		timer := time.NewTimer(quiet)
+		timer := time.NewTimer(listenerCheckDelay)
 		defer timer.Stop()
 		send, silence = c.transmit, timer.C
 	}
 	deadline, _ := ctx.Deadline()
 	if err := send(ctx, to, r, args, func() time.Duration { return max(time.Until(deadline), time.Millisecond) }); err != nil {
-		return Reply{}, late(ctx, err)
+		return Reply{}, timedOut(ctx, err)
 	}
 	if !question {
 		failpoint.Sent.Here()
@@ -111,29 +110,28 @@ func (c *Client) call(ctx context.Context, to Destination, question bool, r Requ
 		case a := <-w.answer:
 			return a.Reply, a.err
 		case <-silence:
-			if err := c.listened(ctx, to); cinder.KindOf(err) == cinder.KindUndeliverable {
+			if err := c.requireConsumer(ctx, to); cinder.KindOf(err) == cinder.KindUndeliverable {
 				return Reply{}, err
 			}
 		case <-ctx.Done():
-			return Reply{}, late(ctx, context.Cause(ctx))
+			return Reply{}, timedOut(ctx, context.Cause(ctx))
 		}
 	}
 }
 
-// late is err as it is when the call's time was up: whatever was under way then
-// may have come through.
-func late(ctx context.Context, err error) error {
+// timedOut converts err to KindTimeout once ctx has ended: an operation that it cut
+// short may have succeeded.
+func timedOut(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
 	return cinder.Wrap(cinder.KindTimeout, err, "The service did not answer in time.")
 }
 
-// Cast sends a request that nobody answers. It returns when the message is
-// delivered to a queue that somebody consumes. Expiry is how long it may wait
-// there; 0 is for ever. It fails with KindUndeliverable when nobody listens,
-// KindUnavailable when the bus is away, and KindTimeout when it is not known
-// whether the message was taken.
+// Cast sends a request without a reply. It returns when the message is in a queue with
+// a consumer. expiry bounds its wait there; 0 means no bound. KindUndeliverable when
+// nobody listens, KindUnavailable when the bus is away, and KindTimeout when it is
+// unknown whether the message was accepted.
 func (c *Client) Cast(ctx context.Context, to Destination, method, version string, args any, expiry time.Duration) error {
 	err := c.send(ctx, to, Request{Method: method, Version: version}, args, func() time.Duration { return expiry })
 	if err != nil {
@@ -142,8 +140,8 @@ func (c *Client) Cast(ctx context.Context, to Destination, method, version strin
 	return nil
 }
 
-// Fanout sends a request to every listener of a topic; that there is none is no
-// failure. It fails otherwise as Cast does.
+// Fanout sends a request to every listener of a topic, if there are any. Otherwise it
+// fails like Cast.
 func (c *Client) Fanout(ctx context.Context, topic, method, version string, args any) error {
 	to := ToAll(topic)
 	err := c.send(ctx, to, Request{Method: method, Version: version}, args, func() time.Duration { return 0 })
@@ -153,19 +151,19 @@ func (c *Client) Fanout(ctx context.Context, topic, method, version string, args
 	return nil
 }
 
-// send encodes a request and sends it, to a queue only when somebody listens:
-// queues outlive those who made them.
+// send sends a request. It checks first that a queue has a consumer: queues outlive
+// those who made them.
 func (c *Client) send(ctx context.Context, to Destination, r Request, args any, expiry func() time.Duration) error {
 	if to.Route != RouteFanout {
-		if err := c.listened(ctx, to); err != nil {
+		if err := c.requireConsumer(ctx, to); err != nil {
 			return err
 		}
 	}
 	return c.transmit(ctx, to, r, args, expiry)
 }
 
-// listened fails with KindUndeliverable when nobody consumes a queue.
-func (c *Client) listened(ctx context.Context, to Destination) error {
+// requireConsumer fails with KindUndeliverable when nobody consumes a queue.
+func (c *Client) requireConsumer(ctx context.Context, to Destination) error {
 	n, err := c.o.Transport.Consumers(ctx, to)
 	if err == nil && n == 0 {
 		err = cinder.Errorf(cinder.KindUndeliverable, "Nobody listens to %s.", to)
@@ -173,7 +171,7 @@ func (c *Client) listened(ctx context.Context, to Destination) error {
 	return err
 }
 
-// transmit encodes a request and sends it.
+// transmit encodes and sends a request.
 func (c *Client) transmit(ctx context.Context, to Destination, r Request, args any, expiry func() time.Duration) error {
 	var err error
 	if r.Args, err = json.Marshal(args); err != nil {
@@ -187,15 +185,15 @@ func (c *Client) transmit(ctx context.Context, to Destination, r Request, args a
 	return c.o.Transport.Send(ctx, to, Message{Body: body, Expiry: expiry()})
 }
 
-// Close ends the calls that wait, with KindTimeout, and the listening to replies,
-// and waits for both. It fails when ctx ends first. The transport stays open.
+// Close ends waiting calls, with KindTimeout, and stops listening for replies. It fails
+// when ctx ends first. The transport stays open.
 func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true
 		close(c.done)
 		for _, w := range c.waiting {
-			w.end(Reply{}, cinder.Wrap(cinder.KindTimeout, errClosed(), "The answer is not waited for any more."))
+			w.finish(Reply{}, cinder.Wrap(cinder.KindTimeout, errClosed(), "The answer is not waited for any more."))
 		}
 		if len(c.waiting) == 0 {
 			close(c.idle)
@@ -208,7 +206,7 @@ func (c *Client) Close(ctx context.Context) error {
 		return cinder.Wrap(cinder.KindTimeout, context.Cause(ctx), "Calls are still under way.")
 	}
 	c.mu.Lock()
-	listener := c.listener // nobody sets it any more
+	listener := c.listener // it is not set any more
 	c.mu.Unlock()
 	if listener == nil {
 		return nil
@@ -220,7 +218,7 @@ func errClosed() error {
 	return cinder.Errorf(cinder.KindUnavailable, "The connection to the message bus is closed.")
 }
 
-// listen makes sure that replies are listened to.
+// listen starts listening for replies, unless that is done.
 func (c *Client) listen(ctx context.Context) error {
 	if c.listening() {
 		return nil
@@ -236,7 +234,7 @@ func (c *Client) listen(ctx context.Context) error {
 	if c.listening() {
 		return nil
 	}
-	l, err := c.o.Transport.Listen(ctx, []Destination{ToReplies(c.replies)}, c.take)
+	l, err := c.o.Transport.Listen(ctx, []Destination{ToReplies(c.replies)}, c.handleReply)
 	if err != nil {
 		return err
 	}
@@ -252,11 +250,11 @@ func (c *Client) listening() bool {
 	return c.listener != nil
 }
 
-// call is one that waits for its reply.
+// call is a call that waits for its reply.
 type call struct {
 	id     string
-	answer chan answer // takes the one that ends the call
-	early  Reply       // result that came before the reply that ends the call
+	answer chan answer // receives the one that ends the call
+	result Reply       // a result that came before the ending reply
 }
 
 type answer struct {
@@ -264,16 +262,16 @@ type answer struct {
 	err error
 }
 
-// end gives the call its answer, unless it has one.
-func (w *call) end(r Reply, err error) {
+// finish ends the call with an answer, unless it has one.
+func (w *call) finish(r Reply, err error) {
 	select {
 	case w.answer <- answer{r, err}:
 	default:
 	}
 }
 
-// expect makes a call that replies are told to. done forgets it.
-func (c *Client) expect() (w *call, done func(), err error) {
+// register adds a call; done removes it.
+func (c *Client) register() (w *call, done func(), err error) {
 	w = &call{id: newID(), answer: make(chan answer, 1)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -291,31 +289,31 @@ func (c *Client) expect() (w *call, done func(), err error) {
 	}, nil
 }
 
-// take gives a reply to the call that waits for it. One that nobody waits for
-// came too late and is dropped.
-func (c *Client) take(ctx context.Context, m Message) {
+// handleReply passes a reply to the waiting call. It drops a reply that came too late.
+func (c *Client) handleReply(ctx context.Context, m Message) {
 	r, err := DecodeReply(m.Body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.waiting[r.MsgID]
 	switch {
 	case w == nil:
-		c.o.Log.DebugContext(ctx, "a reply that nobody waits for", "message", r.MsgID, "error", err)
+		c.o.Log.DebugContext(ctx, "reply without a waiting call dropped", "message", r.MsgID, "error", err)
 	case err != nil:
-		w.end(Reply{}, cinder.Wrap(cinder.KindRemote, err, "The service sent an answer that cannot be read."))
+		w.finish(Reply{}, cinder.Wrap(cinder.KindRemote, err, "The service sent an answer that cannot be read."))
 	case r.Failure != nil:
-		w.end(Reply{}, r.Failure.Err())
+		w.finish(Reply{}, r.Failure.Err())
 	case !r.Ending && !isNull(r.Result):
-		w.early = r
-	case !r.Ending: // a sign of life
-	case isNull(r.Result) && !isNull(w.early.Result):
-		w.end(w.early, nil)
+		w.result = r
+	case !r.Ending: // keep-alive
+	case isNull(r.Result) && !isNull(w.result.Result):
+		w.finish(w.result, nil)
 	default:
-		w.end(r, nil)
+		w.finish(r, nil)
 	}
 }
 
-// newID is a random id of 32 hexadecimal digits, as messages and queues have.
+// newID returns a random id of 32 hexadecimal digits, the form of ids of messages and
+// queues.
 func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

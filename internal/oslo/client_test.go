@@ -49,7 +49,8 @@ func TestCallsGetTheirOwnAnswers(t *testing.T) {
 	calling.Wait()
 }
 
-// What Cinder's callers make of odd replies (doc/cinder/wire.md#replies), ours do.
+// TestOddReplies checks unusual replies, which Cinder's callers accept
+// (doc/cinder/wire.md#replies).
 func TestOddReplies(t *testing.T) {
 	const life = `{"result": null, "failure": null, "ending": false, "_msg_id": "ID"}`
 	for _, tc := range []struct {
@@ -91,7 +92,7 @@ func TestOddReplies(t *testing.T) {
 				b := newBus(t)
 				b.answers(t, tc.replies...)
 				got, err := b.call(t.Context(), "m", nil)
-				synctest.Wait() // for what is answered after the end
+				synctest.Wait() // for replies after the end
 				if got != tc.want {
 					t.Errorf("got %q, want %q (%v)", got, tc.want, err)
 				}
@@ -106,7 +107,7 @@ func TestOddReplies(t *testing.T) {
 func TestCallTimesOut(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
-		deadline time.Duration // of the context; 0 is none
+		deadline time.Duration // of the context; 0 for none
 		want     time.Duration
 	}{
 		{"after the response timeout", 0, timeout},
@@ -125,7 +126,7 @@ func TestCallTimesOut(t *testing.T) {
 				began := false
 				b.serve(t, map[string]oslo.Handler{"hang": func(ctx context.Context, _ json.RawMessage) (any, error) {
 					began = true
-					<-ctx.Done() // the caller waits no longer
+					<-ctx.Done() // the caller stops waiting
 					return nil, context.Cause(ctx)
 				}})
 				start := time.Now()
@@ -137,7 +138,7 @@ func TestCallTimesOut(t *testing.T) {
 					t.Errorf("it took %s, want %s", took, tc.want)
 				}
 				synctest.Wait()
-				if !began || !b.logged.has("a request failed", "hang") {
+				if !began || !b.logged.has("request failed", "hang") {
 					t.Error("the service did not begin, or did not end when its caller gave up")
 				}
 			})
@@ -145,8 +146,8 @@ func TestCallTimesOut(t *testing.T) {
 	}
 }
 
-// A call that its caller no longer waits for is not carried out when the service
-// comes back.
+// TestCallExpiresInTheQueue checks that a call whose caller has given up is not carried
+// out when the service comes back.
 func TestCallExpiresInTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBus(t)
@@ -158,7 +159,7 @@ func TestCallExpiresInTheQueue(t *testing.T) {
 				t.Error(err)
 			}
 			methods = append(methods, r.Method)
-			<-wake // hung, as a stopped process is
+			<-wake // hung, like a stopped process
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -291,10 +292,10 @@ func TestArgumentsThatAreNoJSON(t *testing.T) {
 	}
 }
 
-// slow is a transport that takes its time to listen, and fails at first.
+// slow is a transport whose Listen takes time, and fails at first.
 type slow struct {
 	oslo.Transport
-	gate chan error // one for each attempt to listen to replies
+	gate chan error // one for each attempt to listen for replies
 
 	mu      sync.Mutex // guards listens
 	listens []string
@@ -329,7 +330,7 @@ func TestCallsShareOneReplyQueue(t *testing.T) {
 		if err := <-results; cinder.KindOf(err) != cinder.KindUnavailable {
 			t.Errorf("the first: got error %v, want one of kind %s", err, cinder.KindUnavailable)
 		}
-		synctest.Wait() // the next one tries, and somebody loses patience meanwhile
+		synctest.Wait() // the next one tries, and one gives up meanwhile
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := call(ctx); cinder.KindOf(err) != cinder.KindTimeout {

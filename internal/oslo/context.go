@@ -12,13 +12,13 @@ import (
 
 const contextPrefix = "_context_"
 
-// TimeLayout is how times are written in messages: naive UTC (doc/cinder/wire.md#versions).
+// TimeLayout is the format of times in messages: naive UTC
+// (doc/cinder/wire.md#versions).
 const TimeLayout = "2006-01-02T15:04:05.000000"
 
-// contextOf flattens a caller into the keys that a request context has on the
-// wire. is_admin and the role admin are always there: whether the caller may was
-// decided before anything was sent, and services would refuse others in their
-// own database layer (doc/cinder/wire.md#context). Tokens are never sent on.
+// contextOf encodes a caller as a request context. is_admin and the role admin are
+// always set: policy has already authorized the caller, and services refuse others in
+// their database layer (doc/cinder/wire.md#context). Tokens are never sent.
 func contextOf(c cinder.Caller, now time.Time) map[string]any {
 	roles := c.Roles
 	if !slices.Contains(roles, "admin") {
@@ -46,8 +46,8 @@ func contextOf(c cinder.Caller, now time.Time) map[string]any {
 	return inner
 }
 
-// callerOf reads the caller out of an inner object. Services run no command on
-// the strength of it, so what is missing or malformed is left empty.
+// callerOf decodes the caller from an inner object. Services authorize nothing by it,
+// so missing and malformed fields are left empty.
 func callerOf(inner []byte) cinder.Caller {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(inner, &fields) != nil {
@@ -80,7 +80,7 @@ func callerOf(inner []byte) cinder.Caller {
 	return c
 }
 
-// null is s, or JSON's null for "".
+// null is s; JSON null for "".
 func null(s string) any {
 	if s == "" {
 		return nil

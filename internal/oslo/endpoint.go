@@ -14,50 +14,48 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Endpoint is what a server can do.
+// Endpoint is the interface that a server implements.
 type Endpoint struct {
-	Version string // the newest version of the interface that is served: "3.20"
+	Version string // the newest supported version of the interface: "3.20"
 	Methods map[string]Handler
-	// Questions are the methods that change nothing: it does no harm when a message
-	// is carried out by two of those it may be given to.
+	// Questions are the methods that change nothing: two servers may carry out the same
+	// message.
 	Questions map[string]bool
 }
 
-// Handler carries out one method. The context carries the caller, and ends when
-// the caller of a call waits no longer, so that what is not begun by then is not
-// done. The result is written as JSON; a Refusal is a result as well. An error
-// becomes the failure that FailureOf makes of it; that of a cast is logged only.
+// Handler carries out one method. Its context has the caller, and ends when the caller
+// of a call stops waiting. The result is encoded as JSON, or is a Refusal. An error is
+// converted by FailureOf; for a cast it is only logged.
 type Handler func(ctx context.Context, args json.RawMessage) (result any, err error)
 
-// Refusal is the result of a method that answers true or false: false, and the
-// backend's words for why.
+// Refusal is the result false of a method that returns true or false, with the
+// backend's message.
 type Refusal string
 
-// Method is a handler whose arguments are read into an A. Arguments that A has
-// not, and values that do not fit, are a TypeError for the caller
-// (doc/cinder/wire.md#messages).
+// Method returns a handler that decodes the arguments into an A. Unknown arguments and
+// values that do not fit are a TypeError for the caller (doc/cinder/wire.md#messages).
 func Method[A any](fn func(ctx context.Context, args A) (result any, err error)) Handler {
 	return func(ctx context.Context, raw json.RawMessage) (any, error) {
 		var args A
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&args); err != nil {
-			return nil, badArguments(err)
+			return nil, argumentError(err)
 		}
 		return fn(ctx, args)
 	}
 }
 
-// badArguments is an error of reading arguments: its own kind when it has one,
-// as those of versioned objects have.
-func badArguments(err error) error {
+// argumentError converts an error of decoding arguments. An error with a kind, as from
+// versioned objects, keeps it.
+func argumentError(err error) error {
 	if e, ok := errors.AsType[*cinder.Error](err); ok {
 		return e
 	}
 	return &cinder.Error{Kind: cinder.KindInvalid, Msg: "Bad arguments: " + err.Error(), Err: errArguments}
 }
 
-// dispatch carries out a request. Whatever the handler does, it returns.
+// dispatch carries out a request. It recovers from panics.
 func (e *Endpoint) dispatch(ctx context.Context, log *slog.Logger, r *Request) (result any, err error) {
 	if r.Namespace != "" || !Compatible(e.Version, r.Version) {
 		return nil, &cinder.Error{
@@ -74,15 +72,15 @@ func (e *Endpoint) dispatch(ctx context.Context, log *slog.Logger, r *Request) (
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			log.ErrorContext(ctx, "a handler panicked", "panic", p, "stack", string(debug.Stack()))
+			log.ErrorContext(ctx, "handler panicked", "panic", p, "stack", string(debug.Stack()))
 			result, err = nil, fmt.Errorf("panic: %v", p)
 		}
 	}()
 	return handler(ctx, r.Args)
 }
 
-// Compatible says whether an interface of version own takes requests of version
-// asked: same major, and no newer minor (doc/cinder/wire.md#versions).
+// Compatible reports whether an interface of version own accepts requests of version
+// asked: the same major, and no newer minor (doc/cinder/wire.md#versions).
 func Compatible(own, asked string) bool {
 	ownMajor, ownMinor, ok1 := parseVersion(own)
 	major, minor, ok2 := parseVersion(asked)

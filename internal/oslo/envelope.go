@@ -6,17 +6,17 @@ import (
 	"fmt"
 )
 
-// envelopeVersion is the only version of the envelope that is spoken. Messages
-// of another one are dropped, as Cinder does with 2.1 and 3.0 (doc/cinder/wire.md#messages).
+// envelopeVersion is the only supported version. Messages with another one are dropped,
+// as Cinder does with 2.1 and 3.0 (doc/cinder/wire.md#messages).
 const envelopeVersion = "2.0"
 
-// envelope is the outer object of a message. The inner one is JSON within a string.
+// envelope is the outer object of a message. The inner object is a JSON string.
 type envelope struct {
 	Version *string `json:"oslo.version"`
 	Message *string `json:"oslo.message"`
 }
 
-// seal puts an inner object into an envelope.
+// seal wraps an inner object in an envelope.
 func seal(inner any) ([]byte, error) {
 	text, err := json.Marshal(inner)
 	if err != nil {
@@ -26,10 +26,10 @@ func seal(inner any) ([]byte, error) {
 	return json.Marshal(envelope{Version: &version, Message: &message})
 }
 
-// open takes the inner object out of its envelope. A body without one is the
-// inner object itself (live.json, reply/noenvelope).
+// open returns the inner object. A body without an envelope is the inner object itself
+// (live.json, reply/noenvelope).
 func open(body []byte) ([]byte, error) {
-	body = standard(body)
+	body = standardJSON(body)
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
 		return nil, fmt.Errorf("envelope: %w", err)
@@ -42,6 +42,6 @@ func open(body []byte) ([]byte, error) {
 	case e.Message == nil:
 		return nil, errors.New("envelope: there is no message in it")
 	default:
-		return standard([]byte(*e.Message)), nil
+		return standardJSON([]byte(*e.Message)), nil
 	}
 }

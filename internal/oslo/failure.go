@@ -19,7 +19,7 @@ type Failure struct {
 	Kwargs  map[string]any `json:"kwargs"`
 }
 
-// The modules of exceptions. Python callers rebuild those of the first two.
+// Modules of exceptions. Python callers rebuild those of the first two.
 const (
 	moduleCinder     = "cinder.exception"
 	moduleBuiltins   = "builtins"
@@ -27,7 +27,7 @@ const (
 	moduleObjects    = "oslo_versionedobjects.exception"
 )
 
-// Causes of errors that have an exception of their own on the wire.
+// Causes of errors with an exception of their own on the wire.
 var (
 	errNoSuchMethod       = errors.New("no such method")
 	errUnsupportedVersion = errors.New("unsupported version")
@@ -36,22 +36,22 @@ var (
 	errObjectType         = errors.New("unsupported object")
 )
 
-// decodeFailure reads the JSON text of a failure.
+// decodeFailure decodes a failure, which is JSON in a string.
 func decodeFailure(raw json.RawMessage) (*Failure, error) {
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {
 		return nil, fmt.Errorf("failure: %w", err)
 	}
 	var f Failure
-	if err := json.Unmarshal(standard([]byte(text)), &f); err != nil {
+	if err := json.Unmarshal(standardJSON([]byte(text)), &f); err != nil {
 		return nil, fmt.Errorf("failure: %w", err)
 	}
 	return &f, nil
 }
 
-// Err is the failure as an error of ours: KindNotSupported when the service does
-// not know the method or version, else KindRemote with the exception's message,
-// without traceback.
+// Err converts the failure to an error: KindNotSupported when the service lacks the
+// method or version, else KindRemote with the exception's message, without the
+// traceback.
 func (f *Failure) Err() error {
 	if f.Module == moduleDispatcher {
 		switch f.Class {
@@ -64,8 +64,8 @@ func (f *Failure) Err() error {
 	return &cinder.Error{Kind: cinder.KindRemote, Msg: f.words(), Err: fmt.Errorf("remote exception %s.%s", f.Module, f.Class)}
 }
 
-// words are the message without the lines of a traceback, which an exception
-// that was relayed has in its message as well. Never empty.
+// words is the message without traceback lines, which a relayed exception has in its
+// message too. Never empty.
 func (f *Failure) words() string {
 	msg := f.Message
 	if trace := strings.TrimSpace(strings.Join(f.Trace, "\n")); trace != "" {
@@ -88,8 +88,8 @@ func (f *Failure) words() string {
 	}
 }
 
-// FailureOf is an error as the exception that a Python caller rebuilds. Errors
-// that are ours alone become one that says nothing of them.
+// FailureOf converts an error to the exception that a Python caller rebuilds. Internal
+// errors become a generic one.
 func FailureOf(err error) *Failure {
 	msg := cinder.Message(err)
 	switch {
@@ -119,7 +119,7 @@ func FailureOf(err error) *Failure {
 		return exception(moduleCinder, "ServiceUnavailable", msg, code(400))
 	case cinder.KindTimeout:
 		return exception(moduleCinder, "RPCTimeout", msg, code(502))
-	default: // KindInternal, KindRemote and what is none of ours.
+	default: // KindInternal, KindRemote and errors without a kind.
 		return exception(moduleCinder, "CinderException",
 			"The service could not carry out the request: its log says why.", code(500))
 	}

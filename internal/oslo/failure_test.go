@@ -104,7 +104,8 @@ func TestFailureOf(t *testing.T) {
 	}
 }
 
-// An error that has an exception of its own keeps its kind and words over the wire.
+// TestFailureOfRecorded checks that an error with an exception of its own keeps its
+// kind and message over the wire.
 func TestFailureOfRecorded(t *testing.T) {
 	for _, r := range recordings(t) {
 		if r.isRequest() || !strings.HasSuffix(r.name, "-failure") {

@@ -13,7 +13,7 @@ import (
 	"stoker/internal/oslo"
 )
 
-// Whatever arrives, what could be read is written so that it is read the same.
+// FuzzRequest checks that a decoded request survives encoding.
 func FuzzRequest(f *testing.F) {
 	seed(f)
 	f.Add([]byte(`{"method": "a cast", "_timeout": 1}`))
@@ -25,8 +25,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		second := requestAgain(t, first)
-		// Admin is what every caller is to services; text that is no UTF-8 is
-		// mended on the way.
+		// To services every caller is an admin; invalid UTF-8 is repaired on the way.
 		third := requestAgain(t, second)
 		if diff := cmp.Diff(second, third); diff != "" {
 			t.Errorf("read again (-first +second):\n%s", diff)
@@ -37,7 +36,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// seed adds the recorded messages that are short enough to be worked with fast.
+// seed adds the recorded messages that are short enough for fast fuzzing.
 func seed(f *testing.F) {
 	f.Helper()
 	for _, r := range recordings(f) {
@@ -90,7 +89,8 @@ func replyAgain(t *testing.T, r oslo.Reply) oslo.Reply {
 	return read
 }
 
-// A failure always has words for the user, and a traceback is never among them.
+// FuzzFailure checks that a failure always has a message for the user, without a
+// traceback.
 func FuzzFailure(f *testing.F) {
 	for _, r := range recordings(f) {
 		if text, ok := r.inner["failure"].(string); ok {
@@ -167,16 +167,16 @@ func objectAgain[O any](t *testing.T, raw []byte) {
 	}
 }
 
-// What Python writes for what is no number is read as null, and all else as it
-// stands: a message without such words is read as the same message with null in
-// the place of a number is.
+// FuzzNumbers checks that Python's non-finite numbers are read as null, and everything
+// else unchanged: a message without them reads like the same message with null in place
+// of a number.
 func FuzzNumbers(f *testing.F) {
 	f.Add("a", "NaN", 1.5)
 	f.Add("\"Infinity", "\\\"-Infinity\\", -1.0)
 	f.Fuzz(func(t *testing.T, key, value string, n float64) {
 		raw, err := json.Marshal(map[string]any{key: value, "n": n})
 		if err != nil {
-			t.Skip() // no number in JSON
+			t.Skip() // not a JSON number
 		}
 		object := strings.TrimPrefix(string(raw), "{")
 		for _, word := range []string{"NaN", "Infinity", "-Infinity"} {

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const timeout = 5 * time.Second // the response timeout of the clients under test
 
-// records are what was logged.
+// records are the log records.
 type records struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -47,7 +47,7 @@ func (r *records) has(words ...string) bool {
 	return false
 }
 
-// bus is an in-process bus, a client on it, and what both and the servers log.
+// bus is an in-process bus with a client, and their logs and the servers'.
 type bus struct {
 	*memory.Transport
 	client *oslo.Client
@@ -100,7 +100,7 @@ func (b *bus) serve(t *testing.T, methods map[string]oslo.Handler) *oslo.Server 
 	return s
 }
 
-// post sends a request as it is.
+// post sends a request as is.
 func (b *bus) post(t *testing.T, r oslo.Request, expiry time.Duration) {
 	t.Helper()
 	body, err := oslo.EncodeRequest(r, time.Now())
@@ -117,7 +117,7 @@ func (b *bus) postBody(t *testing.T, body []byte, expiry time.Duration) {
 	}
 }
 
-// replies listens to a reply queue of that name.
+// replies listens on a reply queue.
 func (b *bus) replies(t *testing.T, name string) chan oslo.Reply {
 	t.Helper()
 	got := make(chan oslo.Reply, 100)
@@ -126,7 +126,7 @@ func (b *bus) replies(t *testing.T, name string) chan oslo.Reply {
 		if err != nil {
 			t.Errorf("a reply: %v", err)
 		}
-		r.UniqueID = "" // another one each time
+		r.UniqueID = "" // differs each time
 		got <- r
 	})
 	if err != nil {
@@ -135,8 +135,8 @@ func (b *bus) replies(t *testing.T, name string) chan oslo.Reply {
 	return got
 }
 
-// answers listens in a service's place, and answers calls with bodies in which
-// ID stands for that of the call.
+// answers replies to calls in place of a service, with bodies in which ID stands for
+// the call's id.
 func (b *bus) answers(t *testing.T, bodies ...string) {
 	t.Helper()
 	_, err := b.Listen(t.Context(), service().Destinations(), func(ctx context.Context, m oslo.Message) {
@@ -161,5 +161,5 @@ func (b *bus) call(ctx context.Context, method string, args any) (string, error)
 	return string(result), err
 }
 
-// echo answers with its arguments.
+// echo returns its arguments.
 func echo(_ context.Context, args json.RawMessage) (any, error) { return args, nil }

@@ -6,9 +6,8 @@ import (
 	"fmt"
 )
 
-// Ready does what a call needs but for sending it: it listens for replies. It
-// fails with KindUnavailable as long as that, or anything else that the transport
-// needs, is not to be had.
+// Ready checks everything that a call needs, without sending one: it listens for
+// replies and checks the transport. KindUnavailable when any of it fails.
 func (c *Client) Ready(ctx context.Context) error {
 	if err := c.listen(ctx); err != nil {
 		return errors.Join(err, c.o.Transport.Check(ctx))
@@ -16,8 +15,8 @@ func (c *Client) Ready(ctx context.Context) error {
 	return c.o.Transport.Check(ctx)
 }
 
-// Listening says whether anybody consumes a queue. It fails with KindUnavailable
-// when the bus is away, and as ctx ends.
+// Listening reports whether a queue has a consumer. It fails with KindUnavailable when
+// the bus is away, and when ctx ends.
 func (c *Client) Listening(ctx context.Context, to Destination) (bool, error) {
 	n, err := c.o.Transport.Consumers(ctx, to)
 	if err != nil {

@@ -12,18 +12,17 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Notification is what the bus is told without anybody being asked to do anything.
+// Notification is an oslo.messaging notification.
 type Notification struct {
-	Publisher string // service.HOST
-	Event     string // volume.create.end
+	Publisher string // for instance service.HOST
+	Event     string // for instance volume.create.end
 	Priority  string // INFO or ERROR
-	Payload   any    // as JSON
+	Payload   any    // encoded as JSON
 }
 
-// Notify sends a notification as oslo.messaging's messagingv2 driver does: to the
-// queue TOPIC.priority of each topic, with the caller as context. One whose queue
-// nobody has declared is lost, and that is no failure. It fails with
-// KindUnavailable when the bus is away.
+// Notify sends a notification like oslo.messaging's messagingv2 driver: to the queue
+// TOPIC.priority of each topic, with the caller as context. Without such a queue the
+// notification is lost, which is no error. KindUnavailable when the bus is away.
 func (c *Client) Notify(ctx context.Context, topics []string, n Notification) error {
 	now := time.Now()
 	inner := contextOf(cinder.CallerFrom(ctx), now)

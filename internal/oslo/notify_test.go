@@ -15,8 +15,8 @@ import (
 	"stoker/internal/oslo/memory"
 )
 
-// A notification has the form that oslo.messaging's notifier gives it, within the
-// envelope of messagingv2, and one that nobody waits for is lost without a word.
+// TestNotify checks that a notification has the form of oslo.messaging's notifier with
+// messagingv2, and that one without a queue is lost silently.
 func TestNotify(t *testing.T) {
 	bus := memory.New()
 	c := oslo.NewClient(oslo.ClientOptions{Transport: bus, ResponseTimeout: time.Second, Log: slog.New(slog.DiscardHandler)})

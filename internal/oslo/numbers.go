@@ -2,10 +2,10 @@ package oslo
 
 import "bytes"
 
-// standard is JSON as Python writes it made JSON as the standard has it: Python
-// writes NaN, Infinity and -Infinity, which a driver may have computed, where no
-// number can stand. They become null: what else the message says counts.
-func standard(text []byte) []byte {
+// standardJSON converts Python's JSON to standard JSON: NaN, Infinity and -Infinity,
+// which a driver may have computed, become null, so that the rest of the message can be
+// read.
+func standardJSON(text []byte) []byte {
 	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
 		return text
 	}
@@ -16,7 +16,7 @@ func standard(text []byte) []byte {
 		case '"':
 			n = quoted(text[i:])
 		case 'N', 'I', '-':
-			if word := noNumber(text[i:]); word > 0 {
+			if word := nonFinite(text[i:]); word > 0 {
 				out, i = append(out, "null"...), i+word
 				continue
 			}
@@ -26,8 +26,8 @@ func standard(text []byte) []byte {
 	return out
 }
 
-// quoted is the length of the string that text begins with, quotes included, or
-// of all when it does not end.
+// quoted is the length of the string at the start of text, with its quotes; the length
+// of text if the string does not end.
 func quoted(text []byte) int {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
@@ -40,9 +40,9 @@ func quoted(text []byte) int {
 	return len(text)
 }
 
-// noNumber is the length of the word that text begins with, when it is one that
-// Python writes for what is no number; else 0.
-func noNumber(text []byte) int {
+// nonFinite is the length of the NaN, Infinity or -Infinity at the start of text; else
+// 0.
+func nonFinite(text []byte) int {
 	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
 		if bytes.HasPrefix(text, []byte(word)) {
 			return len(word)

@@ -28,7 +28,7 @@ type (
 	}
 )
 
-// The one namespace and version of the objects that are spoken here.
+// The only namespace and version that we support.
 const (
 	objectNamespace = "cinder"
 	objectVersion   = "1.0"
@@ -38,7 +38,7 @@ func newObject[D any](name string, data D, changes ...string) object[D] {
 	return object[D]{Name: name, Namespace: objectNamespace, Version: objectVersion, Data: &data, Changes: changes}
 }
 
-// check says what is wrong with an object that should be a name.
+// check returns an error unless the object is of the type called name.
 func (o *object[D]) check(name string) error {
 	switch {
 	case o.Name != name || o.Namespace != objectNamespace || o.Data == nil:
@@ -53,22 +53,22 @@ func (o *object[D]) check(name string) error {
 	}
 }
 
-// LogLevel is a log level or, in a question, the prefix that is asked for.
+// LogLevel is a log level or, in a query, the prefix asked for.
 type LogLevel struct {
-	Prefix string // of logger names; "" is null: all
-	Level  string // "" is null
+	Prefix string // of logger names; "" is null on the wire and means all
+	Level  string // "" is null on the wire
 }
 
-// object is the versioned object.
+// object returns the versioned object.
 func (l LogLevel) object() object[levelData] {
 	return newObject("LogLevel", levelData{Prefix: nullable(l.Prefix), Level: nullable(l.Level)}, "prefix", "level")
 }
 
-// MarshalJSON writes the versioned object.
+// MarshalJSON encodes the versioned object.
 func (l LogLevel) MarshalJSON() ([]byte, error) { return json.Marshal(l.object()) }
 
-// UnmarshalJSON reads the versioned object. A plain object, another namespace or
-// version is a KindInvalid error (doc/cinder/wire.md#objects).
+// UnmarshalJSON decodes the versioned object. A plain object, another namespace or
+// another version is KindInvalid (doc/cinder/wire.md#objects).
 func (l *LogLevel) UnmarshalJSON(b []byte) error {
 	var o object[levelData]
 	if err := json.Unmarshal(b, &o); err != nil {
@@ -81,10 +81,10 @@ func (l *LogLevel) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// LogLevels are the levels of loggers by name: LogLevelList on the wire.
+// LogLevels are loggers' levels by name, a LogLevelList on the wire.
 type LogLevels map[string]cinder.LogLevel
 
-// MarshalJSON writes the versioned object, by name.
+// MarshalJSON encodes the versioned object, sorted by name.
 func (l LogLevels) MarshalJSON() ([]byte, error) {
 	data := levelsData{Objects: []object[levelData]{}}
 	for _, name := range slices.Sorted(maps.Keys(l)) {
@@ -93,7 +93,7 @@ func (l LogLevels) MarshalJSON() ([]byte, error) {
 	return json.Marshal(newObject("LogLevelList", data, "objects"))
 }
 
-// UnmarshalJSON reads the versioned object, as strictly as LogLevel's does.
+// UnmarshalJSON decodes the versioned object, as strictly as LogLevel's.
 func (l *LogLevels) UnmarshalJSON(b []byte) error {
 	var o object[levelsData]
 	if err := json.Unmarshal(b, &o); err != nil {

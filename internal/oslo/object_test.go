@@ -12,7 +12,7 @@ import (
 	"stoker/internal/oslo"
 )
 
-// versioned is a versioned object as text.
+// versioned is a versioned object as JSON.
 func versioned(name, namespace, version, data string) string {
 	return `{"versioned_object.name": "` + name + `", "versioned_object.namespace": "` + namespace +
 		`", "versioned_object.version": "` + version + `", "versioned_object.data": ` + data + `}`
@@ -23,7 +23,7 @@ func TestDecodeLogLevel(t *testing.T) {
 	for _, tc := range []struct {
 		name, text string
 		want       oslo.LogLevel
-		class      string // of the exception that a service answers with; "" when it is fine
+		class      string // of the exception that a service answers with; "" for none
 	}{
 		{"as it is", versioned("LogLevel", "cinder", "1.0", data), oslo.LogLevel{Prefix: "cinder", Level: "debug"}, ""},
 		{"nulls", versioned("LogLevel", "cinder", "1.0", `{"prefix": null, "level": null}`), oslo.LogLevel{}, ""},
@@ -81,7 +81,7 @@ func TestDecodeLogLevels(t *testing.T) {
 	}
 }
 
-// The text is Cinder's own.
+// TestCleanupRequest has Cinder's own text.
 func TestCleanupRequest(t *testing.T) {
 	recorded := versioned("CleanupRequest", "cinder", "1.0", `{"service_id": null, "cluster_name": null, "host": null, `+
 		`"binary": "cinder-volume", "is_up": false, "disabled": null, "resource_id": null, "resource_type": null, "until": "2026-11-24T20:59:01Z"}`)

@@ -17,9 +17,9 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/failures_sent.json")
 
-// failuresToPython are errors of every kind that a service may fail with, the
-// dispatcher's own among them, and what a Python caller must have of each: the
-// class, and the words for the user.
+// failuresToPython returns errors of every kind that a service may fail with, including
+// the dispatcher's, and what a Python caller must get for each: the class and the
+// user's message.
 func failuresToPython(t *testing.T) map[string]rebuilt {
 	t.Helper()
 	const generic = "The service could not carry out the request: its log says why."
@@ -51,7 +51,7 @@ type rebuilt struct {
 	class, text string
 }
 
-// dispatched is the failure of a request to a server, as it goes over the bus.
+// dispatched is the failure of a request to a server, as sent over the bus.
 func dispatched(t *testing.T, method, args string) *oslo.Failure {
 	t.Helper()
 	b := newBus(t)
@@ -66,8 +66,8 @@ func dispatched(t *testing.T, method, args string) *oslo.Failure {
 	return (<-replies).Failure
 }
 
-// Callers in Python rebuild what our services raise, with our words and no
-// others. testdata/rebuild_failures.py asked them.
+// TestPythonRebuildsOurFailures checks that Python callers rebuild our exceptions with
+// our messages; testdata/rebuild_failures.py recorded what the real library makes of them.
 func TestPythonRebuildsOurFailures(t *testing.T) {
 	failures := failuresToPython(t)
 	sent := map[string]*oslo.Failure{}
@@ -104,7 +104,7 @@ func TestPythonRebuildsOurFailures(t *testing.T) {
 	for name, want := range failures {
 		got, ok := answers[name]
 		class := strings.TrimSuffix(got.Class, "_Remote")
-		// oslo.messaging adds the traceback, a line break and nothing.
+		// oslo.messaging appends the traceback, here a line break and nothing.
 		if text := strings.TrimSuffix(got.Text, "\n"); !ok || class != want.class || !strings.Contains(text, want.text) || strings.Contains(text, "Traceback") {
 			t.Errorf("%s: Python has a %s that says %q, want a %s that says %q", name, class, got.Text, want.class, want.text)
 		}

@@ -6,22 +6,21 @@ import (
 	"fmt"
 )
 
-// Reply is one answer to a call (doc/cinder/wire.md#replies).
+// Reply is a reply to a call (doc/cinder/wire.md#replies).
 type Reply struct {
 	Result  json.RawMessage // null when there is none
 	Failure *Failure        // nil unless the call failed
-	// Ending says that no more replies follow. A reply that does not end is a
-	// sign of life or, in the old convention, carries the result before an empty
-	// one that ends.
+	// Ending means that no more replies follow. A reply without it is a keep-alive or,
+	// in the old convention, has the result, and an empty ending reply follows.
 	Ending   bool
 	MsgID    string // of the call
 	UniqueID string
-	// Detail is what the backend said when the result is false. Cinder's replies
-	// have no such key, and its callers ignore it.
+	// Detail is the backend's message when the result is false. Cinder's replies have
+	// no such key, and its callers ignore it.
 	Detail string
 }
 
-// reply is Reply on the wire. Failure is JSON within a string.
+// reply is Reply on the wire. Failure is JSON in a string.
 type reply struct {
 	Result   json.RawMessage `json:"result"`
 	Failure  json.RawMessage `json:"failure"`
@@ -31,7 +30,7 @@ type reply struct {
 	Detail   string          `json:"_stoker_detail,omitempty"`
 }
 
-// EncodeReply writes a reply, envelope included.
+// EncodeReply encodes a reply in an envelope.
 func EncodeReply(r Reply) ([]byte, error) {
 	w := reply{
 		Result: r.Result, Failure: json.RawMessage("null"), Ending: r.Ending,
@@ -56,10 +55,9 @@ func EncodeReply(r Reply) ([]byte, error) {
 	return body, nil
 }
 
-// DecodeReply reads a reply, in an envelope or bare. The key failure is required
-// and ending is false when absent, as for Cinder's callers (doc/cinder/wire.md#replies).
-// With an error, MsgID is set when it could be read: that call will get no
-// better answer.
+// DecodeReply decodes a reply with or without envelope. The key failure is required,
+// and ending defaults to false, as for Cinder's callers (doc/cinder/wire.md#replies).
+// On an error MsgID is set if it could be read: that call will get no better reply.
 func DecodeReply(body []byte) (Reply, error) {
 	text, err := open(body)
 	if err != nil {

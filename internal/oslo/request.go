@@ -15,20 +15,20 @@ import (
 type Request struct {
 	Method    string
 	Version   string          // of the service's interface: "3.12"
-	Namespace string          // "" as Cinder leaves it
+	Namespace string          // "" from Cinder
 	Args      json.RawMessage // an object
 	Caller    cinder.Caller
 
-	MsgID     string        // of a call; "" in a cast
+	MsgID     string        // of a call; "" for a cast
 	ReplyTo   string        // reply queue of a call
-	KeepAlive time.Duration // a call that asks for signs of life, in whole seconds; 0 when it does not
-	UniqueID  string        // tells duplicates
+	KeepAlive time.Duration // interval of keep-alive replies that a call requests, in whole seconds; 0 for none
+	UniqueID  string        // to detect duplicates
 }
 
-// Call says whether the sender waits for a reply.
+// Call reports whether the sender waits for a reply.
 func (r *Request) Call() bool { return r.MsgID != "" }
 
-// EncodeRequest writes a request, context and envelope included, as sent at now.
+// EncodeRequest encodes a request with context and envelope, as sent at now.
 func EncodeRequest(r Request, now time.Time) ([]byte, error) {
 	args := r.Args
 	if len(args) == 0 {
@@ -54,8 +54,7 @@ func EncodeRequest(r Request, now time.Time) ([]byte, error) {
 	return body, nil
 }
 
-// DecodeRequest reads a request, in an envelope or bare. What it does not know,
-// it ignores.
+// DecodeRequest decodes a request with or without envelope. It ignores unknown keys.
 func DecodeRequest(body []byte) (Request, error) {
 	text, err := open(body)
 	if err != nil {
@@ -100,11 +99,10 @@ func DecodeRequest(body []byte) (Request, error) {
 	return r, nil
 }
 
-// maxKeepAlive bounds what a caller may ask for: what is longer is no number to
-// reckon with.
+// maxKeepAlive bounds the interval that a caller may request; a longer one is ignored.
 const maxKeepAlive = 24 * time.Hour
 
-// value is what p points to; "" for nil.
+// value dereferences p; "" for nil.
 func value(p *string) string {
 	if p == nil {
 		return ""

@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// concurrency is how many requests a server works on at the same moment. The
-	// others wait in their queues, where they expire.
+	// concurrency bounds the requests that a server carries out at once. The rest wait
+	// in their queues, where they may expire.
 	concurrency = 64
-	// remembered is how many ids of messages are kept for each target to tell
-	// duplicates, as many as oslo.messaging keeps (doc/cinder/wire.md#duplicates).
-	remembered = 16
-	// replyTimeout bounds the sending of a reply, and of a sign of life.
+	// duplicateWindow is how many message ids per target are kept to detect duplicates,
+	// as in oslo.messaging (doc/cinder/wire.md#duplicates).
+	duplicateWindow = 16
+	// replyTimeout bounds the sending of a reply or keep-alive.
 	replyTimeout = 10 * time.Second
-	// replyInterval is the wait before a reply is tried again: when a broker is
-	// back, its queue is once the caller is, too. Cinder's services wait as long,
-	// and give up after a minute (doc/cinder/wire.md#the-reply-queue).
+	// replyInterval is the pause before a reply is retried: after a broker's restart,
+	// its queue is back only once the caller is. Cinder's services pause as long, and
+	// give up after a minute (doc/cinder/wire.md#the-reply-queue).
 	replyInterval = 250 * time.Millisecond
 )
 
-// ServerOptions are what a Server is made of. All are required.
+// ServerOptions configure a Server. All are required.
 type ServerOptions struct {
 	Transport Transport
 	Targets   []Target
@@ -37,30 +37,30 @@ type ServerOptions struct {
 	Log       *slog.Logger
 }
 
-// Server carries out the requests that reach its targets.
+// Server carries out the requests sent to its targets.
 type Server struct {
 	o      ServerOptions
-	cancel context.CancelFunc // ends the context of what is being carried out
+	cancel context.CancelFunc // cancels the contexts of running requests
 	slots  chan struct{}
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	recent    recent
 	closing   bool
-	running   int           // requests being carried out
-	idle      chan struct{} // closed when the server closes and nothing runs
-	listeners []Listener    // set by Serve alone
+	running   int           // running requests
+	idle      chan struct{} // closed when the server is closing and nothing runs
+	listeners []Listener    // set by Serve only
 }
 
-// Serve starts to listen and returns. The context bounds the start alone. It
-// fails with KindUnavailable when the bus is away.
+// Serve starts listening and returns. ctx bounds only the start. KindUnavailable when
+// the bus is away.
 func Serve(ctx context.Context, o ServerOptions) (*Server, error) {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Server{
 		o: o, cancel: cancel, slots: make(chan struct{}, concurrency), idle: make(chan struct{}),
-		recent: recent{size: remembered * len(o.Targets)},
+		recent: recent{size: duplicateWindow * len(o.Targets)},
 	}
 	for _, t := range o.Targets {
-		l, err := o.Transport.Listen(ctx, t.Destinations(), func(ctx context.Context, m Message) { s.take(ctx, run, m) })
+		l, err := o.Transport.Listen(ctx, t.Destinations(), func(ctx context.Context, m Message) { s.receive(ctx, run, m) })
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("serve %s: %w", t.Topic, err), s.Close(ctx))
 		}
@@ -69,8 +69,8 @@ func Serve(ctx context.Context, o ServerOptions) (*Server, error) {
 	return s, nil
 }
 
-// Close takes no more requests and waits for those it has. When ctx ends first,
-// it ends their contexts and fails with KindTimeout.
+// Close accepts no more requests and waits for running ones. When ctx ends first, it
+// cancels their contexts and fails with KindTimeout.
 func (s *Server) Close(ctx context.Context) error {
 	defer s.cancel()
 	var errs error
@@ -91,35 +91,35 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 }
 
-// take begins to carry out a message, once there is room.
-func (s *Server) take(ctx, run context.Context, m Message) {
+// receive starts to carry out a message, once a slot is free.
+func (s *Server) receive(ctx, run context.Context, m Message) {
 	arrived := time.Now()
 	r, err := DecodeRequest(m.Body)
 	if err != nil {
-		s.o.Log.WarnContext(ctx, "a message that cannot be read was dropped", "error", err)
+		s.o.Log.WarnContext(ctx, "unreadable message dropped", "error", err)
 		return
 	}
 	log := s.o.Log.With("method", r.Method, "request_id", r.Caller.RequestID)
 	if m.Sure != nil && !s.o.Endpoint.Questions[r.Method] {
 		if err := m.Sure(); err != nil {
-			log.WarnContext(ctx, "a request that others may have been given was dropped", "error", err)
+			log.WarnContext(ctx, "request dropped; another service may have received it", "error", err)
 			return
 		}
 	}
 	if s.duplicate(r.UniqueID) {
-		log.WarnContext(ctx, "a duplicate message was dropped", "message", r.UniqueID)
+		log.WarnContext(ctx, "duplicate message dropped", "message", r.UniqueID)
 		return
 	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
-		log.WarnContext(ctx, "the service closes: a request was dropped")
+		log.WarnContext(ctx, "request dropped; the server is closing")
 		return
 	}
 	left := m.Expiry - time.Since(arrived)
 	if m.Expiry > 0 && left <= 0 {
 		<-s.slots
-		log.WarnContext(ctx, "a request waited too long and was dropped", "waited", time.Since(arrived))
+		log.WarnContext(ctx, "expired request dropped", "waited", time.Since(arrived))
 		return
 	}
 	s.mu.Lock()
@@ -130,19 +130,19 @@ func (s *Server) take(ctx, run context.Context, m Message) {
 	}
 	s.running++
 	go func() {
-		defer s.ended()
+		defer s.release()
 		ctx := cinder.WithCaller(run, r.Caller)
-		if r.Call() && m.Expiry > 0 { // calls expire when their callers give up
+		if r.Call() && m.Expiry > 0 { // a call expires when its caller gives up
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, left)
 			defer cancel()
 		}
-		s.carryOut(ctx, log, &r)
+		s.execute(ctx, log, &r)
 	}()
 }
 
-// ended makes room for the next request.
-func (s *Server) ended() {
+// release frees a request's slot.
+func (s *Server) release() {
 	<-s.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,8 +158,8 @@ func (s *Server) duplicate(id string) bool {
 	return id != "" && s.recent.seen(id)
 }
 
-// carryOut runs a request and, when it is a call, replies.
-func (s *Server) carryOut(ctx context.Context, log *slog.Logger, r *Request) {
+// execute runs a request and, for a call, replies.
+func (s *Server) execute(ctx context.Context, log *slog.Logger, r *Request) {
 	stop := s.keepAlive(ctx, log, r)
 	result, err := s.o.Endpoint.dispatch(ctx, log, r)
 	stop()
@@ -177,35 +177,35 @@ func (s *Server) carryOut(ctx context.Context, log *slog.Logger, r *Request) {
 		if cinder.KindOf(err) == cinder.KindInternal {
 			level = slog.LevelError
 		}
-		log.Log(ctx, level, "a request failed", "error", err)
+		log.Log(ctx, level, "request failed", "error", err)
 		reply.Result, reply.Failure = nil, FailureOf(err)
 	}
 	switch {
 	case !r.Call():
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		log.WarnContext(ctx, "a call took longer than its caller waits: no reply was sent")
+		log.WarnContext(ctx, "no reply sent; the call took longer than its caller waits")
 	default:
 		s.reply(ctx, log, r, reply)
 	}
 }
 
-// reply sends the reply that ends a call, also while the server closes. One that
-// cannot be delivered is tried again for a while: the caller knows replies that
-// came twice.
+// reply sends the ending reply of a call, even while the server closes. It retries for
+// a while: the caller recognises duplicates.
 func (s *Server) reply(ctx context.Context, log *slog.Logger, r *Request, reply Reply) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replyTimeout)
 	defer cancel()
 	err := s.send(ctx, r, reply)
-	for err != nil && s.again(ctx) {
+	for err != nil && s.waitRetry(ctx) {
 		err = s.send(ctx, r, reply)
 	}
 	if err != nil {
-		log.WarnContext(ctx, "a reply could not be sent", "queue", r.ReplyTo, "error", err)
+		log.WarnContext(ctx, "reply could not be sent", "queue", r.ReplyTo, "error", err)
 	}
 }
 
-// again waits for the next try to reply. It is false when there is to be none.
-func (s *Server) again(ctx context.Context) bool {
+// waitRetry waits before a reply is retried. It returns false when there is to be no
+// retry.
+func (s *Server) waitRetry(ctx context.Context) bool {
 	t := time.NewTimer(replyInterval*4/5 + rand.N(replyInterval*2/5))
 	defer t.Stop()
 	select {
@@ -228,18 +228,17 @@ func (s *Server) send(ctx context.Context, r *Request, reply Reply) error {
 	return s.o.Transport.Send(ctx, ToReplies(r.ReplyTo), Message{Body: body})
 }
 
-// sign sends a sign of life.
-func (s *Server) sign(ctx context.Context, log *slog.Logger, r *Request) {
+// sendKeepAlive sends a keep-alive reply.
+func (s *Server) sendKeepAlive(ctx context.Context, log *slog.Logger, r *Request) {
 	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
 	defer cancel()
 	if err := s.send(ctx, r, Reply{MsgID: r.MsgID}); err != nil && ctx.Err() == nil {
-		log.DebugContext(ctx, "a sign of life could not be sent", "queue", r.ReplyTo, "error", err)
+		log.DebugContext(ctx, "keep-alive could not be sent", "queue", r.ReplyTo, "error", err)
 	}
 }
 
-// keepAlive sends signs of life while a call is being carried out, when its
-// caller asks for them: twice in the time it names (doc/cinder/wire.md#messages). stop
-// ends and waits for that.
+// keepAlive sends keep-alives while a call runs, if its caller requests them: twice per
+// requested interval (doc/cinder/wire.md#messages). stop ends it and waits.
 func (s *Server) keepAlive(ctx context.Context, log *slog.Logger, r *Request) (stop func()) {
 	if !r.Call() || r.KeepAlive < 2*time.Second {
 		return func() {}
@@ -252,7 +251,7 @@ func (s *Server) keepAlive(ctx context.Context, log *slog.Logger, r *Request) (s
 		for {
 			select {
 			case <-ticker.C:
-				s.sign(ctx, log, r)
+				s.sendKeepAlive(ctx, log, r)
 			case <-ctx.Done():
 				return
 			}
@@ -261,14 +260,14 @@ func (s *Server) keepAlive(ctx context.Context, log *slog.Logger, r *Request) (s
 	return func() { cancel(); sending.Wait() }
 }
 
-// recent are the last few ids that were seen.
+// recent is a list of the last ids seen.
 type recent struct {
 	size int
 	ids  []string
-	next int // the one that is forgotten next
+	next int // index to overwrite next
 }
 
-// seen says whether id is among them, and remembers it.
+// seen reports whether id is on the list, and adds it.
 func (r *recent) seen(id string) bool {
 	if slices.Contains(r.ids, id) {
 		return true

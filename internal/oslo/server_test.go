@@ -60,7 +60,7 @@ func TestDispatch(t *testing.T) {
 			"level=WARN",
 		},
 		{"an error of ours", oslo.Request{Method: "break"}, oslo.Reply{Failure: broken}, "level=ERROR"},
-		{"a panic", oslo.Request{Method: "panic"}, oslo.Reply{Failure: broken}, "a handler panicked"},
+		{"a panic", oslo.Request{Method: "panic"}, oslo.Reply{Failure: broken}, "handler panicked"},
 		{"a result that is no JSON", oslo.Request{Method: "odd"}, oslo.Reply{Failure: broken}, "encode the result"},
 		{
 			"an unknown method",
@@ -148,7 +148,7 @@ func TestMessagesThatCannotBeReadAreDropped(t *testing.T) {
 		if _, err := b.call(t.Context(), "echo", nil); err != nil {
 			t.Errorf("after messages that cannot be read: %v", err)
 		}
-		if !b.logged.has("level=WARN", "cannot be read") {
+		if !b.logged.has("level=WARN", "unreadable message") {
 			t.Error("they are not in the log")
 		}
 	})
@@ -173,9 +173,9 @@ func TestDuplicatesAreDropped(t *testing.T) {
 		for i := range 15 {
 			post("other", fmt.Sprint(i))
 		}
-		post("twice", "x") // 15 others came since: it is remembered
+		post("twice", "x") // 15 others came since: still remembered
 		post("other", "15")
-		post("twice", "x") // 16: it is not
+		post("twice", "x") // 16: forgotten
 		if diff := cmp.Diff(map[string]int{"twice": 2, "nameless": 2, "other": 16}, count); diff != "" {
 			t.Errorf("how often each was carried out (-want +got):\n%s", diff)
 		}
@@ -216,8 +216,8 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	})
 }
 
-// A request that was taken from its queue and waits for room is not carried out
-// after its time either.
+// TestARequestExpiresWhileItWaitsForRoom checks that a request which expires while it
+// waits for a slot is not carried out.
 func TestARequestExpiresWhileItWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBus(t)
@@ -236,7 +236,7 @@ func TestARequestExpiresWhileItWaitsForRoom(t *testing.T) {
 		if late {
 			t.Error("a request was carried out after it had expired")
 		}
-		if !b.logged.has("waited too long", "method=late") {
+		if !b.logged.has("expired request dropped", "method=late") {
 			t.Error("that it was dropped is not in the log")
 		}
 	})
@@ -278,14 +278,14 @@ func TestReplyToNobody(t *testing.T) {
 		b.serve(t, map[string]oslo.Handler{"echo": echo})
 		b.post(t, oslo.Request{Method: "echo", Version: "3.0", MsgID: "i", ReplyTo: "gone"}, 0)
 		<-time.After(11 * time.Second)
-		if !b.logged.has("level=WARN", "a reply could not be sent", "queue=gone") {
+		if !b.logged.has("level=WARN", "reply could not be sent", "queue=gone") {
 			t.Error("a reply without a queue is not in the log, or still being tried")
 		}
 	})
 }
 
-// A broker that was restarted has forgotten the queues of replies until those
-// who wait for them are back.
+// TestReplyToSomebodyWhoIsLate checks a reply after a broker's restart, which deletes
+// reply queues until their callers are back.
 func TestReplyToSomebodyWhoIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBus(t)
@@ -298,7 +298,8 @@ func TestReplyToSomebodyWhoIsLate(t *testing.T) {
 	})
 }
 
-// A server that closes does not wait for somebody who may never come.
+// TestReplyToNobodyWhileClosing checks that a closing server does not wait for a caller
+// that may never come back.
 func TestReplyToNobodyWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBus(t)
@@ -359,7 +360,7 @@ func TestServerCloseEndsWhatTakesTooLong(t *testing.T) {
 			return nil, context.Cause(ctx)
 		}})
 		b.post(t, oslo.Request{Method: "hang", Version: "3.0"}, 0)
-		for range 100 { // more than there is room for
+		for range 100 { // more than there are slots
 			b.post(t, oslo.Request{Method: "hang", Version: "3.0"}, 0)
 		}
 		synctest.Wait()
@@ -378,7 +379,7 @@ func TestServerCloseEndsWhatTakesTooLong(t *testing.T) {
 	})
 }
 
-// halting is a transport that stops listening after the first time.
+// halting is a transport that fails every Listen after the first.
 type halting struct {
 	oslo.Transport
 	listened bool

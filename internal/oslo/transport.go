@@ -5,71 +5,67 @@ import (
 	"time"
 )
 
-// Transport carries messages between processes. It is safe for concurrent use.
-// Every method fails with KindUnavailable when the bus is away or the transport
-// closed.
+// Transport carries messages between processes. It is safe for concurrent use. Every
+// method fails with KindUnavailable when the bus is away or the transport is closed.
 type Transport interface {
-	// Send delivers a message to a queue or to every listener of a topic. It fails
-	// with KindUndeliverable when there is no such queue; a fanout without
-	// listeners is no failure. A queue that nobody consumes takes messages all the
-	// same: see Consumers. KindTimeout means that it is not known whether the
-	// message was taken. The body must not be changed afterwards.
+	// Send sends a message to a queue, or to every listener of a topic.
+	// KindUndeliverable when there is no such queue; a fanout needs no listeners. A
+	// queue without consumers accepts messages: see Consumers. KindTimeout means that
+	// it is unknown whether the message was accepted. The body must not be modified
+	// afterwards.
 	Send(ctx context.Context, to Destination, m Message) error
-	// Consumers counts those who listen to a queue: 0 when there is no such queue.
-	// A fanout has no queue to count at.
+	// Consumers counts the consumers of a queue: 0 when there is no such queue. It does
+	// not work for a fanout, which has no queue of its own.
 	Consumers(ctx context.Context, to Destination) (int, error)
-	// Check does what senders need, changes nothing, and fails as long as the bus
-	// refuses that, or something that a listener needs.
+	// Check does what senders do, without any effect, and fails when the bus refuses
+	// that, or something that a listener needs.
 	Check(ctx context.Context) error
-	// Listen makes the queues it names, where they are missing, and hands what
-	// arrives in any of them to handle, one message after another. Listeners of
-	// one queue take turns. A message that has expired is never handed over. The
-	// context of handle ends when the listener is closed; that of Listen bounds
-	// the start alone.
+	// Listen creates the named queues where missing, and passes the messages of all of
+	// them to handle, one at a time. Several listeners of a queue take turns. An
+	// expired message is never passed on. The context of handle ends when the listener
+	// is closed; Listen's bounds only the start.
 	Listen(ctx context.Context, on []Destination, handle func(context.Context, Message)) (Listener, error)
-	// Close closes every listener and waits, as Listener.Close does.
+	// Close closes every listener and waits, like Listener.Close.
 	Close(ctx context.Context) error
 }
 
-// Listener takes messages until it is closed.
+// Listener consumes messages until it is closed.
 type Listener interface {
-	// Close takes no more messages and waits until the call of handle that is
-	// under way has returned: it must not be called from there. It fails when ctx
-	// ends first. Queues of topics and servers stay, with what is in them; fanout
-	// and reply queues may go.
+	// Close takes no more messages and waits for a running call of handle, from which
+	// it must not be called. It fails when ctx ends first. Queues of topics and servers
+	// stay, with their messages; fanout and reply queues may be deleted.
 	Close(ctx context.Context) error
 }
 
-// Message is an encoded message on its way.
+// Message is an encoded message.
 type Message struct {
 	Body []byte
-	// Expiry is how long the message may wait to be handed over, and in a message
-	// that was handed over, an upper bound of what is left; 0 is for ever.
+	// Expiry bounds how long the message may wait in a queue; on receipt, it is an
+	// upper bound of the time left. 0 means no bound.
 	Expiry time.Duration
-	// Sure makes sure that a message that was handed over is given to nobody else.
-	// It fails when that cannot be said: then nothing may be done on the message's
-	// account. It is called before handle returns, if at all. It is nil when no
-	// other could be given the message.
+	// Sure confirms that the broker gives a received message to nobody else. When it
+	// fails, that is uncertain, and the message must not be acted on. It may be called
+	// before handle returns. nil means that it is certain.
 	Sure func() error
 }
 
-// Route is the way that messages take to a destination.
+// Route is how messages reach a destination.
 type Route int
 
-// The routes.
+// Routes.
 const (
 	RouteQueue  Route = iota // the queue of a topic, or of one server of it
-	RouteFanout              // a queue for each listener of a topic
-	RouteReply               // the queue of one client's replies
+	RouteFanout              // one queue per listener of a topic
+	RouteReply               // the reply queue of one client
 )
 
-// Destination is where messages go, and where they are listened for.
+// Destination is where messages are sent to and received from.
 type Destination struct {
 	Route Route
 	Name  string // of the queue; for RouteFanout, of the topic
 }
 
-// String is the destination as logs and errors name it.
+// String is the destination's name in logs and errors.
 func (d Destination) String() string {
 	if d.Route == RouteFanout {
 		return d.Name + " (fanout)"
@@ -77,11 +73,11 @@ func (d Destination) String() string {
 	return d.Name
 }
 
-// ToAny is any one listener of a topic.
+// ToAny is any listener of a topic.
 func ToAny(topic string) Destination { return Destination{RouteQueue, topic} }
 
-// ToServer is one server of a topic. The queue of server S of topic T is that of
-// topic T.S as well (doc/cinder/wire.md#listeners).
+// ToServer is one server of a topic. The queue of server S of topic T is also that of
+// topic T.S (doc/cinder/wire.md#listeners).
 func ToServer(topic, server string) Destination {
 	return Destination{RouteQueue, topic + "." + server}
 }
@@ -89,14 +85,14 @@ func ToServer(topic, server string) Destination {
 // ToAll is every listener of a topic.
 func ToAll(topic string) Destination { return Destination{RouteFanout, topic} }
 
-// ToReplies is the reply queue of that name.
+// ToReplies is a reply queue.
 func ToReplies(queue string) Destination { return Destination{RouteReply, queue} }
 
-// Target is what an RPC server answers for.
+// Target is what an RPC server listens for.
 type Target struct {
 	Topic string
-	// Server names the server among those of the topic. Without one, the server
-	// hears fanouts alone and takes no work away from the others.
+	// Server is the server's name in the topic. Without one, it gets only fanouts and
+	// takes no work from the other servers.
 	Server string
 }
 

@@ -15,7 +15,7 @@ import (
 	"stoker/internal/oslo"
 )
 
-// recorded is a message as it was on the bus of a real deployment.
+// recorded is a message recorded on the bus of a real deployment.
 type recorded struct {
 	name  string
 	From  string `json:"recorded_from"`
@@ -52,7 +52,7 @@ func decode(tb testing.TB, raw []byte, to any) {
 	}
 }
 
-// innerOf is the inner object of a message in an envelope.
+// innerOf returns the inner object of a message in an envelope.
 func innerOf(tb testing.TB, body []byte) map[string]any {
 	tb.Helper()
 	var envelope struct {
@@ -101,8 +101,8 @@ func TestRecordedRequests(t *testing.T) {
 	}
 }
 
-// What Cinder's services find in the context of their own requests, they find in
-// ours. Times are told apart by their form alone, and no token is sent on.
+// TestRequestContextIsAsCinderSendsIt compares our request context with Cinder's. Times
+// are compared by their form only, and no token is sent.
 func TestRequestContextIsAsCinderSendsIt(t *testing.T) {
 	for _, r := range recordings(t) {
 		if !r.isRequest() || r.From != "Cinder" {
@@ -190,8 +190,8 @@ func TestRecordedLogLevels(t *testing.T) {
 	}
 }
 
-// again reads v into to, and checks that it is written as it was, but for the
-// order of lists and an absent list of changes.
+// again decodes v into to, and checks that it encodes to the same, except for the order
+// of lists and a missing list of changes.
 func again(t *testing.T, name string, v, to any) {
 	t.Helper()
 	raw, err := json.Marshal(v)
@@ -300,8 +300,8 @@ func TestEncodeRequestSaysWhatTheCallerAsked(t *testing.T) {
 	}
 }
 
-// The policy has decided before a request is sent; services would refuse whoever
-// is no admin in their database layer.
+// TestEveryCallerIsAdminToServices checks that every context is an admin's: policy
+// decides before a request is sent, and services refuse others in their database layer.
 func TestEveryCallerIsAdminToServices(t *testing.T) {
 	body, err := oslo.EncodeRequest(oslo.Request{Method: "m", Caller: cinder.Caller{UserID: "u", Roles: []string{"operator"}}}, time.Now())
 	if err != nil {

@@ -8,22 +8,22 @@ import (
 	"stoker/internal/oslo"
 )
 
-// listener takes messages out of its queues, one after another. It has a
-// goroutine only while there are any.
+// listener consumes its queues, one message at a time. It runs a goroutine only while
+// there are messages.
 type listener struct {
 	bus    *Transport
 	handle func(oslo.Message)
-	cancel context.CancelFunc // ends the context of handle
+	cancel context.CancelFunc // cancels the context of handle
 
-	// The transport's mutex guards what follows.
+	// The transport's mutex guards the fields below.
 	queues []*queue
-	next   int  // the queue whose turn it is
-	busy   bool // a goroutine is at work
+	next   int  // index of the next queue to read
+	busy   bool // the goroutine is running
 	closed bool
-	idle   chan struct{} // closed when the listener is, and nothing is at work
+	idle   chan struct{} // closed when the listener is closed and not busy
 }
 
-// work handles a message, and then what else there is.
+// work handles a message, and then all further ones.
 func (l *listener) work(m oslo.Message) {
 	for more := true; more; {
 		l.handle(m)
@@ -31,8 +31,8 @@ func (l *listener) work(m oslo.Message) {
 	}
 }
 
-// take is the next message, from each queue in turn. When there is none, the
-// goroutine must end.
+// take returns the next message, from each queue in turn. When there is none, the
+// goroutine must return.
 func (l *listener) take() (oslo.Message, bool) {
 	l.bus.mu.Lock()
 	defer l.bus.mu.Unlock()
@@ -44,7 +44,7 @@ func (l *listener) take() (oslo.Message, bool) {
 		q := l.queues[l.next]
 		l.next = (l.next + 1) % len(l.queues)
 		if m, ok := q.pop(now); ok {
-			q.served(l)
+			q.rotate(l)
 			return m, true
 		}
 	}
@@ -55,7 +55,7 @@ func (l *listener) take() (oslo.Message, bool) {
 	return oslo.Message{}, false
 }
 
-// stop takes no more messages.
+// stop stops taking messages.
 func (l *listener) stop() {
 	l.bus.mu.Lock()
 	defer l.bus.mu.Unlock()

@@ -14,18 +14,18 @@ import (
 // Capacity is how many messages a queue holds.
 const Capacity = 10_000
 
-// Transport is a bus within the process.
+// Transport is a message bus within the process.
 type Transport struct {
-	mu        sync.Mutex // guards what follows, and all queues and listeners
+	mu        sync.Mutex // guards the fields below, and all queues and listeners
 	queues    map[oslo.Destination]*queue
-	fanouts   map[string][]*queue // by topic: one queue for each listener
+	fanouts   map[string][]*queue // by topic: one queue per listener
 	listeners map[*listener]struct{}
 	closed    bool
 }
 
 var _ oslo.Transport = (*Transport)(nil)
 
-// New makes a bus without queues.
+// New returns a bus without queues.
 func New() *Transport {
 	return &Transport{
 		queues:    map[oslo.Destination]*queue{},
@@ -34,8 +34,8 @@ func New() *Transport {
 	}
 }
 
-// Send implements oslo.Transport. A queue that is full is KindUnavailable. A
-// listener that lags so far behind misses fanouts, as nobody else should suffer.
+// Send implements oslo.Transport. A full queue is KindUnavailable. A listener that far
+// behind misses fanouts, so as not to affect the others.
 func (t *Transport) Send(ctx context.Context, to oslo.Destination, m oslo.Message) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -98,7 +98,7 @@ func (t *Transport) Listen(ctx context.Context, on []oslo.Destination, handle fu
 		l.queues = append(l.queues, q)
 	}
 	t.listeners[l] = struct{}{}
-	for _, q := range l.queues { // what has waited there
+	for _, q := range l.queues { // messages that waited there
 		t.deliver(q, time.Now())
 	}
 	return l, nil
@@ -133,7 +133,8 @@ func (t *Transport) usable(ctx context.Context) error {
 	return nil
 }
 
-// queue finds or makes the queue of a destination for a listener.
+// queue returns a listener's queue for a destination. It creates missing ones, and
+// always for a fanout.
 func (t *Transport) queue(d oslo.Destination) *queue {
 	q, ok := t.queues[d]
 	if ok && d.Route != oslo.RouteFanout {
@@ -148,7 +149,7 @@ func (t *Transport) queue(d oslo.Destination) *queue {
 	return q
 }
 
-// drop removes a listener from its queues, and the queues that were its own.
+// drop removes a listener from its queues, and deletes its own queues.
 func (t *Transport) drop(l *listener) {
 	delete(t.listeners, l)
 	for _, q := range l.queues {
@@ -166,7 +167,7 @@ func (t *Transport) drop(l *listener) {
 	}
 }
 
-// deliver gives messages of a queue to those of its listeners that have nothing to do.
+// deliver hands messages of a queue to its idle listeners.
 func (t *Transport) deliver(q *queue, now time.Time) {
 	for {
 		i := slices.IndexFunc(q.consumers, func(l *listener) bool { return !l.busy })
@@ -178,7 +179,7 @@ func (t *Transport) deliver(q *queue, now time.Time) {
 			return
 		}
 		l := q.consumers[i]
-		q.served(l)
+		q.rotate(l)
 		l.busy = true
 		go l.work(m)
 	}

@@ -26,7 +26,7 @@ func send(ctx context.Context, bus oslo.Transport, to oslo.Destination, body str
 	return bus.Send(ctx, to, oslo.Message{Body: []byte(body), Expiry: expiry})
 }
 
-// abandoned is a queue that nobody listens to any more.
+// abandoned is a queue without listeners.
 func abandoned(t *testing.T, bus oslo.Transport, topic string) oslo.Destination {
 	t.Helper()
 	to := oslo.ToAny(topic)
@@ -118,7 +118,7 @@ func TestIdleListenersCostNoGoroutines(t *testing.T) {
 	}
 }
 
-// BenchmarkSend is a message through the queue of a server to its listener.
+// BenchmarkSend sends a message through a server's queue to its listener.
 func BenchmarkSend(b *testing.B) {
 	bus := memory.New()
 	got := make(chan struct{}, 1)

@@ -11,7 +11,7 @@ import (
 type queue struct {
 	of        oslo.Destination
 	messages  []message
-	consumers []*listener // the one whose turn it is first
+	consumers []*listener // the next one to serve first
 }
 
 type message struct {
@@ -21,8 +21,8 @@ type message struct {
 
 func (m *message) expired(now time.Time) bool { return !m.expires.IsZero() && !now.Before(m.expires) }
 
-// push adds a message. When the queue is full, what has expired makes room; it
-// returns false when nothing has.
+// push adds a message. It returns false when the queue is full, even without the
+// expired messages.
 func (q *queue) push(m oslo.Message, now time.Time) bool {
 	if len(q.messages) >= Capacity {
 		q.messages = slices.DeleteFunc(q.messages, func(m message) bool { return m.expired(now) })
@@ -38,11 +38,11 @@ func (q *queue) push(m oslo.Message, now time.Time) bool {
 	return true
 }
 
-// pop takes the first message that has not expired.
+// pop removes and returns the first message that has not expired.
 func (q *queue) pop(now time.Time) (oslo.Message, bool) {
 	for len(q.messages) > 0 {
 		m := q.messages[0]
-		q.messages[0] = message{} // lets go of the body
+		q.messages[0] = message{} // release the body
 		q.messages = q.messages[1:]
 		if m.expired(now) {
 			continue
@@ -57,8 +57,8 @@ func (q *queue) pop(now time.Time) (oslo.Message, bool) {
 	return oslo.Message{}, false
 }
 
-// served makes it the others' turn.
-func (q *queue) served(l *listener) {
+// rotate moves a listener that got a message to the end.
+func (q *queue) rotate(l *listener) {
 	if i := slices.Index(q.consumers, l); i >= 0 {
 		q.consumers = append(slices.Delete(q.consumers, i, i+1), l)
 	}

@@ -64,7 +64,7 @@ func turns(b *bus) {
 			b.Fatal("no message came")
 		}
 	}
-	if count[0] == 0 || count[1] == 0 { // who is still busy may miss turns, but not all of them
+	if count[0] == 0 || count[1] == 0 { // a busy listener may miss turns, but not all of them
 		b.Errorf("of 20 messages the listeners got %v, want some for each", count)
 	}
 }
@@ -85,7 +85,7 @@ func fanout(b *bus) {
 	other := b.listen(oslo.ToAll(b.topic + "-other"))
 	b.consumers(oslo.ToAny(b.topic), 2)
 
-	// Had the hearer taken part in the topic, it would have got one of these.
+	// If hearer consumed the topic's queue, it would get one of these.
 	for range 3 {
 		b.send(oslo.ToAny(b.topic), "work")
 	}
@@ -112,8 +112,8 @@ func fanout(b *bus) {
 	hearer.gets("more news")
 }
 
-// shared is how a volume service listens: its server queue of the shared topic
-// is the queue of its own topic (doc/cinder/wire.md#listeners).
+// shared listens like a volume service: its server queue of the shared topic is the
+// queue of its own topic (doc/cinder/wire.md#listeners).
 func shared(b *bus) {
 	got := make(chan string, 10)
 	for _, target := range []oslo.Target{{Topic: b.topic, Server: "host1@alpha"}, {Topic: b.topic + ".host1@alpha", Server: "host1"}} {
@@ -170,8 +170,8 @@ func expiry(b *bus) {
 	b.listen(to).gets("early", "late")
 }
 
-// behind is a message that a listener may have been given while it was at work
-// on another, and which it is too late for by then.
+// behind checks a message that a listener may have prefetched while it was busy, and
+// that expires meanwhile.
 func behind(b *bus) {
 	to := oslo.ToAny(b.topic)
 	got, release := make(chan string, 10), make(chan struct{})
@@ -195,7 +195,7 @@ func behind(b *bus) {
 func left(b *bus) {
 	in := b.listen(oslo.ToAny(b.topic))
 	b.sendExpiring(oslo.ToAny(b.topic), "x", time.Hour)
-	if m := in.next(); m.Expiry <= time.Hour-patience || m.Expiry > time.Hour {
+	if m := in.next(); m.Expiry <= time.Hour-testTimeout || m.Expiry > time.Hour {
 		b.Errorf("a message that expires in an hour says it has %s left", m.Expiry)
 	}
 }
@@ -238,7 +238,7 @@ func waits(b *bus) {
 	default:
 		b.Error("the listener closed while it handled a message")
 	}
-	b.close(l) // again is no failure
+	b.close(l) // a second close succeeds
 	b.send(to, "second")
 	b.listen(to).gets("second")
 	if n := handled.Load(); n != 1 {
@@ -265,7 +265,7 @@ func closedTransport(b *bus) {
 	to := oslo.ToAny(b.topic)
 	in := b.listen(to)
 	b.end()
-	b.end() // again is no failure
+	b.end() // a second close succeeds
 	b.wantKind("send", b.Send(b.ctx, to, oslo.Message{}), cinder.KindUnavailable)
 	b.wantKind("fanout", b.Send(b.ctx, oslo.ToAll(b.topic), oslo.Message{}), cinder.KindUnavailable)
 	_, err := b.Consumers(b.ctx, to)

@@ -32,8 +32,8 @@ func oneAtATime(b *bus) {
 	}
 }
 
-// busy has a listener that hangs. One message may wait for it: which of the two
-// is not to be told by those who send.
+// busy has a listener that hangs. One message may be waiting for it: the sender cannot
+// tell which listener gets it.
 func busy(b *bus) {
 	const messages = 10
 	to := oslo.ToAny(b.topic)
@@ -136,8 +136,8 @@ func outcomes(b *bus) {
 	}
 }
 
-// closedUnderLoad has every call return, with a kind that tells those who sent
-// what they can know.
+// closedUnderLoad checks that every call returns with a kind that tells the sender what
+// it can know.
 func closedUnderLoad(b *bus) {
 	to := oslo.ToAny(b.topic)
 	b.listenWith(func(context.Context, oslo.Message) {}, to)

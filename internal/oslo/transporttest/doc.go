@@ -1,3 +1,2 @@
-// Package transporttest is what every oslo.Transport must do, as tests. A
-// transport that passes may take another's place without its users noticing.
+// Package transporttest is the contract of oslo.Transport as a suite of tests.
 package transporttest

@@ -10,17 +10,16 @@ import (
 	"stoker/internal/oslo"
 )
 
-// patience is how long something that must happen may take on a machine that has
-// much else to do.
-const patience = time.Minute
+// testTimeout bounds each test, generously for a busy machine.
+const testTimeout = time.Minute
 
-// Run tests the transports that open makes, each with a bus that others may use
-// at the same time. A transport that the test has not closed is closed after it.
+// Run runs the suite on the transports that open returns, whose bus others may use at
+// the same time. It closes them after each test.
 func Run(t *testing.T, open func(testing.TB) oslo.Transport) {
 	t.Helper()
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			b := &bus{T: t, Transport: open(t), ctx: ctx, topic: "test-" + rand.Text()}
 			defer b.end()
@@ -44,7 +43,7 @@ type bus struct {
 
 func (b *bus) end() {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), testTimeout)
 	defer cancel()
 	if err := b.Close(ctx); err != nil {
 		b.Errorf("close the transport: %v", err)
@@ -71,7 +70,7 @@ func (b *bus) consumers(at oslo.Destination, want int) {
 	}
 }
 
-// inbox is a listener that keeps what it gets.
+// inbox is a listener that collects messages.
 type inbox struct {
 	b *bus
 	oslo.Listener
@@ -93,7 +92,7 @@ func (b *bus) listenWith(handle func(context.Context, oslo.Message), on ...oslo.
 	return l
 }
 
-// receive waits for what a channel brings, or for its end.
+// receive waits for a value from a channel, or for it to be closed.
 func receive[T any](b *bus, from <-chan T) T {
 	b.Helper()
 	select {
@@ -112,13 +111,13 @@ func (i inbox) next() oslo.Message {
 	select {
 	case m := <-i.got:
 		return m
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		i.b.Fatal("no message came")
 		return oslo.Message{}
 	}
 }
 
-// gets checks that the next messages have these bodies.
+// gets checks the bodies of the next messages.
 func (i inbox) gets(want ...string) {
 	i.b.Helper()
 	for _, w := range want {

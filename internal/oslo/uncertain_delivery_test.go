@@ -13,7 +13,8 @@ import (
 	"stoker/internal/oslo/memory"
 )
 
-// doubtful is a bus on which every message may have been given to another as well.
+// doubtful is a bus on which every message may have been delivered to another listener
+// too.
 type doubtful struct{ *memory.Transport }
 
 func (d doubtful) Listen(ctx context.Context, on []oslo.Destination, handle func(context.Context, oslo.Message)) (oslo.Listener, error) {
@@ -53,7 +54,7 @@ func TestWhatOthersMayHaveIsNotCarriedOut(t *testing.T) {
 		if diff := cmp.Diff([]string{"ask"}, done); diff != "" {
 			t.Errorf("what was carried out (-want +got):\n%s", diff)
 		}
-		if !b.logged.has("was dropped", "method=change", "another has it") {
+		if !b.logged.has("request dropped", "method=change", "another has it") {
 			t.Error("that a request was dropped is not in the log")
 		}
 	})
