@@ -15,20 +15,19 @@ import (
 // capabilities.
 type announcements struct {
 	mu     sync.Mutex                         // guards latest
-	latest map[string]map[string]announcement // of a host or cluster, by the host that announces
+	latest map[string]map[string]announcement // by host or cluster, then by announcing host
 }
 
-// announcement is the latest of one host.
+// announcement is the latest announcement of one host.
 type announcement struct {
 	targets cinder.FailoverTargets
 	at      time.Time
 }
 
-// Follow starts to learn from the capabilities that volume services tell the
-// schedulers, and asks them to tell. It listens to what all schedulers hear and
-// takes no work away from them. It fails with KindUnavailable when the bus is
-// away; that the services could not be asked is no failure, as they tell by
-// themselves before long.
+// Follow starts collecting the capabilities that volume services send to schedulers,
+// and asks the services to publish them. It listens to the schedulers' fanout and takes
+// no work from them. KindUnavailable when the bus is away. A failed request to publish
+// is only logged: the services publish periodically.
 func (c *Client) Follow(ctx context.Context, t oslo.Transport) (*oslo.Server, error) {
 	s, err := oslo.Serve(ctx, oslo.ServerOptions{
 		Transport: t, Log: c.o.Log, Targets: []oslo.Target{{Topic: topicScheduler}},
@@ -43,14 +42,15 @@ func (c *Client) Follow(ctx context.Context, t oslo.Transport) (*oslo.Server, er
 		return nil, err
 	}
 	if err := c.PublishServiceCapabilities(ctx); err != nil {
-		c.o.Log.WarnContext(ctx, "services could not be asked for their capabilities", "error", err)
+		c.o.Log.WarnContext(ctx, "request to publish capabilities failed", "error", err)
 	}
 	return s, nil
 }
 
-// Targets are the sites that the service announced; the zero value when it
-// announced none, or Follow was not called. Of a cluster they are those of all its
-// members, and complete when each member says so, as any may take the command.
+// Targets returns the failover targets that the service announced; the zero value when
+// there are none, or Follow was not called. For a cluster it merges the targets of all
+// members, and they are complete when each member says so, since any member may get the
+// command.
 func (c *Client) Targets(s cinder.Service) cinder.FailoverTargets {
 	c.known.mu.Lock()
 	defer c.known.mu.Unlock()
@@ -68,15 +68,15 @@ func (c *Client) Targets(s cinder.Service) cinder.FailoverTargets {
 	return t
 }
 
-// announcedFor is how long a member counts that announces nothing any more, while
-// others do: they all announce once a minute.
+// announcedFor is how long a member's last announcement counts while other members keep
+// announcing: each does so once a minute.
 const announcedFor = 10 * time.Minute
 
-// clockSlack is how far the clocks of hosts may differ.
+// clockSlack bounds the expected difference between hosts' clocks.
 const clockSlack = time.Minute
 
-// add takes in capabilities, unless newer ones are known. Times that are still to
-// come by our clock keep nothing out: one of the clocks was set back since.
+// add stores capabilities, unless newer ones are known. Stored ones from the future by
+// our clock do not count as newer: a clock was set back since.
 func (a *announcements) add(c cinder.Capabilities) {
 	if c.Service != "volume" {
 		return
@@ -95,7 +95,7 @@ func (a *announcements) add(c cinder.Capabilities) {
 	members[c.Host] = announcement{targets: targets(c.Values), at: c.Time}
 }
 
-// targets reads replication_targets: names, or objects that have them as backend_id.
+// targets reads replication_targets: names, or objects with a backend_id.
 func targets(capabilities map[string]any) cinder.FailoverTargets {
 	list, _ := capabilities["replication_targets"].([]any)
 	complete, _ := capabilities[cinder.CapabilityTargetsComplete].(bool)

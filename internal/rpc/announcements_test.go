@@ -14,7 +14,7 @@ import (
 )
 
 func TestTargets(t *testing.T) {
-	first := time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC) // an hour before the bubble begins
+	first := time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC) // an hour before the bubble's start
 	host := func(age time.Duration, targets any) cinder.Capabilities {
 		return cinder.Capabilities{
 			Service: "volume", Host: "host1@alpha", Time: first.Add(-age),
@@ -92,8 +92,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// Whoever follows asks to be told, hears what schedulers hear, and takes nothing
-// away from them.
+// TestFollowIsNoScheduler checks that Follow asks the services to publish, gets the
+// schedulers' fanouts, and takes no work from them.
 func TestFollowIsNoScheduler(t *testing.T) {
 	b := newBus(t)
 	volume, backup, scheduler := b.serveVolume(t, "host1@alpha", ""), b.serveBackup(t), b.serveScheduler(t)
@@ -115,8 +115,8 @@ func TestFollowIsNoScheduler(t *testing.T) {
 	}
 }
 
-// Services announce by themselves before long: that they could not be asked is
-// no reason not to listen.
+// TestFollowWithoutAsking checks that Follow succeeds when the services could not be
+// asked: they publish periodically.
 func TestFollowWithoutAsking(t *testing.T) {
 	b := newBus(t)
 	client := oslo.NewClient(oslo.ClientOptions{Transport: deaf{b.Transport}, ResponseTimeout: time.Second, Log: b.log})

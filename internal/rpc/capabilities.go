@@ -8,8 +8,8 @@ import (
 	"stoker/internal/oslo"
 )
 
-// UpdateServiceCapabilities tells every scheduler what a service can do. That
-// there is none is no failure, here and in what follows.
+// UpdateServiceCapabilities sends a service's capabilities to every scheduler. It
+// succeeds when no scheduler runs, like the methods below.
 func (c *Client) UpdateServiceCapabilities(ctx context.Context, caps cinder.Capabilities) error {
 	at := timestamp(caps.Time)
 	args := updateArgs{Service: caps.Service, Host: caps.Host, Capabilities: caps.Values, Timestamp: &at}
@@ -19,7 +19,7 @@ func (c *Client) UpdateServiceCapabilities(ctx context.Context, caps cinder.Capa
 	return c.bus.Fanout(ctx, topicScheduler, methodUpdate, "3.3", args)
 }
 
-// NotifyServiceCapabilities tells one scheduler.
+// NotifyServiceCapabilities sends them to one scheduler.
 func (c *Client) NotifyServiceCapabilities(ctx context.Context, caps cinder.Capabilities) error {
 	at := timestamp(caps.Time)
 	args := notifyArgs{Service: caps.Service, Backend: caps.QueueHost(), Capabilities: caps.Values, Timestamp: &at}
@@ -30,8 +30,8 @@ func (c *Client) NotifyServiceCapabilities(ctx context.Context, caps cinder.Capa
 	return err
 }
 
-// PublishServiceCapabilities asks every volume and backup service to tell what
-// it can do.
+// PublishServiceCapabilities asks every volume and backup service to publish its
+// capabilities.
 func (c *Client) PublishServiceCapabilities(ctx context.Context) error {
 	return errors.Join(
 		c.bus.Fanout(ctx, topicVolume, methodPublish, "3.0", noArgs{}),
@@ -39,21 +39,21 @@ func (c *Client) PublishServiceCapabilities(ctx context.Context) error {
 	)
 }
 
-// FailoverCompleted tells every member of a cluster how a failover ended.
+// FailoverCompleted sends the outcome of a failover to every member of a cluster.
 func (c *Client) FailoverCompleted(ctx context.Context, cluster string, o cinder.FailoverOutcome) error {
 	return c.bus.Fanout(ctx, topicVolume+"."+cluster, methodFailoverCompleted, "3.8", completedArgs{updates(o)})
 }
 
-// Cleanup asks a service, or any member of its cluster, to clean up. It returns
-// when the request is delivered. KindNotSupported when services of that binary
-// do not clean up.
+// Cleanup asks a service, or any member of its cluster, to clean up. It returns when
+// the request is delivered. KindNotSupported when services of that binary cannot clean
+// up.
 func (c *Client) Cleanup(ctx context.Context, s cinder.Service, r cinder.CleanupRequest) error {
 	request := oslo.CleanupRequest(r)
 	args := cleanupArgs{&request}
 	switch s.Binary {
 	case cinder.BinaryVolume:
 		return c.bus.Cast(ctx, volume(s, s.QueueHost()), methodCleanup, "3.7", args, c.o.FailoverExpiry)
-	case cinder.BinaryScheduler: // any of them will do
+	case cinder.BinaryScheduler: // any scheduler will do
 		return c.bus.Cast(ctx, oslo.ToAny(topicScheduler), methodCleanup, "3.4", args, c.o.FailoverExpiry)
 	default:
 		return cinder.Errorf(cinder.KindNotSupported, "Services of %s do not clean up.", s.Binary)

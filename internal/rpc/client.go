@@ -11,20 +11,20 @@ import (
 	"stoker/internal/oslo"
 )
 
-// Options are what a Client is made of. All are required.
+// Options configure a Client. All are required.
 type Options struct {
-	// FailoverExpiry is how long a command that nobody answers (a failover, a
-	// change of log levels) may wait in a queue.
+	// FailoverExpiry bounds how long a command without a reply (a failover, a change of
+	// log levels) may wait in a queue.
 	FailoverExpiry time.Duration
 	Log            *slog.Logger
 }
 
-// Client sends commands to services and takes the caller from the context. How
-// long it waits for answers is the context's affair or, when that has no
-// deadline, the oslo client's. It is safe for concurrent use.
+// Client sends commands to services, on behalf of the caller in the context. It waits
+// for replies until the context's deadline or, without one, for the oslo client's
+// response timeout. It is safe for concurrent use.
 //
-// Unless they say otherwise, its methods fail with KindUndeliverable when nobody
-// listens, KindUnavailable when the bus is away, KindTimeout when no answer came,
+// Unless documented otherwise, its methods fail with KindUndeliverable when nobody
+// listens, KindUnavailable when the bus is away, KindTimeout when no reply came,
 // KindRemote with the exception's message when the service raised one, and
 // KindNotSupported when the service does not know the command.
 type Client struct {
@@ -33,24 +33,25 @@ type Client struct {
 	known announcements
 }
 
-// New makes a client on top of one that knows the wire.
+// New returns a client.
 func New(bus *oslo.Client, o Options) *Client {
 	return &Client{bus: bus, o: o, known: announcements{latest: map[string]map[string]announcement{}}}
 }
 
-// Freeze asks the service, or any member of its cluster, to freeze its backend
-// and waits for the answer. Refused by the backend: KindConflict, with its words.
+// Freeze asks the service, or any member of its cluster, to freeze its backend, and
+// waits for the reply. KindConflict, with the backend's message, when the backend
+// refuses.
 func (c *Client) Freeze(ctx context.Context, s cinder.Service) error {
 	return c.command(ctx, s, methodFreeze)
 }
 
-// Thaw is Freeze's opposite.
+// Thaw undoes Freeze.
 func (c *Client) Thaw(ctx context.Context, s cinder.Service) error {
 	return c.command(ctx, s, methodThaw)
 }
 
-// command is a call that the backend may refuse: any result but true is a
-// refusal (doc/cinder/wire.md#replies).
+// command is a call that the backend may refuse: any result but true is a refusal
+// (doc/cinder/wire.md#replies).
 func (c *Client) command(ctx context.Context, s cinder.Service, method string) error {
 	result, detail, err := c.bus.Call(ctx, volume(s, s.QueueHost()), method, "3.0", noArgs{})
 	switch {
@@ -64,8 +65,8 @@ func (c *Client) command(ctx context.Context, s cinder.Service, method string) e
 	return &cinder.Error{Kind: cinder.KindConflict, Msg: detail}
 }
 
-// Failover sends the service, or any member of its cluster, to another site; nil
-// lets the backend choose. It returns when the command is delivered.
+// Failover asks the service, or any member of its cluster, to fail over to a site; with
+// nil the backend chooses. It returns when the command is delivered.
 func (c *Client) Failover(ctx context.Context, s cinder.Service, target *string) error {
 	method, version := methodFailover, "3.8"
 	if older(s.RPCVersion, version) {
@@ -74,14 +75,14 @@ func (c *Client) Failover(ctx context.Context, s cinder.Service, target *string)
 	return c.bus.Cast(ctx, volume(s, s.QueueHost()), method, version, failoverArgs{target}, c.o.FailoverExpiry)
 }
 
-// Listening says whether anybody consumes the queue that the commands of a volume
-// service, or of its cluster, go to. KindUnavailable when the bus is away.
+// Listening reports whether anybody consumes the queue for the commands of a volume
+// service or its cluster. KindUnavailable when the bus is away.
 func (c *Client) Listening(ctx context.Context, s cinder.Service) (bool, error) {
 	return c.bus.Listening(ctx, volume(s, s.QueueHost()))
 }
 
-// volume is where the commands of a volume service go: to the queue of its host
-// or cluster. Before 3.6 services listened on that of the shared topic alone
+// volume is the destination of a volume service's commands: the queue of its host or
+// cluster. Before 3.6 services listened only on that of the shared topic
 // (doc/cinder/wire.md#pins).
 func volume(s cinder.Service, host string) oslo.Destination {
 	if older(s.RPCVersion, "3.6") {
@@ -90,8 +91,8 @@ func volume(s cinder.Service, host string) oslo.Destination {
 	return oslo.ToServer(topicVolume+"."+host, server(host))
 }
 
-// Queues are those that commands for the service go to: its own and, of a member
-// of a cluster, the cluster's. Of a binary that takes none there are none.
+// Queues returns the queues for the service's commands: its own and, for a member of a
+// cluster, the cluster's; none for a binary without commands.
 func Queues(s cinder.Service) []oslo.Destination {
 	switch s.Binary {
 	case cinder.BinaryVolume:
@@ -109,7 +110,7 @@ func Queues(s cinder.Service) []oslo.Destination {
 	}
 }
 
-// Pools are what a scheduler knows of the backends that serve.
+// Pools returns the pools that a scheduler knows, of the backends in use.
 func (c *Client) Pools(ctx context.Context) ([]cinder.Pool, error) {
 	raw, err := c.bus.Ask(ctx, oslo.ToAny(topicScheduler), methodGetPools, "3.0", poolsArgs{})
 	if err != nil {
@@ -127,8 +128,7 @@ func (c *Client) Pools(ctx context.Context) ([]cinder.Pool, error) {
 	return found, nil
 }
 
-// LogLevels returns the level of every logger of the service whose name starts
-// with prefix.
+// LogLevels returns the level of each of the service's loggers with that prefix.
 func (c *Client) LogLevels(ctx context.Context, s cinder.Service, prefix string) (map[string]cinder.LogLevel, error) {
 	to, version, err := logs(s, methodGetLogLevels)
 	if err != nil {
@@ -145,7 +145,8 @@ func (c *Client) LogLevels(ctx context.Context, s cinder.Service, prefix string)
 	return levels, nil
 }
 
-// SetLogLevel sets the level of those loggers. It returns when the command is delivered.
+// SetLogLevel sets the level of the loggers with that prefix. It returns when the
+// command is delivered.
 func (c *Client) SetLogLevel(ctx context.Context, s cinder.Service, prefix string, level cinder.LogLevel) error {
 	to, version, err := logs(s, methodSetLogLevels)
 	if err != nil {
@@ -155,9 +156,9 @@ func (c *Client) SetLogLevel(ctx context.Context, s cinder.Service, prefix strin
 	return c.bus.Cast(ctx, to, methodSetLogLevels, version, args, c.o.FailoverExpiry)
 }
 
-// logs is where the log methods of a service go, always by host, and in which
-// version. A service that is too old for them is KindNotSupported, in the words
-// that users of Cinder know (live.json, pinned/get-log).
+// logs is the destination and version of a log method, which always goes to the host.
+// For a service that is too old it fails with KindNotSupported and Cinder's message
+// (live.json, pinned/get-log).
 func logs(s cinder.Service, method string) (to oslo.Destination, version string, err error) {
 	switch s.Binary {
 	case cinder.BinaryVolume:

@@ -175,7 +175,7 @@ func TestPools(t *testing.T) {
 	want := []cinder.Pool{
 		{Name: "host1@alpha#alpha", BackendState: "up"},
 		{Name: "host1@beta#beta", BackendState: "down"},
-		{Name: "host1@gamma#gamma"}, // said what is no state
+		{Name: "host1@gamma#gamma"}, // its state was not a state
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("pools (-want +got):\n%s", diff)
@@ -193,7 +193,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// respond answers every call to a destination, as a service in Python would.
+// respond replies to every call to a destination, like a service in Python.
 func (b bus) respond(t *testing.T, at oslo.Destination, reply oslo.Reply) {
 	t.Helper()
 	_, err := b.Listen(t.Context(), []oslo.Destination{at}, func(ctx context.Context, m oslo.Message) {
@@ -271,7 +271,7 @@ func TestAnswersOfOtherServices(t *testing.T) {
 	}
 }
 
-// everything are all the ways to ask something of services.
+// everything returns every call and cast of a Client.
 func everything() map[string]func(context.Context, bus) error {
 	return map[string]func(context.Context, bus) error{
 		"freeze":   func(ctx context.Context, b bus) error { return b.Freeze(ctx, alpha()) },
@@ -324,7 +324,8 @@ func TestHungService(t *testing.T) {
 	})
 }
 
-// A failover that waits for a hung process too long is not carried out late.
+// TestCommandsExpire checks that a failover that waited too long for a hung process is
+// not carried out.
 func TestCommandsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBus(t)
@@ -373,7 +374,8 @@ func TestClosedBus(t *testing.T) {
 	}
 }
 
-// Any scheduler cleans up for all of them, and backup services do not at all.
+// TestCleanup checks that any scheduler cleans up for all, and that backup services do
+// not.
 func TestCleanup(t *testing.T) {
 	b := newBus(t)
 	scheduler := b.serveScheduler(t)

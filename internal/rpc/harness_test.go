@@ -18,7 +18,7 @@ import (
 	"stoker/internal/rpc"
 )
 
-// What the use cases need of a fleet, rpc.Client is.
+// rpc.Client implements the ports of package control.
 var (
 	_ control.Fleet = (*rpc.Client)(nil)
 	_ control.Logs  = (*rpc.Client)(nil)
@@ -66,16 +66,16 @@ func closed(t *testing.T, s *oslo.Server, err error) {
 	})
 }
 
-// command is one that reached a service.
+// command is a command that reached a service.
 type command struct {
 	Name   string
 	Arg    any
 	Caller cinder.Caller
 }
 
-// recorder is a service of every kind that writes down what it is told.
+// recorder is a service of every kind that records its commands.
 type recorder struct {
-	fails error         // what commands fail with
+	fails error         // the error of commands
 	hangs chan struct{} // commands wait for it, when set
 
 	came chan command
@@ -161,7 +161,7 @@ func (r *recorder) SetLogLevel(prefix string, level cinder.LogLevel) {
 	r.came <- command{Name: "set " + prefix, Arg: level}
 }
 
-// next is the next command that came; it fails the test when none comes.
+// next returns the next command; it fails the test when none comes.
 func (r *recorder) next(t *testing.T) command {
 	t.Helper()
 	select {

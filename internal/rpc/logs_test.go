@@ -19,10 +19,10 @@ func TestLogLevels(t *testing.T) {
 				b.serveScheduler(t)
 				b.serveBackup(t)
 				s := of(binary)
-				s.Cluster = "mycl" // log levels are a host's, not a cluster's
+				s.Cluster = "mycl" // log levels belong to a host, not a cluster
 				for _, step := range []struct {
 					prefix string
-					set    cinder.LogLevel // before the question; "" is nothing
+					set    cinder.LogLevel // set first; "" for none
 					want   map[string]cinder.LogLevel
 				}{
 					{"", "", map[string]cinder.LogLevel{"stoker.agent": "INFO", "stoker.backend": "WARNING"}},
@@ -34,7 +34,7 @@ func TestLogLevels(t *testing.T) {
 						if err := b.SetLogLevel(t.Context(), s, step.prefix, step.set); err != nil {
 							t.Fatal(err)
 						}
-						synctest.Wait() // nobody says when it is done
+						synctest.Wait() // SetLogLevel does not wait for the service
 					}
 					got, err := b.LogLevels(t.Context(), s, step.prefix)
 					if err != nil {

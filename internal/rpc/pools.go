@@ -9,9 +9,9 @@ import (
 	"stoker/internal/cinder"
 )
 
-// wirePools are the pools that have all that the filters ask for: a name, or
-// what is in their capabilities. Whoever asks through the API has all as text.
-// KindInvalid for a volume type: what types there are is not known here.
+// wirePools returns the pools that match all filters, on the name or on capabilities.
+// The API passes all values as strings. KindInvalid for a volume type: types are not
+// known here.
 func wirePools(pools []Pool, filters map[string]any) ([]pool, error) {
 	if filters["volume_type"] != nil {
 		return nil, cinder.Errorf(cinder.KindInvalid, "Invalid input received: this scheduler does not filter pools by volume type.")
@@ -33,7 +33,7 @@ func wirePools(pools []Pool, filters map[string]any) ([]pool, error) {
 	return found, nil
 }
 
-// same says whether a capability is what a filter asks for.
+// same reports whether a capability matches a filter.
 func same(got, want any) bool {
 	text, isText := want.(string)
 	if !isText || got == nil {
@@ -52,7 +52,7 @@ func same(got, want any) bool {
 	}
 }
 
-// truth reads a text as oslo.utils reads a boolean: what is none is false.
+// truth parses a boolean like oslo.utils: anything unknown is false.
 func truth(text string) bool {
 	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "1", "t", "true", "on", "y", "yes":

@@ -36,7 +36,7 @@ func recording(t *testing.T, name string) recorded {
 	return r
 }
 
-// destination is where the message went.
+// destination is where the message was sent.
 func (r recorded) destination() oslo.Destination {
 	if topic, ok := strings.CutSuffix(r.Exchange, "_fanout"); ok {
 		return oslo.ToAll(topic)
@@ -44,7 +44,8 @@ func (r recorded) destination() oslo.Destination {
 	return oslo.ToAny(r.RoutingKey)
 }
 
-// Our messages go where Cinder's go and say the same.
+// TestMessagesAreCinders checks that our messages equal Cinder's and go to the same
+// destinations.
 func TestMessagesAreCinders(t *testing.T) {
 	clustered := member("nodea@alpha")
 	level := cinder.LogDebug
@@ -159,12 +160,12 @@ func essence(t *testing.T, body []byte) map[string]any {
 	return map[string]any{"method": r.Method, "version": r.Version, "args": args, "call": r.Call()}
 }
 
-// Services of ours understand what Cinder's send.
+// TestServicesUnderstandCinder sends Cinder's messages to our services.
 func TestServicesUnderstandCinder(t *testing.T) {
 	at := func(h, m, s, micros int) time.Time { return time.Date(2026, 11, 23, h, m, s, micros*1000, time.UTC) }
 	for _, tc := range []struct {
 		recording string
-		want      command // the caller is left out
+		want      command // without the caller
 	}{
 		{"freeze_host-volume-call", command{Name: "freeze"}},
 		{"thaw_host-volume-cluster-call", command{Name: "thaw"}},

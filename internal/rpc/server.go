@@ -11,73 +11,71 @@ import (
 
 // LogService has log levels.
 type LogService interface {
-	// LogLevels returns the level of every logger whose name starts with prefix.
+	// LogLevels returns the level of each logger with that prefix.
 	LogLevels(prefix string) map[string]cinder.LogLevel
-	// SetLogLevel sets the level of those loggers.
+	// SetLogLevel sets the level of the loggers with that prefix.
 	SetLogLevel(prefix string, level cinder.LogLevel)
 }
 
-// Cleaner cleans up.
+// Cleaner can clean up.
 type Cleaner interface {
-	// Cleanup cleans up what interrupted work of a service has left behind.
-	// Nobody is told of an error.
+	// Cleanup cleans up after a service's interrupted work. Its error is only logged.
 	Cleanup(ctx context.Context, r cinder.CleanupRequest) error
 }
 
-// VolumeService is a volume service, as its commands are. Its methods take the
-// caller from the context.
+// VolumeService has the commands of a volume service. The context has the caller.
 type VolumeService interface {
 	LogService
 	Cleaner
-	// FreezeHost freezes the backend. KindConflict is a refusal by the backend,
-	// whose words reach whoever asked.
+	// FreezeHost freezes the backend. KindConflict is a refusal by the backend; its
+	// message is sent to the caller.
 	FreezeHost(ctx context.Context) error
-	// ThawHost is FreezeHost's opposite.
+	// ThawHost undoes FreezeHost.
 	ThawHost(ctx context.Context) error
-	// Failover sends the backend to another site; nil lets it choose. Nobody is
-	// told of an error.
+	// Failover sends the backend to another site; with nil the backend chooses. Its
+	// error is only logged.
 	Failover(ctx context.Context, target *string) error
-	// FailoverCompleted is told how a failover by any member of the cluster ended.
-	// Nobody is told of an error.
+	// FailoverCompleted handles the outcome of a failover by any member of the cluster.
+	// Its error is only logged.
 	FailoverCompleted(ctx context.Context, o cinder.FailoverOutcome) error
-	// PublishCapabilities tells the schedulers what the backend can do.
+	// PublishCapabilities sends the backend's capabilities to the schedulers.
 	PublishCapabilities(ctx context.Context) error
-	// Capabilities says the same to whoever asks.
+	// Capabilities returns the backend's capabilities.
 	Capabilities(ctx context.Context) (map[string]any, error)
 }
 
-// SchedulerService is a scheduler, as far as os-services needs one.
+// SchedulerService has the commands of a scheduler that os-services needs.
 type SchedulerService interface {
 	LogService
 	Cleaner
-	// WorkCleanup has services clean up. It returns those that were told to, and
-	// those that are meant too but cannot be told.
+	// WorkCleanup asks services to clean up. It returns those that it asked, and those
+	// that it could not ask.
 	WorkCleanup(ctx context.Context, r cinder.CleanupRequest) (cleaning, unavailable []cinder.Service, err error)
-	// GetPools returns the pools of the backends that serve.
+	// GetPools returns the pools of the backends in use.
 	GetPools(ctx context.Context) ([]Pool, error)
-	// UpdateServiceCapabilities takes in what a service tells all schedulers.
+	// UpdateServiceCapabilities handles capabilities sent to all schedulers.
 	UpdateServiceCapabilities(ctx context.Context, c cinder.Capabilities) error
-	// NotifyServiceCapabilities takes in what a service tells one of them: its
-	// host is that of the service or the name of its cluster.
+	// NotifyServiceCapabilities handles capabilities sent to one scheduler: Host is the
+	// service's host or its cluster's name.
 	NotifyServiceCapabilities(ctx context.Context, c cinder.Capabilities) error
 }
 
-// BackupService is a backup service, as far as os-services needs one.
+// BackupService has the commands of a backup service that os-services needs.
 type BackupService interface {
 	LogService
-	// PublishCapabilities tells the schedulers what the service can do.
+	// PublishCapabilities sends the service's capabilities to the schedulers.
 	PublishCapabilities(ctx context.Context) error
 }
 
-// Pool is a pool of a backend as a scheduler tells it.
+// Pool is a pool in a scheduler's reply.
 type Pool struct {
 	Name   string         // host@backend#pool; the cluster's name in place of the host's when clustered
-	Values map[string]any // its capabilities; backend_state among them is read by the API
+	Values map[string]any // its capabilities; the API reads backend_state
 }
 
-// ServeVolume serves the commands of the volume service on host (host@backend),
-// a member of cluster (cluster@backend) unless that is "". It fails with
-// KindUnavailable when the bus is away. The server is closed by its caller.
+// ServeVolume serves the commands of the volume service on host (host@backend), a
+// member of cluster (cluster@backend) unless that is "". KindUnavailable when the bus
+// is away. The caller closes the server.
 func ServeVolume(ctx context.Context, t oslo.Transport, host, cluster string, s VolumeService, log *slog.Logger) (*oslo.Server, error) {
 	targets := []oslo.Target{
 		{Topic: topicVolume, Server: host},
@@ -107,8 +105,8 @@ func ServeVolume(ctx context.Context, t oslo.Transport, host, cluster string, s 
 	})
 }
 
-// ServeScheduler serves the commands of the scheduler on host. It fails with
-// KindUnavailable when the bus is away. The server is closed by its caller.
+// ServeScheduler serves the commands of the scheduler on host. KindUnavailable when the
+// bus is away. The caller closes the server.
 func ServeScheduler(ctx context.Context, t oslo.Transport, host string, s SchedulerService, log *slog.Logger) (*oslo.Server, error) {
 	methods := logMethods(s)
 	methods[methodGetPools] = oslo.Method(func(ctx context.Context, args poolsArgs) (any, error) {
@@ -140,8 +138,8 @@ func ServeScheduler(ctx context.Context, t oslo.Transport, host string, s Schedu
 	})
 }
 
-// ServeBackup serves the commands of the backup service on host. It fails with
-// KindUnavailable when the bus is away. The server is closed by its caller.
+// ServeBackup serves the commands of the backup service on host. KindUnavailable when
+// the bus is away. The caller closes the server.
 func ServeBackup(ctx context.Context, t oslo.Transport, host string, s BackupService, log *slog.Logger) (*oslo.Server, error) {
 	methods := logMethods(s)
 	methods[methodPublish] = plain(s.PublishCapabilities)
@@ -156,8 +154,8 @@ func questions() map[string]bool {
 	return map[string]bool{methodGetLogLevels: true, methodGetPools: true, methodCapabilities: true}
 }
 
-// logMethods are what every service has. A level that is none is refused, a
-// question may come without one (doc/cinder/wire.md#objects).
+// logMethods are the methods that every service has. Setting an invalid level is
+// refused; a query may have none (doc/cinder/wire.md#objects).
 func logMethods(s LogService) map[string]oslo.Handler {
 	return map[string]oslo.Handler{
 		methodGetLogLevels: oslo.Method(func(_ context.Context, args logArgs) (any, error) {
@@ -179,7 +177,7 @@ func logMethods(s LogService) map[string]oslo.Handler {
 	}
 }
 
-// cleanup is the method of those that clean up.
+// cleanup is the method of services that can clean up.
 func cleanup(s Cleaner) oslo.Handler {
 	return oslo.Method(func(ctx context.Context, args cleanupArgs) (any, error) {
 		if args.Request == nil {
@@ -189,7 +187,7 @@ func cleanup(s Cleaner) oslo.Handler {
 	})
 }
 
-// missing is what an argument that is null, or not there, is refused with.
+// missing is the error for an argument that is null or absent.
 func missing(argument string) error {
 	return cinder.Errorf(cinder.KindInvalid, "Invalid input received: %s is missing.", argument)
 }
@@ -199,7 +197,7 @@ func plain(fn func(context.Context) error) oslo.Handler {
 	return oslo.Method(func(ctx context.Context, _ noArgs) (any, error) { return nil, fn(ctx) })
 }
 
-// refusable is a method that answers true, or false when the backend refuses.
+// refusable is a method that returns true, or false when the backend refuses.
 func refusable(fn func(context.Context) error) oslo.Handler {
 	return oslo.Method(func(ctx context.Context, _ noArgs) (any, error) {
 		err := fn(ctx)
@@ -210,7 +208,7 @@ func refusable(fn func(context.Context) error) oslo.Handler {
 	})
 }
 
-// capabilities are the arguments in the domain's words.
+// capabilities converts the arguments.
 func (a updateArgs) capabilities() cinder.Capabilities {
 	c := cinder.Capabilities{Service: a.Service, Host: a.Host, Values: a.Capabilities, Time: a.Timestamp.or(time.Now())}
 	if a.Cluster != nil {

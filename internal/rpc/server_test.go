@@ -16,7 +16,7 @@ import (
 	"stoker/internal/rpc"
 )
 
-// ask makes a call as it is, and returns what came back.
+// ask makes a raw call and returns its result.
 func (b bus) ask(t *testing.T, to oslo.Destination, method, version, args string) (string, error) {
 	t.Helper()
 	client := oslo.NewClient(oslo.ClientOptions{Transport: b.Transport, ResponseTimeout: 5 * time.Second, Log: b.log})
@@ -29,7 +29,7 @@ func (b bus) ask(t *testing.T, to oslo.Destination, method, version, args string
 	return string(result), err
 }
 
-// versioned is a versioned object as text.
+// versioned is a versioned object as JSON.
 func versioned(name, data string) string {
 	version := "1.0"
 	if name == "Service" {
@@ -49,7 +49,7 @@ func TestVolumeServiceListensWhereCindersDoes(t *testing.T) {
 	b.serveVolume(t, "host2@alpha", "mycl@alpha")
 	for queue, want := range map[string]int{
 		"cinder-volume":                   2,
-		"cinder-volume.host1@alpha":       2, // the host's server queue, and its own topic's
+		"cinder-volume.host1@alpha":       2, // the host's server queue, and that of its own topic
 		"cinder-volume.host1@alpha.host1": 1,
 		"cinder-volume.mycl@alpha":        2,
 		"cinder-volume.mycl@alpha.mycl":   2,
@@ -204,7 +204,8 @@ func TestCapabilitiesWithoutTime(t *testing.T) {
 	})
 }
 
-// A null empties a column, and a column that is not there does not change.
+// TestFailoverCompletedWithNulls checks that null empties a column, and that absent
+// columns do not change.
 func TestFailoverCompletedWithNulls(t *testing.T) {
 	b := newBus(t)
 	service := b.serveVolume(t, "host1@alpha", "mycl@alpha")

@@ -7,7 +7,7 @@ import (
 	"stoker/internal/oslo"
 )
 
-// Topics, which are the names of the binaries.
+// Topics: the names of the binaries.
 const (
 	topicVolume    = cinder.BinaryVolume
 	topicScheduler = cinder.BinaryScheduler
@@ -19,7 +19,7 @@ const (
 	methodFreeze            = "freeze_host"
 	methodThaw              = "thaw_host"
 	methodFailover          = "failover"
-	methodFailoverHost      = "failover_host" // failover's name before 3.8
+	methodFailoverHost      = "failover_host" // the name of failover before 3.8
 	methodFailoverCompleted = "failover_completed"
 	methodGetLogLevels      = "get_log_levels"
 	methodSetLogLevels      = "set_log_levels"
@@ -32,16 +32,16 @@ const (
 	methodWorkCleanup       = "work_cleanup"
 )
 
-// server is the name under which a host or cluster listens: what comes before
-// the backend (doc/cinder/wire.md#listeners).
+// server is the server name under which a host or cluster listens: the part before the
+// backend (doc/cinder/wire.md#listeners).
 func server(host string) string {
 	name, _, _ := strings.Cut(host, "@")
 	return name
 }
 
-// older says whether a service whose row has the version does not take requests
-// of version want. One that does not say its version takes what the oldest took:
-// every release still does.
+// older reports whether a service with this version in its row does not accept requests
+// of version want. Without a version it is taken for the oldest, which every release
+// still accepts.
 func older(version, want string) bool {
 	return !oslo.Compatible(version, want)
 }

@@ -9,7 +9,7 @@ import (
 	"stoker/internal/oslo"
 )
 
-// Arguments of the methods, as they are on the wire.
+// Arguments of the methods on the wire.
 type (
 	noArgs       struct{}
 	failoverArgs struct {
@@ -22,7 +22,7 @@ type (
 		Request *oslo.LogLevel `json:"log_request"`
 	}
 	capabilitiesArgs struct {
-		Discover bool `json:"discover"` // whether to ask the backend anew: we always do
+		Discover bool `json:"discover"` // whether to query the backend again: we always do
 	}
 	cleanupArgs struct {
 		Request *oslo.CleanupRequest `json:"cleanup_request"`
@@ -45,21 +45,21 @@ type (
 	}
 )
 
-// pool is one entry of what get_pools returns.
+// pool is an entry in the result of get_pools.
 type pool struct {
 	Name         string         `json:"name"`
 	Capabilities map[string]any `json:"capabilities"`
 }
 
-// timestamp is a time as capabilities have it: naive UTC. Some senders add a zone.
+// timestamp is a time in capabilities: naive UTC, though some senders add a zone.
 type timestamp time.Time
 
-// MarshalJSON writes the time.
+// MarshalJSON encodes the time.
 func (t timestamp) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Time(t).UTC().Format(oslo.TimeLayout))
 }
 
-// UnmarshalJSON reads a time with or without zone and fraction.
+// UnmarshalJSON decodes a time with or without zone and fraction.
 func (t *timestamp) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -74,7 +74,7 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 	return errors.New("the timestamp is no ISO 8601 time")
 }
 
-// or is the time, or now when the sender gave none.
+// or returns the time, or now for nil.
 func (t *timestamp) or(now time.Time) time.Time {
 	if t == nil {
 		return now.UTC()
@@ -82,11 +82,10 @@ func (t *timestamp) or(now time.Time) time.Time {
 	return time.Time(*t)
 }
 
-// updates are a failover's outcome: columns to be written. A column that is
-// absent does not change.
+// updates are a failover's outcome as columns. Absent columns do not change.
 type updates cinder.FailoverOutcome
 
-// MarshalJSON writes the columns that change.
+// MarshalJSON encodes the columns that change.
 func (u updates) MarshalJSON() ([]byte, error) {
 	columns := map[string]any{}
 	if u.ReplicationStatus != "" {
@@ -104,8 +103,8 @@ func (u updates) MarshalJSON() ([]byte, error) {
 	return json.Marshal(columns)
 }
 
-// UnmarshalJSON reads them. A null is what empties the column: an empty text.
-// Columns that a failover does not concern are ignored.
+// UnmarshalJSON decodes the columns. A null empties the column: "". It ignores columns
+// that a failover does not change.
 func (u *updates) UnmarshalJSON(b []byte) error {
 	var columns map[string]json.RawMessage
 	if err := json.Unmarshal(b, &columns); err != nil {

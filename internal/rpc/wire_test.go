@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever a failover's outcome says, it is read as it is written.
+// FuzzUpdates checks that a decoded outcome survives encoding.
 func FuzzUpdates(f *testing.F) {
 	f.Add([]byte(`{"replication_status": "failed-over", "active_backend_id": "site-c", "disabled": true, "disabled_reason": "failed-over"}`))
 	f.Add([]byte(`{"active_backend_id": null, "disabled": null, "other": [1]}`))
@@ -19,7 +19,7 @@ func FuzzTimestamp(f *testing.F) {
 		f.Add([]byte(`"` + s + `"`))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		// What is finer than a microsecond is lost in writing.
+		// Fractions below a microsecond are lost.
 		var at timestamp
 		if json.Unmarshal(raw, &at) != nil {
 			return
