@@ -6,62 +6,61 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Backend is a storage backend. An implementation is safe for concurrent use,
-// though commands (Freeze, Thaw, Failover, FailoverCompleted) come one at a time.
-// A command that fails leaves the backend as it was.
+// Backend is a storage backend. Implementations are safe for concurrent use, but
+// commands (Freeze, Thaw, Failover, FailoverCompleted) are called one at a time. A
+// failed command leaves the backend as it was.
 type Backend interface {
-	// Setup makes the backend ready and what the service's row says of it true:
-	// which site is active, and whether it is frozen. It may be called again
-	// after it failed. A site that cannot be reached is no failure, but a backend
-	// that is down (Stats), so that it can still be failed over; KindInvalid when
-	// there is no such site.
+	// Setup prepares the backend and puts it into the state of the service's row: the
+	// active site, and frozen or not. It may be called again after an error. An
+	// unreachable site is not an error, but makes the backend down (Stats), so that it
+	// can still be failed over; KindInvalid when there is no such site.
 	Setup(ctx context.Context, s State) error
-	// Stats says what the backend is and has. It works before Setup as well.
+	// Stats describes the backend. It also works before Setup.
 	Stats(ctx context.Context) (Stats, error)
-	// Freeze makes the backend refuse new volumes. KindConflict, with words for
-	// the administrator, when it refuses to. Freezing twice is freezing once.
+	// Freeze makes the backend refuse new volumes. KindConflict, with a message for the
+	// administrator, when it refuses. Freezing twice is the same as once.
 	Freeze(ctx context.Context) error
-	// Thaw is Freeze's opposite and fails as it does.
+	// Thaw undoes Freeze and fails like it.
 	Thaw(ctx context.Context) error
-	// Failover makes another site active and returns its name, "" for the
-	// primary one. A nil target leaves the choice to the backend;
-	// cinder.FailbackTarget asks for the primary site. It fails with KindInvalid
-	// when there is no such target and KindConflict when the backend refuses:
-	// nothing happened then. Any other failure means that it tried and failed.
+	// Failover makes another site active and returns its name, "" for the primary site.
+	// With a nil target the backend chooses; cinder.FailbackTarget is the primary site.
+	// KindInvalid when there is no such target and KindConflict when the backend
+	// refuses: then nothing happened. Any other error means that the failover was tried
+	// and failed.
 	Failover(ctx context.Context, target *string) (active string, err error)
-	// FailoverCompleted tells the backend that another member of its cluster
-	// has made a site active ("" for the primary one). It may be told twice.
+	// FailoverCompleted tells the backend that another member of its cluster has made a
+	// site active ("" for the primary one). It may be called twice.
 	FailoverCompleted(ctx context.Context, active string) error
-	// Verdicts says what became of replicated volumes at the site that is active
-	// now, by id. A volume without a verdict went there with the backend.
+	// Verdicts returns, by id, what became of replicated volumes at the active site. A
+	// volume without a verdict was failed over with the backend.
 	Verdicts(ctx context.Context, volumes []cinder.Volume) (map[string]Verdict, error)
 }
 
-// Verdict is what became of a volume in a failover.
+// Verdict is the result of a failover for one volume.
 type Verdict struct {
-	Lost       bool    // it is not at the active site
-	DriverData *string // replication_driver_data from now on; nil leaves it
+	Lost       bool    // not present at the active site
+	DriverData *string // the new replication_driver_data; nil means unchanged
 }
 
-// Replicator is a backend whose service drives its replication.
+// Replicator is a backend that relies on its service to trigger replication.
 type Replicator interface {
-	// Replicate carries what changed at the active site to the others, once.
+	// Replicate copies the changes at the active site to the other sites, once.
 	Replicate(ctx context.Context) error
 }
 
-// State is what the service's row says of its backend.
+// State is the backend's state in the service's row.
 type State struct {
-	Active string // active_backend_id: the target in use; "" is the primary site
+	Active string // active_backend_id: the active target; "" means the primary site
 	Frozen bool
 }
 
-// Stats is what a backend says of itself.
+// Stats describes a backend.
 type Stats struct {
 	Name     string // volume_backend_name
 	Vendor   string
 	Version  string   // of the driver
 	Protocol string   // storage_protocol
-	Targets  []string // sites it can fail over to, in order of preference; none when not replicated
+	Targets  []string // sites to fail over to, in order of preference; none when not replicated
 	Pools    []Pool
 }
 
@@ -70,16 +69,16 @@ type Pool struct {
 	Name     string
 	TotalGB  float64
 	FreeGB   float64
-	UsedGB   float64 // what volumes take up: allocated_capacity_gb
-	Reserved int     // percent kept back
-	Up       bool    // whether it serves: backend_state
+	UsedGB   float64 // used by volumes: allocated_capacity_gb
+	Reserved int     // percentage
+	Up       bool    // backend_state
 }
 
-// Replicated says whether there is anywhere to fail over to.
+// Replicated reports whether there is a site to fail over to.
 func (s Stats) Replicated() bool { return len(s.Targets) > 0 }
 
-// Capabilities are the stats as schedulers read them (doc/cinder/wire.md#capabilities).
-// backend_state is written into each pool, as it is read from nowhere else.
+// Capabilities converts the stats to capabilities (doc/cinder/wire.md#capabilities).
+// backend_state is in each pool, the only place where it is read.
 func (s Stats) Capabilities() map[string]any {
 	pools := make([]any, 0, len(s.Pools))
 	for _, p := range s.Pools {
@@ -105,7 +104,8 @@ func (s Stats) Capabilities() map[string]any {
 		"storage_protocol":    s.Protocol,
 		"replication_enabled": s.Replicated(),
 		"replication_targets": targets,
-		// There are no others: a failover elsewhere can be refused before it is sent.
+		// The list is complete: a failover to another name can be refused before it is
+		// sent.
 		cinder.CapabilityTargetsComplete: true,
 		"filter_function":                nil,
 		"goodness_function":              nil,
@@ -113,8 +113,8 @@ func (s Stats) Capabilities() map[string]any {
 	}
 }
 
-// Properties are what a volume's type may ask of the backend, as get_capabilities
-// describes them: by extra spec.
+// Properties are the extra specs that a volume type may request, as get_capabilities
+// describes them.
 func (s Stats) Properties() map[string]any {
 	properties := map[string]any{}
 	if s.Replicated() {

@@ -8,8 +8,8 @@ import (
 	"stoker/internal/backend"
 )
 
-// The form is that of the recorded message (doc/cinder/wire.md#capabilities),
-// with backend_state where get_pools reads it.
+// TestCapabilities compares capabilities with the recorded message
+// (doc/cinder/wire.md#capabilities), plus backend_state where get_pools reads it.
 func TestCapabilities(t *testing.T) {
 	pool := backend.Pool{Name: "alpha", TotalGB: 100, FreeGB: 50, UsedGB: 1.5, Reserved: 5, Up: true}
 	tests := []struct {

@@ -1,7 +1,6 @@
-// Package backend says what a storage backend is to the volume service that
-// drives it: something with pools that can be frozen, thawed and, when it is
-// replicated, moved to another site.
+// Package backend defines what a volume service needs of a storage backend: it has
+// pools and can be frozen, thawed and, when it is replicated, failed over to another
+// site.
 //
-// It holds the words and the interface; package mirror is a backend. What rows
-// say of a backend, and when, is the agent's concern, not a backend's.
+// Package mirror is an implementation. Rows are the business of package agent.
 package backend

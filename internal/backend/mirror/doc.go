@@ -1,26 +1,25 @@
-// Package mirror is a storage backend made of directories: one per site, side by
-// side under a root.
+// Package mirror is a storage backend made of directories: one per site, under a common
+// root.
 //
 //	root/
 //	  default/      the primary site
 //	  site-b/       a target
-//	  refuse-thaw   when it is there, the backend refuses to thaw, in its words
+//	  refuse-thaw   if it exists, the backend refuses to thaw, with its text
 //
-// A volume is a regular file of the active site's directory; directories and
-// names that begin with a dot are not looked at. Replication copies what is new
-// or newer at the active site to the others, and never removes anything or writes
-// over something newer, so that a site that was wrongly taken for the active one
-// harms no other: a volume that was removed at one site has to be removed at the
-// others by hand, before a failover brings it back.
+// A volume is a regular file in the active site's directory; directories and names that
+// begin with a dot are ignored. Replication copies new and newer files from the active
+// site to the others. It never removes files, nor overwrites newer ones, so that
+// replication from a site wrongly taken for the active one does no harm. A volume
+// removed at one site must therefore be removed at the others by hand, before a
+// failover brings it back.
 //
-// The file of a volume of Cinder's has the name that Cinder gives it, volume-ID. In
-// a failover it is lost when it is not at the site that is active now, but at
-// another, or perhaps at another that cannot be reached. A volume that has no file
-// anywhere is none of this backend's making, and counts as carried along.
+// The file of a volume has Cinder's name for it, volume-ID. After a failover the volume
+// is lost if its file is not at the active site, but at another, or possibly at an
+// unreachable one. A volume without a file anywhere was not created here, and counts as
+// failed over.
 //
-// A frozen backend's active directory has no write permission: nobody but root
-// can create or remove volumes there, while those that exist go on being used.
+// While the backend is frozen, the active directory is not writable: only root can
+// create or remove volumes in it, while existing ones stay usable.
 //
-// Which site is active is not written down here: the service that drives the
-// backend knows, and says so at Setup.
+// The active site is not stored here: the service knows it and passes it to Setup.
 package mirror

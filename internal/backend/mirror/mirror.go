@@ -17,37 +17,37 @@ import (
 	"stoker/internal/cinder"
 )
 
-// refusalFile holds the words with which the backend refuses to thaw.
+// refusalFile has the message with which the backend refuses to thaw.
 const refusalFile = "refuse-thaw"
 
-// maxRefusal is how many bytes of those words are read.
+// maxRefusal bounds that message, in bytes.
 const maxRefusal = 1024
 
-// Options are what a backend is made of.
+// Options configure a backend.
 type Options struct {
-	Name    string   // volume_backend_name, and that of its one pool
-	Root    string   // the directory that holds the sites'
-	Targets []string // the sites besides the primary one, best first; none when not replicated
+	Name    string   // volume_backend_name, and the name of its only pool
+	Root    string   // the directory that contains the sites' directories
+	Targets []string // the secondary sites, in order of preference; none when not replicated
 	Log     *slog.Logger
 
-	// RefuseThaw is written into the file refuse-thaw when the root is first
-	// made; "" writes none. Removing the file ends the refusal for good.
+	// RefuseThaw is written to the file refuse-thaw when the root is first created,
+	// unless it is "". Removing the file ends the refusal for good.
 	RefuseThaw string
 }
 
-// Backend is a backend of directories. It is safe for concurrent use.
+// Backend is a storage backend of directories. It is safe for concurrent use.
 type Backend struct {
 	o Options
 
 	// copying holds a token while nobody copies between sites.
 	copying chan struct{}
 
-	mu     sync.Mutex // guards what follows, and the permissions of the directories
-	active string     // the active site's name; "" before Setup
+	mu     sync.Mutex // guards the fields below, and the permissions of the directories
+	active string     // name of the active site; "" before Setup
 	frozen bool
 }
 
-// New makes a backend. KindInvalid when a name cannot be a site's.
+// New returns a backend. KindInvalid when a name cannot be a site's.
 func New(o Options) (*Backend, error) {
 	seen := map[string]bool{cinder.FailbackTarget: true, refusalFile: true}
 	for _, t := range o.Targets {
@@ -62,9 +62,9 @@ func New(o Options) (*Backend, error) {
 	return b, nil
 }
 
-// Setup makes the directories that were never there, and freezes or thaws the
-// active one as the row says, refusals notwithstanding. An active directory that
-// is gone is not made again, for its volumes would seem lost: the backend is down.
+// Setup creates directories that never existed, and freezes or thaws the active one as
+// the row says, regardless of refusals. It does not recreate an active directory that
+// has disappeared, since its volumes would seem lost: the backend is down.
 func (b *Backend) Setup(_ context.Context, s backend.State) error {
 	site, err := b.site(s.Active)
 	if err != nil {
@@ -76,14 +76,14 @@ func (b *Backend) Setup(_ context.Context, s backend.State) error {
 		return fmt.Errorf("set up backend %s: %w", b.o.Name, err)
 	}
 	b.active, b.frozen = site, s.Frozen
-	if err := b.lock(site, s.Frozen); err != nil {
-		b.o.Log.Error("The active site cannot be reached.", "backend", b.o.Name, "site", site, "error", err)
+	if err := b.setReadOnly(site, s.Frozen); err != nil {
+		b.o.Log.Error("active site unreachable", "backend", b.o.Name, "site", site, "error", err)
 	}
 	return nil
 }
 
-// makeDirs makes the root with everything in it when there is none yet, else the
-// directories of targets that are new.
+// makeDirs creates the root with everything in it if it is empty, else the directories
+// of new targets.
 func (b *Backend) makeDirs(active string) error {
 	entries, err := os.ReadDir(b.o.Root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -98,7 +98,7 @@ func (b *Backend) makeDirs(active string) error {
 			if name == active {
 				return err
 			}
-			b.o.Log.Error("A site that is not in use cannot be reached.", "backend", b.o.Name, "site", name, "error", err)
+			b.o.Log.Error("inactive site unreachable", "backend", b.o.Name, "site", name, "error", err)
 		}
 	}
 	if first && b.o.RefuseThaw != "" {
@@ -107,10 +107,10 @@ func (b *Backend) makeDirs(active string) error {
 	return nil
 }
 
-// Freeze takes the write permission from the active directory.
+// Freeze makes the active directory read-only.
 func (b *Backend) Freeze(context.Context) error { return b.setFrozen(true) }
 
-// Thaw gives it back. KindConflict while the file refuse-thaw is there.
+// Thaw makes it writable again. KindConflict while the file refuse-thaw exists.
 func (b *Backend) Thaw(context.Context) error {
 	words, err := b.refusal()
 	if err != nil {
@@ -128,14 +128,14 @@ func (b *Backend) setFrozen(frozen bool) error {
 	if b.active == "" {
 		return errNotSetUp()
 	}
-	if err := b.lock(b.active, frozen); err != nil {
+	if err := b.setReadOnly(b.active, frozen); err != nil {
 		return err
 	}
 	b.frozen = frozen
 	return nil
 }
 
-// refusal is why the backend does not thaw; "" when it does.
+// refusal is why the backend refuses to thaw; "" when it does not.
 func (b *Backend) refusal() (string, error) {
 	f, err := os.Open(filepath.Join(b.o.Root, refusalFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -156,8 +156,8 @@ func (b *Backend) refusal() (string, error) {
 	return "The backend refuses to thaw.", nil
 }
 
-// lock takes the write permission from a site's directory, or gives it back.
-func (b *Backend) lock(site string, frozen bool) error {
+// setReadOnly removes or restores the write permission of a site's directory.
+func (b *Backend) setReadOnly(site string, frozen bool) error {
 	info, err := os.Stat(b.dir(site))
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (b *Backend) lock(site string, frozen bool) error {
 	return os.Chmod(b.dir(site), mode)
 }
 
-// site is the directory's name for what rows and commands call a site.
+// site returns the site's directory name, from its name in rows and commands.
 func (b *Backend) site(active string) (string, error) {
 	if active == "" || active == cinder.FailbackTarget {
 		return cinder.FailbackTarget, nil

@@ -17,7 +17,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// array is a backend under test with its directory.
+// array is a backend under test and its directory.
 type array struct {
 	*mirror.Backend
 	t    *testing.T
@@ -38,7 +38,7 @@ func newArray(t *testing.T, change ...func(*mirror.Options)) *array {
 		t.Fatal(err)
 	}
 	a := &array{b, t, o.Root}
-	t.Cleanup(func() { // Else what is frozen could not be removed.
+	t.Cleanup(func() { // else frozen directories could not be removed
 		for _, site := range append(o.Targets, "default") {
 			_ = os.Chmod(filepath.Join(o.Root, site), 0o750)
 		}
@@ -54,7 +54,7 @@ func (a *array) setup(s backend.State) *array {
 	return a
 }
 
-// write puts a volume into a site, as old as given.
+// write creates a volume of that age at a site.
 func (a *array) write(path, content string, age time.Duration) {
 	a.t.Helper()
 	path = filepath.Join(a.root, path)
@@ -67,7 +67,7 @@ func (a *array) write(path, content string, age time.Duration) {
 	}
 }
 
-// volumes are the contents of a site's volumes by name.
+// volumes returns the contents of a site's volumes by name.
 func (a *array) volumes(site string) map[string]string {
 	a.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(a.root, site))
@@ -95,7 +95,7 @@ func (a *array) wantVolumes(site string, want map[string]string) {
 	}
 }
 
-// frozen says which sites refuse new volumes.
+// frozen lists the sites that refuse new volumes.
 func (a *array) frozen() string {
 	a.t.Helper()
 	var names []string
@@ -105,7 +105,7 @@ func (a *array) frozen() string {
 			continue
 		}
 		refused := info.Mode().Perm()&0o222 == 0
-		if os.Geteuid() != 0 { // Root may write anywhere.
+		if os.Geteuid() != 0 { // root can write anywhere
 			probe := filepath.Join(a.root, site, "probe")
 			err := os.WriteFile(probe, nil, 0o600)
 			if refused != errors.Is(err, os.ErrPermission) {
@@ -197,7 +197,8 @@ func TestRefusedThaw(t *testing.T) {
 	}
 }
 
-// The refusal is there from the first start until an operator takes it away.
+// TestRefusalEndsForGood checks that the refusal lasts from the first start until an
+// operator removes the file.
 func TestRefusalEndsForGood(t *testing.T) {
 	words := func(o *mirror.Options) { o.RefuseThaw = "not before the audit" }
 	a := newArray(t, words).setup(backend.State{Frozen: true})

@@ -13,14 +13,14 @@ import (
 	"stoker/internal/cinder"
 )
 
-// copyChunk is how many bytes are copied between two looks at the context.
+// copyChunk is how many bytes are copied between checks of the context.
 const copyChunk = 4 << 20
 
-// Failover makes another site active, after it has brought it up to date with
-// the active one if that can be reached. It waits for a round of replication
-// that is under way. KindInvalid when there is no such target, or none at all.
+// Failover makes another site active. If the current one is reachable, it replicates to
+// the new one first; it waits for a running replication. KindInvalid when there is no
+// such target, or none at all.
 func (b *Backend) Failover(ctx context.Context, target *string) (string, error) {
-	from := b.where()
+	from := b.activeSite()
 	if from == "" {
 		return "", errNotSetUp()
 	}
@@ -40,7 +40,7 @@ func (b *Backend) Failover(ctx context.Context, target *string) (string, error) 
 	return activeID(to), nil
 }
 
-// FailoverCompleted uses the site that another member of the cluster has made active.
+// FailoverCompleted uses the site that another member of the cluster made active.
 func (b *Backend) FailoverCompleted(_ context.Context, active string) error {
 	site, err := b.site(active)
 	if err != nil {
@@ -49,8 +49,8 @@ func (b *Backend) FailoverCompleted(_ context.Context, active string) error {
 	return b.use(site)
 }
 
-// choose is the site to fail over to: the target or, without one, the first that
-// can be reached.
+// choose returns the site to fail over to: the target or, without one, the first that
+// is reachable.
 func (b *Backend) choose(active string, target *string) (string, error) {
 	if len(b.o.Targets) == 0 {
 		return "", cinder.Errorf(cinder.KindInvalid, "Backend %s is not replicated.", b.o.Name)
@@ -66,17 +66,17 @@ func (b *Backend) choose(active string, target *string) (string, error) {
 	return "", fmt.Errorf("no replication target of backend %s can be reached", b.o.Name)
 }
 
-// catchUp brings a site up to date before it becomes the active one.
+// catchUp updates a site before it becomes the active one.
 func (b *Backend) catchUp(ctx context.Context, from, to string) error {
 	if !b.reachable(to) {
 		return errors.New("the site cannot be reached")
 	}
 	if !b.reachable(from) {
-		b.o.Log.Warn("The active site cannot be reached: what was written there since the last replication stays behind.",
+		b.o.Log.Warn("active site unreachable; changes since the last replication stay behind",
 			"backend", b.o.Name, "site", from)
 		return nil
 	}
-	done, err := b.alone(ctx)
+	done, err := b.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,35 +84,35 @@ func (b *Backend) catchUp(ctx context.Context, from, to string) error {
 	return b.sync(ctx, from, to)
 }
 
-// use makes site the active one, as frozen as the one before, which is a mere
-// copy from then on and so may be written to.
+// use makes site the active one. It takes over the frozen state of the previous one,
+// which becomes a mere copy and so writable.
 func (b *Backend) use(site string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.lock(site, b.frozen); err != nil {
+	if err := b.setReadOnly(site, b.frozen); err != nil {
 		return err
 	}
 	if b.active != "" && b.active != site && b.reachable(b.active) {
-		if err := b.lock(b.active, false); err != nil {
-			b.o.Log.Warn("The site that was active before stays frozen.", "backend", b.o.Name, "site", b.active, "error", err)
+		if err := b.setReadOnly(b.active, false); err != nil {
+			b.o.Log.Warn("previously active site could not be unfrozen", "backend", b.o.Name, "site", b.active, "error", err)
 		}
 	}
 	b.active = site
 	return nil
 }
 
-// Replicate copies what changed at the active site to all others. One that
-// cannot be reached does not keep the rest from it.
+// Replicate copies changes at the active site to all others. An unreachable site does
+// not prevent copies to the rest.
 func (b *Backend) Replicate(ctx context.Context) error {
 	if len(b.o.Targets) == 0 {
 		return nil
 	}
-	done, err := b.alone(ctx)
+	done, err := b.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	active := b.where()
+	active := b.activeSite()
 	if active == "" {
 		return errNotSetUp()
 	}
@@ -128,7 +128,7 @@ func (b *Backend) Replicate(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// sync copies what is new or newer at one site to another.
+// sync copies new and newer files from one site to another.
 func (b *Backend) sync(ctx context.Context, from, to string) error {
 	entries, err := os.ReadDir(b.dir(from))
 	if err != nil {
@@ -148,17 +148,17 @@ func (b *Backend) sync(ctx context.Context, from, to string) error {
 		}
 	}
 	if copied > 0 {
-		b.o.Log.Info("Replicated.", "backend", b.o.Name, "from", from, "to", to, "volumes", copied)
+		b.o.Log.Info("replication completed", "backend", b.o.Name, "from", from, "to", to, "volumes", copied)
 	}
 	return nil
 }
 
-// copyVolume copies a file unless the copy there is as new. The copy takes the
-// place of the old one whole, once it is on disk, and has the original's time.
+// copyVolume copies a file unless the other site has one as new. The copy replaces the
+// old one atomically, once it is on disk, and has the original's modification time.
 func (b *Backend) copyVolume(ctx context.Context, from, to string) (bool, error) {
 	src, err := os.Open(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // Removed since the directory was read.
+		return false, nil // removed since the directory was read
 	}
 	if err != nil {
 		return false, err
@@ -178,7 +178,7 @@ func (b *Backend) copyVolume(ctx context.Context, from, to string) (bool, error)
 	if err := fill(ctx, part, src, info); err != nil {
 		return false, errors.Join(err, os.Remove(part.Name()))
 	}
-	if newer(to, info) { // written there since: the site has become the active one
+	if newer(to, info) { // written meanwhile: the site has become the active one
 		return false, os.Remove(part.Name())
 	}
 	if err := os.Rename(part.Name(), to); err != nil {
@@ -187,7 +187,7 @@ func (b *Backend) copyVolume(ctx context.Context, from, to string) (bool, error)
 	return true, nil
 }
 
-// newer says whether the file there is as new as the original, or newer.
+// newer reports whether the file at to is at least as new as the original.
 func newer(to string, original fs.FileInfo) bool {
 	there, err := os.Stat(to)
 	return err == nil && !original.ModTime().After(there.ModTime())
@@ -213,15 +213,15 @@ func fill(ctx context.Context, dst, src *os.File, info fs.FileInfo) error {
 	return os.Chtimes(dst.Name(), info.ModTime(), info.ModTime())
 }
 
-// where is the active site; "" before Setup.
-func (b *Backend) where() string {
+// activeSite is the active site; "" before Setup.
+func (b *Backend) activeSite() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.active
 }
 
-// alone waits until nobody else copies between sites.
-func (b *Backend) alone(ctx context.Context) (done func(), err error) {
+// acquire waits for the exclusive right to copy between sites.
+func (b *Backend) acquire(ctx context.Context) (done func(), err error) {
 	select {
 	case <-b.copying:
 		return func() { b.copying <- struct{}{} }, nil
@@ -230,13 +230,13 @@ func (b *Backend) alone(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// reachable says whether a site's directory is there.
+// reachable reports whether a site's directory exists.
 func (b *Backend) reachable(site string) bool {
 	info, err := os.Stat(b.dir(site))
 	return err == nil && info.IsDir()
 }
 
-// activeID is what rows call a site.
+// activeID is a site's name in rows.
 func activeID(site string) string {
 	if site == cinder.FailbackTarget {
 		return ""

@@ -26,7 +26,7 @@ func TestReplicate(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(a.root, "default", "lost+found"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // The second round finds nothing to do.
+	for range 2 { // the second round has nothing to do
 		if err := a.Replicate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -64,13 +64,13 @@ func TestReplicateEndsWithItsContext(t *testing.T) {
 	if err := a.Replicate(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that the context ended", err)
 	}
-	a.wantVolumes("site-b", map[string]string{}) // not even half a copy
+	a.wantVolumes("site-b", map[string]string{}) // not even a partial copy
 }
 
 func TestFailover(t *testing.T) {
 	tests := []struct {
 		name   string
-		active string // where it starts from
+		active string // the initial active site
 		target *string
 		lose   []string
 		want   string
@@ -105,7 +105,7 @@ func TestFailover(t *testing.T) {
 			} else if err != nil || got != tt.want {
 				t.Errorf("active site %q, %v; want %q", got, err, tt.want)
 			}
-			// The freeze follows the active site, which so shows itself.
+			// The freeze shows which site is active.
 			if want == "" {
 				want = "default"
 			}
@@ -116,8 +116,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// What was written last is there after the failover, and what was written since
-// is there after going back.
+// TestFailoverTakesTheDataAlong checks that a failover keeps the latest writes, and
+// that the failback keeps those made since.
 func TestFailoverTakesTheDataAlong(t *testing.T) {
 	a := newArray(t).setup(backend.State{})
 	a.write("default/volume-1", "one", time.Minute)
@@ -138,8 +138,9 @@ func TestFailoverTakesTheDataAlong(t *testing.T) {
 	a.wantVolumes("default", both)
 }
 
-// A member that has not heard of the failover yet replicates the wrong way: it
-// must not harm what was written at the new site.
+// TestAMemberThatDoesNotKnowYetHarmsNothing has a member that does not know of the
+// failover yet replicate in the wrong direction: that must not harm what was written at
+// the new site.
 func TestAMemberThatDoesNotKnowYetHarmsNothing(t *testing.T) {
 	a := newArray(t).setup(backend.State{})
 	other, err := mirror.New(mirror.Options{
@@ -162,7 +163,7 @@ func TestAMemberThatDoesNotKnowYetHarmsNothing(t *testing.T) {
 	}
 	want := map[string]string{"volume-1": "changed", "volume-2": "two"}
 	a.wantVolumes("site-b", want)
-	for range 2 { // It may hear twice.
+	for range 2 { // it may be told twice
 		if err := other.FailoverCompleted(t.Context(), "site-b"); err != nil {
 			t.Fatal(err)
 		}

@@ -11,15 +11,15 @@ import (
 	"stoker/internal/backend"
 )
 
-// Stats says what the active site holds and has room for. A site that cannot be
-// read is no error, but a pool that is down, as is one before Setup.
+// Stats returns the size of the active site and its volumes. If the site is unreadable,
+// or before Setup, the pool is down; that is not an error.
 func (b *Backend) Stats(context.Context) (backend.Stats, error) {
 	pool := backend.Pool{Name: b.o.Name}
-	if site := b.where(); site != "" {
+	if site := b.activeSite(); site != "" {
 		err := measure(b.dir(site), &pool)
 		pool.Up = err == nil
 		if err != nil {
-			b.o.Log.Warn("The active site cannot be read: the backend is down.", "backend", b.o.Name, "site", site, "error", err)
+			b.o.Log.Warn("active site unreadable; backend is down", "backend", b.o.Name, "site", site, "error", err)
 		}
 	}
 	return backend.Stats{
@@ -28,7 +28,7 @@ func (b *Backend) Stats(context.Context) (backend.Stats, error) {
 	}, nil
 }
 
-// measure reads the room of the directory's file system and what its volumes take.
+// measure reads the size of the directory's file system and of its volumes.
 func measure(dir string, p *backend.Pool) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -39,7 +39,7 @@ func measure(dir string, p *backend.Pool) error {
 		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if info, err := e.Info(); err == nil { // Else it was removed meanwhile.
+		if info, err := e.Info(); err == nil { // else it was removed meanwhile
 			used += info.Size()
 		}
 	}
@@ -53,7 +53,7 @@ func measure(dir string, p *backend.Pool) error {
 	return nil
 }
 
-// gigabytes are Cinder's, which are gibibytes, to two decimals.
+// gigabytes converts to Cinder's gigabytes, which are gibibytes, with two decimals.
 func gigabytes(bytes float64) float64 {
 	return math.Round(bytes/(1<<30)*100) / 100
 }

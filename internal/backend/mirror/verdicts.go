@@ -12,11 +12,11 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Verdicts finds the volumes that the active site has not: those that another
-// site has, or may have because it cannot be reached. It fails when the active
-// site cannot be read.
+// Verdicts returns verdicts for the volumes that are missing at the active site while
+// another site has them, or may have them because it is unreachable. It fails when the
+// active site is unreadable.
 func (b *Backend) Verdicts(ctx context.Context, volumes []cinder.Volume) (map[string]backend.Verdict, error) {
-	active := b.where()
+	active := b.activeSite()
 	if active == "" {
 		return nil, errNotSetUp()
 	}
@@ -27,7 +27,7 @@ func (b *Backend) Verdicts(ctx context.Context, volumes []cinder.Volume) (map[st
 			return nil, err
 		}
 		name := volumes[i].Name
-		if name != filepath.Base(name) { // no file of ours
+		if name != filepath.Base(name) { // not a file of ours
 			continue
 		}
 		here, err := b.holds(active, name)
@@ -44,7 +44,7 @@ func (b *Backend) Verdicts(ctx context.Context, volumes []cinder.Volume) (map[st
 	return verdicts, nil
 }
 
-// holds says whether a site has a volume. It fails when the site cannot be read.
+// holds reports whether a site has a volume. It fails when the site is unreachable.
 func (b *Backend) holds(site, name string) (bool, error) {
 	if !b.reachable(site) {
 		return false, cinder.Errorf(cinder.KindUnavailable, "Site %s of backend %s cannot be reached.", site, b.o.Name)

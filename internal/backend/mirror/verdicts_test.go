@@ -23,7 +23,7 @@ func TestVerdicts(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		active string
-		lose   string // a site that cannot be reached
+		lose   string // an unreachable site
 		want   []string
 	}{
 		{"at the site", "site-b", "", []string{"folder", "there"}},
