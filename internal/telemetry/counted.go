@@ -12,46 +12,46 @@ import (
 const (
 	// countedEvery is the time between two records of one kind.
 	countedEvery = time.Second
-	// maxCounted is how many kinds are told apart at a time: more than the program
-	// has. What is beyond them counts as one.
+	// maxCounted bounds the kinds that are distinguished at a time: more than the
+	// program has. The rest count as one kind.
 	maxCounted = 100
-	// maxKind bounds the name of a kind, in bytes.
+	// maxKind bounds the parts of a kind's name, in bytes.
 	maxKind = 200
 )
 
-// Counted is a handler for what strangers can make the program log as often as
-// they like. It writes one record of each kind a second: the first at once, then
-// the last of each second, which says how many more there were. It is safe for
-// concurrent use.
+// Counted is a handler that limits the rate of records which unauthenticated clients
+// can cause. It writes one record of each kind per second: the first at once, then the
+// last of each second with the number of suppressed ones. It is safe for concurrent
+// use.
 type Counted struct {
 	next  slog.Handler
-	names []string // the attributes that tell kinds apart, beside level and message
+	names []string // the attributes that distinguish kinds, besides level and message
 	kinds *kinds
 }
 
-// kinds are those of a Counted and of all that With made of it.
+// kinds are shared by a Counted and all handlers derived from it.
 type kinds struct {
-	mu     sync.Mutex // guards what follows, and every kind
+	mu     sync.Mutex // guards the fields below, and every kind
 	recent map[string]*kind
 	closed bool
 }
 
-// kind is one that was written less than a second ago.
+// kind is a kind of record that was written less than a second ago.
 type kind struct {
 	name  string
 	timer *time.Timer
-	last  *held // the last record, when there is one
-	count int   // of the records that were held
+	last  *held // the last suppressed record; may be nil
+	count int   // of suppressed records
 }
 
-// held is a record that waits to be written.
+// held is a record waiting to be written.
 type held struct {
 	to     slog.Handler
 	record slog.Record
 }
 
-// NewCounted makes a Counted that writes to next. Records of one level and message
-// are of one kind when they agree in the attributes of these names.
+// NewCounted returns a Counted that writes to next. Records of equal level and message
+// are of one kind when the attributes with these names are equal.
 func NewCounted(next slog.Handler, names ...string) *Counted {
 	return &Counted{next: next, names: names, kinds: &kinds{recent: map[string]*kind{}}}
 }
@@ -91,7 +91,7 @@ func (c *Counted) kindOf(r slog.Record) string {
 	return string(name)
 }
 
-// hold keeps a record when one of its kind was written less than a second ago.
+// hold suppresses a record when one of its kind was written less than a second ago.
 func (k *kinds) hold(name string, h held) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -104,7 +104,7 @@ func (k *kinds) hold(name string, h held) bool {
 	one := k.recent[name]
 	if one == nil {
 		one = &kind{name: name}
-		one.timer = time.AfterFunc(countedEvery, func() { k.turn(one) })
+		one.timer = time.AfterFunc(countedEvery, func() { k.expire(one) })
 		k.recent[name] = one
 		return false
 	}
@@ -114,24 +114,24 @@ func (k *kinds) hold(name string, h held) bool {
 	return true
 }
 
-// turn ends a second of a kind.
-func (k *kinds) turn(one *kind) {
+// expire ends a second of a kind.
+func (k *kinds) expire(one *kind) {
 	k.mu.Lock()
 	if k.closed {
 		k.mu.Unlock()
 		return
 	}
-	said := one.take()
-	if said == nil {
+	last := one.take()
+	if last == nil {
 		delete(k.recent, one.name)
 	} else {
 		one.timer.Reset(countedEvery)
 	}
 	k.mu.Unlock()
-	_ = said.write() // a log that cannot be written has nowhere to say so
+	_ = last.write() // there is nowhere to report that the log cannot be written
 }
 
-// take is what is to be written at the end of a second; nil when there is nothing.
+// take returns the record to write at the end of a second; nil for none.
 func (k *kind) take() *held {
 	last := k.last
 	if more := k.count - 1; more > 0 {
@@ -152,20 +152,20 @@ func (h *held) write() error {
 	return h.to.Handle(context.Background(), h.record)
 }
 
-// Close writes what is held. Records that come later are written one by one.
+// Close writes suppressed records. Later records are not limited.
 func (c *Counted) Close(context.Context) error {
 	k := c.kinds
 	k.mu.Lock()
 	k.closed = true
-	var said []*held
+	var remaining []*held
 	for _, one := range k.recent {
 		one.timer.Stop()
-		said = append(said, one.take())
+		remaining = append(remaining, one.take())
 	}
 	k.recent = nil
 	k.mu.Unlock()
 	var errs []error
-	for _, h := range said {
+	for _, h := range remaining {
 		errs = append(errs, h.write())
 	}
 	return errors.Join(errs...)

@@ -19,7 +19,7 @@ import (
 	"stoker/internal/telemetry"
 )
 
-// bare is a log whose lines have no time.
+// bare is a log without times.
 func bare(w io.Writer) slog.Handler {
 	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -40,7 +40,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-// take is what was written since the last take.
+// take returns the lines written since the last take.
 func (l *lines) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,8 +48,8 @@ func (l *lines) take() []string {
 	return strings.FieldsFunc(l.b.String(), func(r rune) bool { return r == '\n' })
 }
 
-// One line a second for each kind: the first at once, then the last of each
-// second with the number of the others, and nothing when nothing comes.
+// TestOneLineOfAKindASecond checks that each kind writes the first record at once, then
+// the last of each second with the number of the others, and nothing in an idle second.
 func TestOneLineOfAKindASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lines
@@ -78,7 +78,7 @@ func TestOneLineOfAKindASecond(t *testing.T) {
 		refuse(1, 401)
 		<-time.After(time.Second)
 		expect("level=INFO msg=refused status=401 n=0")
-		<-time.After(time.Second) // nothing came: the next is the first again
+		<-time.After(time.Second) // an idle second: the next record is the first again
 		expect()
 		refuse(1, 401)
 		expect("level=INFO msg=refused status=401 n=0")
@@ -92,7 +92,7 @@ func TestOneLineOfAKindASecond(t *testing.T) {
 	})
 }
 
-// Kinds without end take neither memory nor lines without end.
+// TestKindsAreBounded checks that unlimited kinds use limited memory and lines.
 func TestKindsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lines
@@ -151,8 +151,8 @@ func (f failing) WithGroup(name string) slog.Handler {
 	return failing{f.Handler.WithGroup(name), f.err}
 }
 
-// Whatever a caller fills a field with, a line stays short, and says what is
-// missing; only a stack may be longer.
+// TestFieldsAreCut checks that lines stay short whatever fields contain, and say what
+// is missing; only a stack may be longer.
 func TestFieldsAreCut(t *testing.T) {
 	long := map[string]string{
 		"letters": strings.Repeat("x", 1<<20), "odd bytes": strings.Repeat("\xff", 1<<20), "characters": strings.Repeat("日", 1<<18),
@@ -172,7 +172,8 @@ func TestFieldsAreCut(t *testing.T) {
 			} {
 				var out bytes.Buffer
 				log(slog.New(telemetry.NewHandler(&out, form)))
-				// Twelve bytes of output for four of input is the most: a surrogate pair.
+				// The worst case is twelve bytes of output for four of input: a
+				// surrogate pair.
 				if n := out.Len(); n > 200+6*1024 {
 					t.Errorf("%s of %s as %s: %d bytes of log", what, name, form, n)
 				}

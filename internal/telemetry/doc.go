@@ -1,13 +1,13 @@
-// Package telemetry is how services say what they do: log records with the name
-// of the logger that made them, at levels that change while the program runs.
+// Package telemetry provides loggers with names, whose levels can be changed at run
+// time.
 //
-// Each service of a process has a registry of its own (Loggers), so that its
-// levels can be read and set without touching its neighbours'; all of them may
-// write to one handler, told apart by attributes:
+// Each service of a process has its own registry (Loggers), so that its levels can be
+// read and set independently of the other services'. All of them may write to one
+// handler, distinguished by attributes:
 //
 //	output := telemetry.NewHandler(os.Stderr, telemetry.Text)
 //	loggers := telemetry.NewLoggers(output.WithAttrs(who), cinder.LogInfo)
 //	log := loggers.Logger("stoker.backend.mirror")
 //
-// It is not a logging framework: records are log/slog's, and so are handlers.
+// Records and handlers are those of log/slog.
 package telemetry

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// File is a log file that can be opened again, for programs that move log files
-// away while they are written. It is safe for concurrent use.
+// File is a log file that can be reopened after log rotation has renamed it. It is safe
+// for concurrent use.
 type File struct {
 	path string
 
@@ -18,7 +18,7 @@ type File struct {
 	f  *os.File
 }
 
-// OpenFile opens the file to write at its end, and makes it when it is not there.
+// OpenFile opens the file for appending, and creates it if necessary.
 func OpenFile(path string) (*File, error) {
 	f, err := open(path)
 	if err != nil {
@@ -35,15 +35,15 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// lookedAt is how much of the end of a log tells whose it is, in bytes.
-const lookedAt = 8 << 10
+// foreignWindow is how much of the end of a log Foreign reads, in bytes.
+const foreignWindow = 8 << 10
 
-// Foreign says whether another program writes to the log file as well: near its
-// end is a line that no logger of ours has written. It is false of a file that
-// is not there or cannot be read.
+// Foreign reports whether another program writes to the log file too, that is whether a
+// line near its end is not one of our loggers'. It returns false for a file that does
+// not exist or cannot be read.
 func Foreign(path string) bool {
 	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() { // to open a pipe may take for ever
+	if err != nil || !info.Mode().IsRegular() { // opening a pipe may block
 		return false
 	}
 	f, err := os.Open(path)
@@ -51,12 +51,12 @@ func Foreign(path string) bool {
 		return false
 	}
 	defer func() { _ = f.Close() }()
-	begin := max(0, info.Size()-lookedAt)
-	text, err := io.ReadAll(io.NewSectionReader(f, begin, lookedAt))
+	begin := max(0, info.Size()-foreignWindow)
+	text, err := io.ReadAll(io.NewSectionReader(f, begin, foreignWindow))
 	if err != nil {
 		return false
 	}
-	if begin > 0 { // in the midst of a line
+	if begin > 0 { // the first line may be incomplete
 		_, text, _ = bytes.Cut(text, []byte("\n"))
 	}
 	for line := range bytes.Lines(text) {
@@ -67,7 +67,7 @@ func Foreign(path string) bool {
 	return false
 }
 
-// ours says whether a line is one that programs of Stoker write to their logs.
+// ours reports whether a program of Stoker wrote the line.
 func ours(line []byte) bool {
 	return slices.ContainsFunc([]string{"time=", `{"time":`, "stoker:"}, func(start string) bool {
 		return bytes.HasPrefix(line, []byte(start))
@@ -81,21 +81,21 @@ func (f *File) Write(p []byte) (int, error) {
 	return f.f.Write(p)
 }
 
-// Reopen opens the file of that name again. When that fails, the log goes on
-// where it went so far.
+// Reopen opens the file at the path again. On an error, the log continues in the
+// current file.
 func (f *File) Reopen() error {
-	again, err := open(f.path)
+	reopened, err := open(f.path)
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.f
-	f.f = again
+	f.f = reopened
 	return old.Close()
 }
 
-// Close closes the file. Nothing may be written any more.
+// Close closes the file; writes fail from then on.
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

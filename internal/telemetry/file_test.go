@@ -9,7 +9,7 @@ import (
 	"stoker/internal/telemetry"
 )
 
-// logrotate moves a file away and says so: what comes then is in a new one.
+// TestFileThatIsMovedAway checks Reopen after a logrotate.
 func TestFileThatIsMovedAway(t *testing.T) {
 	dir := t.TempDir()
 	name, old := filepath.Join(dir, "x.log"), filepath.Join(dir, "x.log.1")
@@ -72,7 +72,7 @@ func TestFileThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// A log that another program writes to is told by its lines near the end.
+// TestForeign checks that another program's lines near the end are detected.
 func TestForeign(t *testing.T) {
 	const (
 		text   = "time=2026-01-02T03:04:05.678Z level=INFO msg=x\n"

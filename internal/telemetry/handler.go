@@ -11,30 +11,28 @@ import (
 	"stoker/internal/printable"
 )
 
-// Format is the form of log records.
+// Format is the format of log records.
 type Format string
 
-// The forms of log records.
+// Formats of log records.
 const (
 	Text Format = "text" // key=value, for people
-	JSON Format = "json" // an object per line, for collectors
+	JSON Format = "json" // one object per line, for log collectors
 )
 
-// What a field of a record has room for, in bytes, before it is escaped.
+// Limits on the length of a field, in bytes, before it is escaped.
 const (
 	maxField = 1 << 10
 	maxStack = 16 << 10
 )
 
-// StackKey is the attribute that holds a goroutine's stack, for which there is
-// more room than for others.
+// StackKey is the attribute for a goroutine's stack, which may be longer than others.
 const StackKey = "stack"
 
-// NewHandler makes a handler that writes records of every level to w, one line
-// each whatever they hold, so that nobody's input can forge a record: messages
-// and values that hold more than printable characters are quoted as Go quotes
-// them, or as JSON does, and long ones are cut, which they say. Levels are
-// Loggers' to decide.
+// NewHandler returns a handler that writes records of every level to w, one line each
+// whatever they contain, so that input cannot forge a record: messages and values with
+// anything but printable characters are quoted as in Go or JSON, and long ones are
+// truncated visibly. Loggers filter by level.
 func NewHandler(w io.Writer, f Format) slog.Handler {
 	o := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: field}
 	if f == JSON {
@@ -43,8 +41,8 @@ func NewHandler(w io.Writer, f Format) slog.Handler {
 	return slog.NewTextHandler(escaped{w, printable.Quoted}, o)
 }
 
-// escaped is a writer of records in whose strings slog has left what a terminal
-// would obey or hide.
+// escaped writes records after escaping the hidden characters that slog leaves in
+// strings.
 type escaped struct {
 	w      io.Writer
 	escape func([]byte) []byte
@@ -58,8 +56,8 @@ func (e escaped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// field is an attribute as it is written: levels as set-log spells them, WARNING,
-// not WARN, and texts cut.
+// field formats an attribute: levels as in set-log (WARNING, not WARN), and long texts
+// truncated.
 func field(groups []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.LevelKey && len(groups) == 0 {
 		if l, ok := a.Value.Any().(slog.Level); ok {
@@ -74,7 +72,7 @@ func field(groups []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindString {
 		a.Value = slog.StringValue(cut(a.Value.String(), most))
 	}
-	if a.Value.Kind() == slog.KindAny { // an error, or what else the program puts into a record
+	if a.Value.Kind() == slog.KindAny { // an error, or any other value
 		text := fmt.Sprint(a.Value.Any())
 		if _, isError := a.Value.Any().(error); isError || len(text) > most {
 			a.Value = slog.StringValue(cut(text, most))
@@ -83,7 +81,7 @@ func field(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// cut is s, or as much of it as there is room for and how much is missing.
+// cut truncates s and appends how many bytes are missing.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -95,7 +93,7 @@ func cut(s string, most int) string {
 	return fmt.Sprintf("%s... (%d bytes more)", s[:end], len(s)-end)
 }
 
-// leveled lets through what its variable allows.
+// leveled filters records by a variable level.
 type leveled struct {
 	slog.Handler
 	level *slog.LevelVar
@@ -111,7 +109,7 @@ func (h leveled) WithGroup(name string) slog.Handler {
 	return leveled{h.Handler.WithGroup(name), h.level}
 }
 
-// LevelOf is the threshold that a slog level stands for.
+// LevelOf converts a slog level to a log level.
 func LevelOf(l slog.Level) cinder.LogLevel {
 	switch {
 	case l < slog.LevelInfo:
@@ -125,7 +123,7 @@ func LevelOf(l slog.Level) cinder.LogLevel {
 	}
 }
 
-// slogLevel is the slog level of a threshold; ok is false for a word that is none.
+// slogLevel converts a log level to a slog level; ok is false when it is not a level.
 func slogLevel(l cinder.LogLevel) (level slog.Level, ok bool) {
 	switch l {
 	case cinder.LogDebug:

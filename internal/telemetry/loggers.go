@@ -8,14 +8,14 @@ import (
 	"stoker/internal/cinder"
 )
 
-// NameKey is the attribute that holds a logger's name in every record.
+// NameKey is the attribute with the logger's name in each record.
 const NameKey = "logger"
 
-// Loggers is a registry of named loggers: those of one service. It is safe for
-// concurrent use.
+// Loggers is a registry of named loggers, for one service. It is safe for concurrent
+// use.
 type Loggers struct {
 	handler slog.Handler
-	level   slog.Level // of loggers to come
+	level   slog.Level // of new loggers
 
 	mu    sync.Mutex // guards named
 	named map[string]named
@@ -26,15 +26,15 @@ type named struct {
 	level *slog.LevelVar
 }
 
-// NewLoggers makes an empty registry. Its loggers write to h, which must let
-// every level through (as NewHandler's do), and start at level.
+// NewLoggers returns an empty registry. Its loggers write to h, which must accept every
+// level (as NewHandler's do), and start at level.
 func NewLoggers(h slog.Handler, level cinder.LogLevel) *Loggers {
-	l, _ := slogLevel(level) // anything else means INFO
+	l, _ := slogLevel(level) // any other value means INFO
 	return &Loggers{handler: h, level: l, named: map[string]named{}}
 }
 
-// Logger returns the logger of that name, such as "stoker.agent", and makes it
-// when there is none yet. All loggers of one name share one level.
+// Logger returns the logger with that name, such as "stoker.agent", and creates it if
+// necessary. All loggers with the same name share one level.
 func (l *Loggers) Logger(name string) *slog.Logger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,8 +49,8 @@ func (l *Loggers) Logger(name string) *slog.Logger {
 	return n.log
 }
 
-// Levels returns the effective level of every logger whose name starts with
-// prefix, a plain string; "" means all (doc/cinder/wire.md#objects).
+// Levels returns the level of each logger whose name starts with prefix; "" means all
+// (doc/cinder/wire.md#objects).
 func (l *Loggers) Levels(prefix string) map[string]cinder.LogLevel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,9 +63,9 @@ func (l *Loggers) Levels(prefix string) map[string]cinder.LogLevel {
 	return levels
 }
 
-// SetLevel sets the level of those loggers, of those there are now. A prefix
-// that no logger has does nothing (live.json, logs/set-log-new-logger-prefix),
-// nor does a level that cinder.ParseLogLevel would refuse.
+// SetLevel sets the level of the existing loggers whose name starts with prefix. It
+// does nothing when there is none (live.json, logs/set-log-new-logger-prefix), and for
+// a level that cinder.ParseLogLevel refuses.
 func (l *Loggers) SetLevel(prefix string, level cinder.LogLevel) {
 	sl, ok := slogLevel(level)
 	if !ok {

@@ -69,8 +69,8 @@ func TestLevelsOfAPrefix(t *testing.T) {
 	}
 }
 
-// What set-log does must show in what is written, at once and in every logger
-// that was made from the one it was set for.
+// TestLevelDecidesWhatIsWritten checks that a new level takes effect at once, also in
+// loggers derived earlier.
 func TestLevelDecidesWhatIsWritten(t *testing.T) {
 	var out bytes.Buffer
 	l := telemetry.NewLoggers(telemetry.NewHandler(&out, telemetry.Text), cinder.LogInfo)
@@ -121,7 +121,7 @@ func TestLoggersOfOneNameAreOne(t *testing.T) {
 	}
 }
 
-// Services of one process share an output and nothing else.
+// TestServicesAreToldApart checks that services of one process share only the output.
 func TestServicesAreToldApart(t *testing.T) {
 	var out bytes.Buffer
 	h := telemetry.NewHandler(&out, telemetry.JSON)
@@ -145,7 +145,8 @@ func TestServicesAreToldApart(t *testing.T) {
 	}
 }
 
-// Nothing that is logged may look like a record of its own, or act on a terminal.
+// TestRecordsCannotBeForged checks that nothing logged looks like another record or
+// controls a terminal.
 func TestRecordsCannotBeForged(t *testing.T) {
 	evil := []string{
 		"a\ntime=2026-01-01 level=ERROR msg=forged", "a\r\nb", "a\u2028b\u0085c", "\x1b[2Jgone", "\x00", `"} {"msg":"forged"`,
