@@ -1,7 +1,7 @@
-// Package printable escapes what a terminal would obey or hide: control
-// characters, bidirectional overrides, tag characters, line separators and all
-// that Unicode calls ignorable. Text that came over the network has no say over
-// how, or whether, it is shown.
+// Package printable escapes characters that control a terminal or are invisible:
+// control characters, bidirectional overrides, tag characters, line separators and all
+// that Unicode calls ignorable. Text from the network must not decide how, or whether,
+// it is displayed.
 //
-// It leaves alone what people read, in whatever script.
+// It does not change readable text in any script.
 package printable

@@ -9,21 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// Hidden says whether a terminal would obey r or show nothing for it.
+// Hidden reports whether a terminal would interpret r or display nothing for it.
 func Hidden(r rune) bool {
 	switch {
 	case r >= ' ' && r <= '~':
 		return false
-	case !unicode.IsGraphic(r): // controls, format and tag characters, separators of lines, private and unassigned ones
+	case !unicode.IsGraphic(r): // control, format, tag, private-use and unassigned characters, line separators
 		return true
 	}
-	// Letters and marks without a shape: fillers, variation selectors.
+	// Invisible letters and marks: fillers, variation selectors.
 	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// Text is s for people, on one line: a space for each tab and line break, and an
-// escape as Go spells it (\x1b, \u202e) for everything else that is hidden and
-// each byte that is not UTF-8.
+// Text formats s for display on one line: tabs and line breaks become spaces, and other
+// hidden characters and invalid bytes become Go escapes (\x1b, \u202e).
 func Text(s string) string {
 	return string(escape([]byte(s), func(b []byte, r rune) []byte {
 		if r == '\n' || r == '\r' || r == '\t' {
@@ -33,7 +32,7 @@ func Text(s string) string {
 	}, invalid))
 }
 
-// Lines is Text for each line of s.
+// Lines applies Text to each line of s.
 func Lines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
@@ -42,8 +41,8 @@ func Lines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// JSON is a text of JSON with what is hidden in its strings escaped: it means
-// the same. Line breaks, of which strings have none, stay.
+// JSON escapes hidden characters in the strings of a JSON text, which keeps its
+// meaning. Line breaks, which strings cannot contain, stay.
 func JSON(text []byte) []byte {
 	return escape(text, func(b []byte, r rune) []byte {
 		switch {
@@ -58,8 +57,8 @@ func JSON(text []byte) []byte {
 	}, nil)
 }
 
-// Quoted is a text whose strings are quoted as YAML and Go do, with what is
-// hidden in them escaped: it means the same. Line breaks stay.
+// Quoted escapes hidden characters in a text whose strings are quoted as in YAML and
+// Go. The text keeps its meaning. Line breaks stay.
 func Quoted(text []byte) []byte {
 	return escape(text, func(b []byte, r rune) []byte {
 		if r == '\n' {
@@ -69,9 +68,8 @@ func Quoted(text []byte) []byte {
 	}, nil)
 }
 
-// escape replaces what is hidden in text. Bytes that are not UTF-8 stay as they
-// are without a replacement for them. Mostly there is nothing to do, and text is
-// returned itself.
+// escape replaces the hidden characters of text. Without bad, invalid bytes stay.
+// Mostly there is nothing to replace, and it returns text itself.
 func escape(text []byte, hidden func([]byte, rune) []byte, bad func([]byte, byte) []byte) []byte {
 	replace := func(r rune, size int) bool {
 		if r == utf8.RuneError && size == 1 {
@@ -113,7 +111,7 @@ func quoted(b []byte, r rune) []byte {
 
 func invalid(b []byte, c byte) []byte { return hex(b, `\x`, rune(c), 2) }
 
-// hex appends a prefix, and r in so many hexadecimal digits.
+// hex appends a prefix and r as a hexadecimal number with that many digits.
 func hex(b []byte, prefix string, r rune, digits int) []byte {
 	text := strconv.FormatInt(int64(r), 16)
 	b = append(b, prefix...)

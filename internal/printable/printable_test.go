@@ -51,8 +51,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// FuzzEscapes writes any text as JSON and as YAML: nothing of it is hidden then,
-// and read again it is the same.
+// FuzzEscapes checks that text written as JSON and as YAML has no hidden characters,
+// and reads back unchanged.
 func FuzzEscapes(f *testing.F) {
 	f.Add("\x00\x1b\x7f\u0085\u009b\u202e\u2028\ufeff\U000e0041\U000e01ef\U0010ffff\u3164")
 	f.Add("a \"b\" \\c \n\t")
