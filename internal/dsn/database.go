@@ -10,28 +10,28 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Engine is a kind of database.
+// Engine is a database engine.
 type Engine string
 
-// The engines there are. MariaDB is MySQL here, as it is in a URL.
+// Engines. MariaDB is MySQL here, as in a URL.
 const (
 	SQLite     Engine = "sqlite"
 	MySQL      Engine = "mysql"
 	PostgreSQL Engine = "postgresql"
 )
 
-// Database is what a database URL names.
+// Database is a parsed database URL.
 type Database struct {
 	Engine   Engine
 	User     string
 	Password string
-	Host     string // name or address, IPv6 without brackets; "" when the URL names none
-	Port     int    // 0 when the URL names none
-	Name     string // of the database; the file's path for SQLite, absolute or from the working directory
+	Host     string // name or address, IPv6 without brackets; "" when not given
+	Port     int    // 0 when not given
+	Name     string // of the database; for SQLite the file's path, absolute or relative to the working directory
 	Options  map[string][]string
 }
 
-// Option is the last value given for an option of the query; "" when there is none.
+// Option returns the last value of an option in the query; "" when there is none.
 func (d Database) Option(name string) string {
 	values := d.Options[name]
 	if len(values) == 0 {
@@ -40,8 +40,8 @@ func (d Database) Option(name string) string {
 	return values[len(values)-1]
 }
 
-// String names the database as a message to the operator may: without user,
-// password and options.
+// String names the database in messages to the operator: without user, password and
+// options.
 func (d Database) String() string {
 	if d.Engine == SQLite {
 		return d.Name
@@ -53,18 +53,17 @@ func (d Database) String() string {
 	return string(d.Engine) + "://" + host + "/" + d.Name
 }
 
-// GoString is String: a password has no place in a dump either.
+// GoString is String, to keep the password out of dumps.
 func (d Database) GoString() string { return d.String() }
 
-// ParseDatabase takes a database URL apart as SQLAlchemy 1.4 does:
-// ENGINE[+DRIVER]://[USER[:PASSWORD]@][HOST[:PORT]][/NAME][?OPTION=VALUE&...].
-// User, password and options are percent-decoded, the name is not. A driver
-// names a Python module and is ignored. The engines are sqlite, mysql (or
-// mariadb) and postgresql.
+// ParseDatabase parses a database URL like SQLAlchemy 1.4:
+// ENGINE[+DRIVER]://[USER[:PASSWORD]@][HOST[:PORT]][/NAME][?OPTION=VALUE&...]. User,
+// password and options are percent-decoded, the name is not. The driver, a Python
+// module, is ignored. Engines are sqlite, mysql (or mariadb) and postgresql.
 //
-// It refuses what SQLAlchemy reads and then no driver can use, or reads as
-// something that nobody can have meant. Errors are KindInvalid and repeat
-// nothing of what follows the engine.
+// It refuses URLs that SQLAlchemy parses but no driver can use, or that SQLAlchemy
+// parses into something nobody meant. Errors are KindInvalid and quote nothing after
+// the engine.
 func ParseDatabase(raw string) (Database, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok || strings.IndexFunc(scheme, notInScheme) >= 0 {
@@ -103,8 +102,8 @@ func ParseDatabase(raw string) (Database, error) {
 	return d, nil
 }
 
-// FileURL is the URL of the SQLite database in a file. KindInvalid when no URL
-// names it: a ? in a path begins the options, and cannot be written otherwise.
+// FileURL is the URL of the SQLite database in a file. KindInvalid when no URL can
+// express the path: a ? in it starts the options, and cannot be escaped.
 func FileURL(path string) (string, error) {
 	raw := "sqlite:///" + path
 	if d, err := ParseDatabase(raw); err != nil || d.Name != path {
@@ -113,13 +112,13 @@ func FileURL(path string) (string, error) {
 	return raw, nil
 }
 
-// notInScheme is what may not stand before the ://.
+// notInScheme reports whether r is not allowed before the ://.
 func notInScheme(r rune) bool {
 	return r != '_' && r != '+' && !unicode.IsLetter(r) && !unicode.IsNumber(r)
 }
 
-// readUser takes user and password off. SQLAlchemy's idea of where they end: a
-// user has neither : nor /, a password no @, and anything else may stand in both.
+// readUser parses user and password like SQLAlchemy: a user contains neither : nor /, a
+// password no @, and anything else is allowed in both.
 func (d *Database) readUser(rest string) string {
 	before, after := cutBefore(rest, ":/")
 	if password, ok := strings.CutPrefix(after, ":"); ok {
@@ -161,7 +160,7 @@ func (d *Database) readPort(rest string) (string, error) {
 	return rest, nil
 }
 
-// check says what is wrong with a URL that could be read up to rest.
+// check validates the parsed URL; rest is its unparsed end.
 func (d *Database) check(rest string) error {
 	var wrong string
 	switch {
@@ -183,7 +182,8 @@ func (d *Database) check(rest string) error {
 	return cinder.Errorf(cinder.KindInvalid, "%s", wrong)
 }
 
-// readQuery reads options as Python's parse_qsl does: those without a value are no options.
+// readQuery parses options like Python's parse_qsl, which ignores those without a
+// value.
 func readQuery(query string) map[string][]string {
 	options := map[string][]string{}
 	for field := range strings.SplitSeq(query, "&") {
@@ -197,8 +197,8 @@ func readQuery(query string) map[string][]string {
 	return options
 }
 
-// unquote decodes %xx as Python does: what is no such sequence stays as it is,
-// and what is no UTF-8 then becomes U+FFFD.
+// unquote decodes %xx like Python: malformed sequences stay as they are, and invalid
+// UTF-8 becomes U+FFFD.
 func unquote(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
@@ -217,7 +217,7 @@ func unquote(s string) string {
 	return validUTF8(b.String())
 }
 
-// validUTF8 puts one U+FFFD in the place of each byte that is not UTF-8.
+// validUTF8 replaces each invalid byte by U+FFFD.
 func validUTF8(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -225,7 +225,8 @@ func validUTF8(s string) string {
 	return string([]rune(s))
 }
 
-// cutBefore splits s before the first of the characters; all of it comes first when there is none.
+// cutBefore splits s before the first of the characters; before is all of s when there
+// is none.
 func cutBefore(s, characters string) (before, after string) {
 	if i := strings.IndexAny(s, characters); i >= 0 {
 		return s[:i], s[i:]

@@ -15,7 +15,7 @@ import (
 	"stoker/internal/dsn"
 )
 
-// recorded is what SQLAlchemy makes of a URL; testdata/database_urls.py records it.
+// recorded is SQLAlchemy's result for a URL, recorded by testdata/database_urls.py.
 type recorded struct {
 	URL        string
 	Refused    string
@@ -42,7 +42,7 @@ func recordings(tb testing.TB) []recorded {
 	return all
 }
 
-// stricter lists, by what we say, the URLs that SQLAlchemy takes and we do not.
+// stricter maps the URLs that SQLAlchemy accepts and we refuse to our errors.
 func stricter() map[string]string {
 	return map[string]string{
 		"sqlite://":                                   "has to name a file",
@@ -60,8 +60,8 @@ func stricter() map[string]string {
 	}
 }
 
-// sameModule lists what SQLAlchemy refuses because of a Python module that the
-// driver's name asks for; to us it is one of the engine's.
+// sameModule lists URLs that SQLAlchemy refuses because of the Python module in the
+// driver's name, which we ignore.
 func sameModule() []string {
 	return []string{"mysql+py+mysql://cinder:pw@db/c", "mysql+://cinder:pw@db/c"}
 }
@@ -174,7 +174,8 @@ func FuzzParseDatabase(f *testing.F) {
 	})
 }
 
-// A path is named by a URL that reads as that path, or by none.
+// TestFileURL checks that the URL of a path parses to that path, or that there is no
+// URL.
 func TestFileURL(t *testing.T) {
 	for path, want := range map[string]string{
 		"/var/lib/stoker.db": "sqlite:////var/lib/stoker.db",

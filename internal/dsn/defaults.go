@@ -19,13 +19,13 @@ const maxDefaultsLine = 1 << 20
 // verifyServer is a setting that needs no value.
 const verifyServer = "ssl-verify-server-cert"
 
-// Defaults is d with what it leaves open from the file that its option
-// read_default_file names, in the form of MySQL's my.cnf: user, password, host,
-// port, socket, and ssl-ca and the like. They stand in the section [client], or
-// the one that read_default_group names. Without the option it is d.
+// Defaults fills in what the URL does not set (user, password, host, port, socket,
+// ssl-ca and the like) from the file in its option read_default_file, a MySQL my.cnf.
+// It reads the section [client], or the one in the option read_default_group. Without
+// the option it returns d.
 //
-// Unlike PyMySQL it fails, with KindInvalid, for a file that it cannot read: what
-// asks for TLS may be in there. Errors repeat nothing of the file.
+// Unlike PyMySQL it fails, with KindInvalid, when it cannot read the file: the file may
+// ask for TLS. Errors quote nothing from the file.
 func (d Database) Defaults() (Database, error) {
 	name := d.Option("read_default_file")
 	if d.Engine != MySQL || name == "" {
@@ -63,8 +63,7 @@ func (d Database) Defaults() (Database, error) {
 	return d, nil
 }
 
-// defaultOptions are the settings of a my.cnf that a URL's query may have too, and
-// their names there.
+// defaultOptions maps settings of a my.cnf to the options of a URL's query.
 func defaultOptions() map[string]string {
 	return map[string]string{
 		"socket": "unix_socket", "ssl-ca": "ssl_ca", "ssl-capath": "ssl_capath", "ssl-cert": "ssl_cert", "ssl-key": "ssl_key",

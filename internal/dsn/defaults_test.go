@@ -32,7 +32,7 @@ ssl=1
 password = third
 `
 
-// TestDefaults: a file says what the URL leaves open, and only that.
+// TestDefaults checks that a file supplies only what the URL does not set.
 func TestDefaults(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("HOME", dir)

@@ -1,4 +1,4 @@
-// Package dsn reads the two kinds of connection URL that a cinder.conf has:
-// SQLAlchemy's of a database, and oslo.messaging's of a message bus. It opens
-// nothing. Its errors never repeat a URL, which may hold a password.
+// Package dsn parses the two kinds of connection URL in a cinder.conf: SQLAlchemy's for
+// a database, and oslo.messaging's for a message bus. It opens no connections. Errors
+// never quote a URL, which may contain a password.
 package dsn

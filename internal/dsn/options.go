@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Options are the options of a URL's query that are followed on an engine.
+// Options are the query options that we support for an engine.
 func Options(e Engine) []string {
 	switch e {
 	case MySQL:
@@ -25,15 +25,15 @@ func Options(e Engine) []string {
 	}
 }
 
-// pythons are options of Python's alone: how it makes texts of bytes, and what
-// SQLAlchemy loads into itself.
+// pythons are options that matter only in Python: its conversion of bytes to text, and
+// SQLAlchemy's plugins.
 func pythons() []string {
 	return []string{"charset", "use_unicode", "binary_prefix", "client_encoding", "plugin"}
 }
 
-// Unfollowed names the options of the query that nothing follows, by name, but for
-// those that mean nothing outside of Python. A name that looks like none is left
-// out: it may be a part of a password.
+// Unfollowed returns the unsupported options of the query, sorted, without those that
+// matter only in Python. Names that do not look like an option are left out: they may
+// be part of a password.
 func (d Database) Unfollowed() []string {
 	known := append(Options(d.Engine), pythons()...)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(d.Options)), func(name string) bool {

@@ -12,53 +12,53 @@ import (
 	"unicode"
 )
 
-// The schemes that Transport has. oslo.messaging's other names for RabbitMQ
-// become SchemeRabbit.
+// Schemes of a Transport. oslo.messaging's other names for RabbitMQ become
+// SchemeRabbit.
 const (
 	SchemeRabbit = "rabbit" // RabbitMQ
-	SchemeMemory = "memory" // the bus inside the process; ours alone
+	SchemeMemory = "memory" // the bus within the process; only in Stoker
 )
 
-// Defaults of what a URL leaves out, as oslo.messaging and kombu fill it in.
+// Defaults of oslo.messaging and kombu.
 const (
 	defaultBroker      = "localhost"
-	defaultBrokerPort  = 5672 // with TLS as well
+	defaultBrokerPort  = 5672 // also with TLS
 	defaultBrokerLogin = "guest"
 	defaultVirtualHost = "/"
 )
 
-// Transport is a message bus, as [DEFAULT] transport_url names it. It holds
-// passwords and does not print them.
+// Transport is a parsed [DEFAULT] transport_url. It contains passwords and does not
+// print them.
 type Transport struct {
 	Scheme      string
-	Brokers     []Broker // in the order of the URL; one or more for SchemeRabbit
-	VirtualHost string   // "/" when the URL names none
-	// Query are options of [oslo_messaging_rabbit] that the URL overrides. Of one
-	// that is there twice, the values are joined by commas, as oslo.messaging does.
+	Brokers     []Broker // in the order of the URL; at least one for SchemeRabbit
+	VirtualHost string   // "/" when not given
+	// Query overrides options of [oslo_messaging_rabbit]. The values of a repeated
+	// option are joined by commas, as in oslo.messaging.
 	Query map[string]string
 }
 
-// Broker is one host of a bus, with what to log in with there.
+// Broker is a host of a bus, with its credentials.
 type Broker struct {
-	Host     string // name or address, an IPv6 one without brackets
+	Host     string // name or address, IPv6 without brackets
 	Port     int
 	User     string
 	Password string
 }
 
-// Address is host and port, to be dialled.
+// Address is host:port, for dialling.
 func (b Broker) Address() string { return net.JoinHostPort(b.Host, strconv.Itoa(b.Port)) }
 
-// String is the broker without its password.
+// String omits the password.
 func (b Broker) String() string { return b.User + "@" + b.Address() }
 
-// GoString is String: %#v shows no password either.
+// GoString is String, to keep the password out of dumps.
 func (b Broker) GoString() string { return b.String() }
 
 // LogValue is String.
 func (b Broker) LogValue() slog.Value { return slog.StringValue(b.String()) }
 
-// String is the bus without passwords and options.
+// String omits passwords and options.
 func (t Transport) String() string {
 	if t.Scheme != SchemeRabbit {
 		return t.Scheme + "://"
@@ -70,18 +70,18 @@ func (t Transport) String() string {
 	return t.Scheme + "://" + strings.Join(brokers, ",") + "/" + url.PathEscape(t.VirtualHost)
 }
 
-// GoString is String: %#v shows no password either.
+// GoString is String, to keep passwords out of dumps.
 func (t Transport) GoString() string { return t.String() }
 
 // LogValue is String.
 func (t Transport) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// ParseTransport reads a transport URL as oslo.messaging does and fills in what
-// it and kombu fill in: "" is rabbit://, which is guest at localhost. Every host
-// has its own credentials; one without logs in as guest. What oslo.messaging
-// accepts and can never connect with is refused here, and what it cannot tell
-// apart is, where possible, understood: testdata/transport.json has its answers.
-// Errors say what to mend and repeat nothing of the URL but a known scheme.
+// ParseTransport parses a transport URL like oslo.messaging and applies its and kombu's
+// defaults: "" means rabbit://, that is guest at localhost. Each host has its own
+// credentials; without any it is guest. It refuses URLs that oslo.messaging accepts but
+// can never connect with, and, where possible, accepts URLs that oslo.messaging
+// misreads: testdata/transport.json has its results. Errors say what to fix and quote
+// nothing of the URL but a known scheme.
 func ParseTransport(s string) (Transport, error) {
 	if s == "" {
 		s = "rabbit://"
@@ -115,8 +115,8 @@ func ParseTransport(s string) (Transport, error) {
 	return t, nil
 }
 
-// cutScheme takes the scheme off, as one of ours. Blanks before it and line
-// breaks and tabs anywhere do not count.
+// cutScheme splits off the scheme and normalises it. It ignores leading blanks, and
+// line breaks and tabs anywhere.
 func cutScheme(s string) (scheme, rest string, err error) {
 	s = strings.TrimLeftFunc(s, func(r rune) bool { return r <= ' ' })
 	s = strings.NewReplacer("\t", "", "\r", "", "\n", "").Replace(s)
@@ -136,8 +136,7 @@ func cutScheme(s string) (scheme, rest string, err error) {
 	}
 }
 
-// joined is a query with the values of options that are there twice joined by
-// commas.
+// joined parses a query, with the values of repeated options joined by commas.
 func joined(query string) map[string]string {
 	options := map[string]string{}
 	for name, values := range readQuery(query) {
@@ -146,8 +145,8 @@ func joined(query string) map[string]string {
 	return options
 }
 
-// virtualHost reads the path. oslo.messaging hands the decoded name to kombu
-// within a URL, where these characters would end it or be decoded once more.
+// virtualHost parses the path. oslo.messaging passes the decoded name to kombu in a
+// URL, where these characters would end it or be decoded again.
 func virtualHost(path string) (string, error) {
 	name := unquote(path)
 	switch {
@@ -178,7 +177,7 @@ func parseBrokers(hosts string) ([]Broker, error) {
 	return all, nil
 }
 
-// parseBroker reads [user[:password]@]host[:port].
+// parseBroker parses [user[:password]@]host[:port].
 func parseBroker(text string) (b Broker, err error) {
 	at := strings.LastIndexByte(text, '@')
 	if at >= 0 {
@@ -201,7 +200,7 @@ func parseBroker(text string) (b Broker, err error) {
 	return b, nil
 }
 
-// cutPort takes a host and its port apart.
+// cutPort splits a host and its port.
 func cutPort(text string) (host, port string, err error) {
 	if inside, ok := strings.CutPrefix(text, "["); ok {
 		host, port, ok = strings.Cut(inside, "]")
@@ -228,14 +227,14 @@ func cutPort(text string) (host, port string, err error) {
 	}
 }
 
-// parsePort reads a port; none and 0 are the default.
+// parsePort parses a port; "" and 0 mean the default.
 func parsePort(text string) (int, error) {
 	if text == "" {
 		return defaultBrokerPort, nil
 	}
 	port, err := strconv.ParseUint(text, 10, 16)
 	switch {
-	case err != nil: // which would repeat what may be half a password
+	case err != nil: // err may quote part of a password
 		return 0, errors.New("the port is no number from 1 to 65535; in a password, # / ? : @ and , are written %23 %2F %3F %3A %40 and %2C")
 	case port == 0:
 		return defaultBrokerPort, nil

@@ -14,7 +14,7 @@ import (
 	"stoker/internal/dsn"
 )
 
-// reading is what oslo.messaging and kombu made of a URL; see
+// reading is the result of oslo.messaging and kombu for a URL; see
 // testdata/record_transport.py.
 type reading struct {
 	URL     string `json:"url"`
@@ -45,7 +45,7 @@ func readings(tb testing.TB) []reading {
 	return all
 }
 
-// refused are URLs that oslo.messaging takes and we do not.
+// refused are URLs that oslo.messaging accepts and we refuse.
 func refused() map[string]string {
 	const otherName = "oslo.messaging uses a virtual host of another name than was written"
 	return map[string]string{
@@ -62,8 +62,8 @@ func refused() map[string]string {
 	}
 }
 
-// understood are URLs that oslo.messaging fails with although they say what is
-// meant, with what we read.
+// understood are URLs that fail in oslo.messaging although their meaning is clear, with
+// our result.
 func understood() map[string]string {
 	return map[string]string{
 		"memory://":                             "memory://",
@@ -152,8 +152,8 @@ func TestTransportsDoNotShowPasswords(t *testing.T) {
 	}
 }
 
-// Whatever it is given, it names brokers that can be dialled, or says no and
-// repeats nothing.
+// FuzzParseTransport checks that any text yields brokers that can be dialled, or an
+// error that quotes nothing.
 func FuzzParseTransport(f *testing.F) {
 	for _, r := range readings(f) {
 		f.Add(r.URL)
