@@ -1,11 +1,11 @@
-// Package osloconf reads the INI dialect of oslo.config, so that the file that
-// configures a Python service configures ours.
+// Package osloconf reads the INI dialect of oslo.config, so that a Python service's
+// configuration files work unchanged.
 //
-// The dialect differs from other INI files in small ways that matter: a comment
-// starts in the first column only, an indented line continues the value above it,
-// a repeated key adds a value, $name takes the value of another option, and the
-// environment has the last word. testdata/oslo.json holds what the Python
-// library itself makes of some two hundred inputs; testdata/oslo.py asked it.
+// The dialect differs from other INI files in small ways that matter: comments start in
+// the first column only, an indented line continues the value above it, a repeated key
+// adds a value, $name refers to another option, and the environment overrides the
+// files. testdata/oslo.json has the Python library's results for some two hundred
+// inputs, recorded by testdata/oslo.py.
 //
-// The package knows no options: types, defaults and ranges are package config's.
+// Types, defaults and ranges of options are the business of package config.
 package osloconf

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// Bounds on substitution. Options refer to a handful of others; values that
-// need more than this are a mistake or an attempt to fill the memory.
+// Limits on substitution. Options refer to a handful of others; values that exceed this
+// are a mistake or an attempt to exhaust memory.
 const (
 	maxDepth    = 16
 	maxExpanded = 64 << 10
 )
 
-// Expand replaces $name and ${name} in v, the value of an option of group, by
-// the values of those options: of group itself, else of [DEFAULT]; $group.name
-// says which. $$ and \$ stand for $, and a $ that no name follows for itself.
+// Expand replaces $name and ${name} in v, the value of an option of group, by the
+// values of those options, from group itself or else from [DEFAULT]; $group.name names
+// the group. $$ and \$ stand for $; a $ without a name stands for itself.
 //
-// An option that is set nowhere has the value that fallback gives it; one that
-// fallback does not know either is an error, as are options that refer to each
-// other in a circle. Errors name options and quote no values.
+// An option that is not set has the value of fallback; if there is none, or if options
+// refer to each other in a cycle, Expand fails. Errors name options and quote no
+// values.
 func (s *Settings) Expand(group string, v Value, fallback func(group, name string) (string, bool)) (string, error) {
 	e := expander{s: s, fallback: fallback}
 	return e.expand(group, v.Text, nil)
@@ -31,7 +31,7 @@ type expander struct {
 	size     int
 }
 
-// expand works on text in group; path are the options that led to it.
+// expand expands text in group; path has the options that led to it.
 func (e *expander) expand(group, text string, path []string) (string, error) {
 	if e.size += len(text) + 1; e.size > maxExpanded {
 		return "", fmt.Errorf("substitution makes more than %d bytes", maxExpanded)
@@ -63,7 +63,7 @@ func (e *expander) expand(group, text string, path []string) (string, error) {
 	}
 }
 
-// value is that of the option ref, seen from group, expanded itself.
+// value returns the expanded value of the option ref, as seen from group.
 func (e *expander) value(group, ref string, path []string) (string, error) {
 	group, name, text, ok := e.find(group, ref)
 	if !ok {
@@ -79,7 +79,7 @@ func (e *expander) value(group, ref string, path []string) (string, error) {
 	return e.expand(group, text, append(slices.Clip(path), full))
 }
 
-// find is where ref leads: the option, and its text.
+// find resolves ref to an option and its text.
 func (e *expander) find(group, ref string) (in, name, text string, ok bool) {
 	name = ref
 	if g, n, dotted := strings.Cut(ref, "."); dotted {
@@ -96,8 +96,8 @@ func (e *expander) find(group, ref string) (in, name, text string, ok bool) {
 	return "", "", "", false
 }
 
-// reference splits text, which follows a $, into the option it names, in braces
-// or not, and the rest; the option is "" when it names none.
+// reference splits text, which follows a $, into the name of an option, with or without
+// braces, and the rest; ref is "" when there is no name.
 func reference(text string) (ref, rest string) {
 	if inner, ok := strings.CutPrefix(text, "{"); ok {
 		n := nameLen(inner)
@@ -110,7 +110,7 @@ func reference(text string) (ref, rest string) {
 	return text[:n], text[n:]
 }
 
-// nameLen is the length of the option name, dots included, that s starts with.
+// nameLen is the length of the option name, with dots, at the start of s.
 func nameLen(s string) int {
 	for i := range len(s) {
 		c := s[i] | 0x20

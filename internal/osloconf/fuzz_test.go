@@ -9,9 +9,8 @@ import (
 	"stoker/internal/osloconf"
 )
 
-// FuzzFile feeds any text to the parser. A file that it takes must come back the
-// same when its values are written down again, and all values must expand, or
-// fail to, within the bounds.
+// FuzzFile parses any text. A valid file must read back the same after its values are
+// written out again, and all values must expand, or fail, within the limits.
 func FuzzFile(f *testing.F) {
 	for _, c := range osloCases(f) {
 		f.Add(strings.Join(c.Files, ""))
@@ -34,7 +33,8 @@ func FuzzFile(f *testing.F) {
 					key := group + "\n" + name
 					want[key] = append(want[key], v.Text)
 					first, more, _ := strings.Cut(v.Text, "\n")
-					// The form feed keeps a name that starts with # or [ from being something else.
+					// The form feed keeps a name that starts with # or [ from being a
+					// comment or a header.
 					out.WriteString("\f" + name + " = \"" + first + "\"\n")
 					if more != "" {
 						out.WriteString("\t" + strings.ReplaceAll(more, "\n", "\n\t") + "\n")
@@ -64,8 +64,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// FuzzExpand feeds any value to the substitution, among options that refer to
-// each other in every way.
+// FuzzExpand expands any value, among options that refer to each other in every way.
 func FuzzExpand(f *testing.F) {
 	for _, seed := range []string{"$a", "${b}", "$x.c", "$$", `\$a`, "$", "${", "$a$b$c", "${x.c", "$a.b.c"} {
 		f.Add(seed, seed)

@@ -11,7 +11,7 @@ import (
 	"stoker/internal/osloconf"
 )
 
-// oslo is one case of testdata/oslo.json: what the Python library answered.
+// oslo is a case of testdata/oslo.json: results of the Python library.
 type oslo struct {
 	Name     string
 	Files    []string
@@ -19,7 +19,7 @@ type oslo struct {
 	Defaults [][3]*string
 	Ask      []question
 	Answers  any // one per question, or an object when the files cannot be read
-	Ours     any // where we differ
+	Ours     any // where our result differs
 	Differs  string
 }
 
@@ -59,7 +59,7 @@ func TestLikeOsloConfig(t *testing.T) {
 	}
 }
 
-// anyError leaves of the library's errors that there is one.
+// anyError reduces an error of the library to the fact that there is one.
 func anyError(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -72,7 +72,7 @@ func anyError(v any) any {
 	return v
 }
 
-// answer is what we make of the case, in the form of its answers.
+// answer is our result for the case, in the form of its answers.
 func answer(t *testing.T, c oslo) any {
 	t.Helper()
 	var env []string
@@ -86,7 +86,7 @@ func answer(t *testing.T, c oslo) any {
 			return "an error"
 		}
 	}
-	// The library has an answer for the options it was told of, and so have we.
+	// The library knows the defaults of its registered options, and so must we.
 	fallback := func(group, name string) (string, bool) {
 		for _, d := range c.Defaults {
 			if *d[0] == group && *d[1] == name && d[2] != nil {

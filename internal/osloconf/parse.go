@@ -7,31 +7,30 @@ import (
 	"unicode/utf8"
 )
 
-// ParseError says where a file breaks the dialect.
+// ParseError is a syntax error in a file.
 type ParseError struct {
 	File string
-	Line int // from 1
+	Line int // starting at 1
 	Msg  string
 }
 
-// Error is file:line: message.
+// Error returns file:line: message.
 func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg) }
 
-// parser is the state between two lines of a file.
+// parser is the parser's state between lines.
 type parser struct {
 	file    string
 	line    int
 	assign  func(section, key string, v Value)
 	section string
 
-	key    string // of the assignment that may still be continued; "" when there is none
+	key    string // of the current assignment, which may be continued; "" when there is none
 	values []string
-	start  int // the line of key
+	start  int // line number of key
 }
 
-// parse calls assign for every assignment of text, in order, and with no key
-// for every section header. It fails with a *ParseError at the first line that
-// is not of the dialect.
+// parse calls assign for each assignment in text, in order, and without a key for each
+// section header. It fails with a *ParseError at the first invalid line.
 func parse(file, text string, assign func(section, key string, v Value)) error {
 	p := parser{file: file, assign: assign}
 	// Python reads text files with universal newlines.
@@ -50,7 +49,7 @@ func parse(file, text string, assign func(section, key string, v Value)) error {
 	return nil
 }
 
-// next takes one line that has lost its trailing white space.
+// next parses a line without its trailing white space.
 func (p *parser) next(line string) error {
 	if line != "" && (line[0] == ' ' || line[0] == '\t') {
 		if p.key == "" {
@@ -98,7 +97,7 @@ func (p *parser) assignment(line string) error {
 	return nil
 }
 
-// flush ends the assignment that is under way.
+// flush ends the current assignment.
 func (p *parser) flush() {
 	if p.key != "" {
 		p.assign(p.section, p.key, Value{Text: strings.Join(p.values, "\n"), File: p.file, Line: p.start})
@@ -106,13 +105,13 @@ func (p *parser) flush() {
 	p.key, p.values = "", nil
 }
 
-// errorf never quotes the line: it may hold a password.
+// errorf never quotes the line: it may contain a password.
 func (p *parser) errorf(format string, args ...any) error {
 	return &ParseError{File: p.file, Line: p.line, Msg: fmt.Sprintf(format, args...)}
 }
 
-// unquote strips one pair of equal quotes. A lone quote is its own pair, as in
-// the Python library.
+// unquote strips a pair of equal quotes. A lone quote counts as a pair, as in the
+// Python library.
 func unquote(s string) string {
 	if s == "" || s[0] != '"' && s[0] != '\'' || s[len(s)-1] != s[0] {
 		return s
@@ -120,7 +119,7 @@ func unquote(s string) string {
 	return s[1:max(1, len(s)-1)]
 }
 
-// isSpace is Python's idea of white space: Unicode's and four control characters.
+// isSpace is Python's str.isspace: Unicode's white space and four control characters.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
 func firstInvalid(s string) int {

@@ -9,22 +9,21 @@ import (
 // DefaultGroup is the section of options that belong to no other.
 const DefaultGroup = "DEFAULT"
 
-// Value is one value of an option, as it is written, and where that is.
+// Value is an option's value as written, and its place.
 type Value struct {
 	Text string
 	File string // a path, or the name of the environment variable
-	Line int    // from 1; 0 for the environment
+	Line int    // starting at 1; 0 for the environment
 }
 
-// Settings are the assignments of any number of files and of the environment.
-// A nil *Settings has none, and takes none.
+// Settings are the assignments of any number of files and of the environment. A nil
+// *Settings is empty and read-only.
 type Settings struct {
 	env    map[string]string
 	groups map[string]map[string][]Value // by folded section, then option
 }
 
-// New makes Settings that hold what env ("NAME=value", as os.Environ returns)
-// says of options and nothing else yet.
+// New returns Settings with the options set in env ("NAME=value", as from os.Environ).
 func New(env []string) *Settings {
 	s := &Settings{env: map[string]string{}, groups: map[string]map[string][]Value{}}
 	for _, e := range env {
@@ -35,8 +34,8 @@ func New(env []string) *Settings {
 	return s
 }
 
-// Add reads a file over those added before. It fails with a *ParseError, and
-// has then taken nothing of the file.
+// Add adds a file that overrides those added before. On an error, a *ParseError, it
+// adds nothing.
 func (s *Settings) Add(file, text string) error {
 	type assignment struct {
 		group, name string
@@ -60,8 +59,8 @@ func (s *Settings) Add(file, text string) error {
 	return nil
 }
 
-// Fold is the name a section is known by: oslo.config ignores the case of all
-// sections but DEFAULT.
+// Fold normalises a section's name: oslo.config ignores the case of all sections but
+// DEFAULT.
 func Fold(section string) string {
 	if section == DefaultGroup {
 		return section
@@ -74,8 +73,8 @@ func EnvName(group, name string) string {
 	return "OS_" + strings.ToUpper(group) + "__" + strings.ToUpper(name)
 }
 
-// Get returns the value of an option that takes one: the environment's or the
-// last of those in the files.
+// Get returns the value of a single-valued option: the environment's, or else the last
+// in the files.
 func (s *Settings) Get(group, name string) (Value, bool) {
 	all := s.values(group, name)
 	if len(all) == 0 {
@@ -84,8 +83,8 @@ func (s *Settings) Get(group, name string) (Value, bool) {
 	return all[len(all)-1], true
 }
 
-// All returns the values of an option that takes several, in the order of the
-// files and of the lines in them; the environment's alone when it has one.
+// All returns the values of a multi-valued option, in the order of files and lines; if
+// the environment sets it, only that value.
 func (s *Settings) All(group, name string) []Value { return slices.Clone(s.values(group, name)) }
 
 func (s *Settings) values(group, name string) []Value {
@@ -99,7 +98,7 @@ func (s *Settings) values(group, name string) []Value {
 	return s.groups[Fold(group)][name]
 }
 
-// HasGroup says whether any file has a section of that name, empty or not.
+// HasGroup reports whether any file has that section, even if empty.
 func (s *Settings) HasGroup(group string) bool { return s.inFiles()[Fold(group)] != nil }
 
 // Groups returns the sections of the files, folded and sorted.
@@ -110,8 +109,7 @@ func (s *Settings) Names(group string) []string {
 	return slices.Sorted(maps.Keys(s.inFiles()[Fold(group)]))
 }
 
-// FillBlank gives an option that is set, but to nothing, the value def where it
-// is set.
+// FillBlank sets an option that is set to a blank value to def, where it is set.
 func (s *Settings) FillBlank(group, name, def string) {
 	if v, ok := s.Get(group, name); !ok || strings.TrimSpace(v.Text) != "" {
 		return
@@ -129,7 +127,7 @@ func (s *Settings) has(env string) bool {
 	return ok
 }
 
-// Last is where the files set an option last, whatever the environment says.
+// Last is the last place where the files set an option, regardless of the environment.
 func (s *Settings) Last(group, name string) Value {
 	all := s.inFiles()[Fold(group)][name]
 	if len(all) == 0 {

@@ -94,7 +94,7 @@ func TestNilSettingsAreEmpty(t *testing.T) {
 }
 
 func TestExpandErrors(t *testing.T) {
-	var doubling strings.Builder // each option is the one below it twice: 2^40 copies
+	var doubling strings.Builder // each option doubles the one below: 2^40 copies
 	doubling.WriteString("[DEFAULT]\n")
 	names := "abcdefghijklmno"
 	for i := range len(names) - 1 {
