@@ -14,13 +14,13 @@ import (
 	"stoker/internal/failpoint"
 )
 
-// What is released holds nothing that could kill it.
+// TestAReleasedProgramHasNone checks that a released program contains no failpoints.
 func TestAReleasedProgramHasNone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT RUN: it builds the program")
 	}
 	program := filepath.Join(t.TempDir(), "stoker")
-	build := exec.CommandContext(t.Context(), "go", "build", "-race", "-o", program, "stoker/cmd/stoker") // as other tests build it: it is there already
+	build := exec.CommandContext(t.Context(), "go", "build", "-race", "-o", program, "stoker/cmd/stoker") // built as by other tests, so that it is cached
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -41,7 +41,7 @@ func TestAReleasedProgramHasNone(t *testing.T) {
 	}
 }
 
-// Points leaves none out, and no two have the same name.
+// TestPointsAreAll checks that Points is complete and that names are unique.
 func TestPointsAreAll(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "points.go", nil, 0)
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package failpoint
 
-// Here is where a process dies that was built for it. This one was not.
+// Here does nothing in this build.
 func (Point) Here() {}

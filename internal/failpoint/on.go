@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Here kills the process when it is the one that gets hold of the point's file.
+// Here kills the process if it manages to rename the point's file.
 func (p Point) Here() {
 	dir := os.Getenv("STOKER_FAILPOINTS")
 	if dir == "" {
@@ -17,7 +17,7 @@ func (p Point) Here() {
 	}
 	armed := filepath.Join(dir, string(p))
 	if err := os.Rename(armed, armed+"."+strconv.Itoa(os.Getpid())); err != nil {
-		return // it is not armed, or another process was faster
+		return // not armed, or another process was faster
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}

@@ -1,60 +1,60 @@
 package failpoint
 
-// Point is a place in a change.
+// Point is a place in the course of a change.
 type Point string
 
-// The points of a request that freezes, thaws, fails over or back, in order.
+// Points of a freeze, thaw, failover or failback, in order.
 const (
-	// Asked: the request is let in; nothing is written or sent.
+	// Asked: the request is authorized; nothing is written or sent.
 	Asked Point = "change-asked"
-	// Marking: one row marks the intent, in a transaction that is not committed;
-	// of a cluster the other members' rows, and its own, do not yet.
+	// Marking: one row has the mark, in an uncommitted transaction; in a cluster the
+	// cluster's row and the other members' do not have it yet.
 	Marking Point = "change-marking"
-	// Recorded: rows and journal say what is intended; nothing is sent.
+	// Recorded: rows and journal have the intent; nothing is sent.
 	Recorded Point = "change-recorded"
-	// Sent: the command is delivered; nobody has waited for what becomes of it.
+	// Sent: the command is delivered; the reply is not awaited yet.
 	Sent Point = "change-sent"
-	// Undelivered: nobody listens for a failover; the rows still say that it is
-	// under way.
+	// Undelivered: a failover was not delivered; the rows still show it as running.
 	Undelivered Point = "change-undelivered"
-	// Answered: the service has answered a freeze or thaw; neither rows nor
-	// journal say so.
+	// Answered: the service has answered a freeze or thaw; rows and journal do not show
+	// it yet.
 	Answered Point = "change-answered"
-	// Settling: one row is as it shall be in the end, in a transaction that is not
-	// committed; of a cluster the other members' rows, and its own, are not yet.
+	// Settling: one row has its final state, in an uncommitted transaction; in a
+	// cluster the cluster's row and the other members' do not yet.
 	Settling Point = "change-settling"
-	// Settled: rows and journal say how it ended; the client is not told.
+	// Settled: rows and journal show the outcome; the client has no answer yet.
 	Settled Point = "change-settled"
 )
 
-// The points of what a process does unasked.
+// Points of background work.
 const (
-	// TakenOver: an operation of another process is ours; nothing is done about it.
+	// TakenOver: this process has taken over another one's operation; nothing else is
+	// done.
 	TakenOver Point = "recovery-taken-over"
-	// UndoRecorded: an operation whose command was carried out late is open again;
-	// the opposite command is not sent.
+	// UndoRecorded: an operation whose command was carried out late is open again; the
+	// opposite command is not sent yet.
 	UndoRecorded Point = "undo-recorded"
-	// UndoAnswered: the opposite command is carried out; rows and journal do not
-	// say so.
+	// UndoAnswered: the opposite command was carried out; rows and journal do not show
+	// it yet.
 	UndoAnswered Point = "undo-answered"
-	// UndoSettled: rows and journal say so.
+	// UndoSettled: rows and journal show it.
 	UndoSettled Point = "undo-settled"
-	// PuttingBack: it is proven that nobody is left to carry a failover out; the
-	// rows still say that it is under way.
+	// PuttingBack: it is proven that no live process can execute the failover; the rows
+	// still show it as running.
 	PuttingBack Point = "put-back-proven"
-	// PutBack: the rows are as before it, and the journal says why.
+	// PutBack: the rows are restored, and the journal has the reason.
 	PutBack Point = "put-back-settled"
-	// TellingRecorded: it is on record that members of a cluster have to be told
-	// of a failover; whether they have heard by now is not looked at.
+	// TellingRecorded: the journal says that members of a cluster must be told of a
+	// failover; whether they know by now is not checked yet.
 	TellingRecorded Point = "telling-recorded"
-	// Telling: an attempt is counted; nobody is told.
+	// Telling: the attempt is counted; nothing is sent yet.
 	Telling Point = "telling-counted"
-	// Told: the message to the members is delivered; whether they agree is not
-	// looked at.
+	// Told: the message to the members is delivered; whether they agree is not checked
+	// yet.
 	Told Point = "telling-delivered"
 )
 
-// Points are all of them.
+// Points returns all points.
 func Points() []Point {
 	return []Point{
 		Asked, Marking, Recorded, Sent, Undelivered, Answered, Settling, Settled,
