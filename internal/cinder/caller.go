@@ -5,30 +5,31 @@ import (
 	"time"
 )
 
-// Caller is who asks, as the identity service vouches for it, and from where.
+// Caller is the authenticated sender of a request, as the identity service describes
+// it.
 type Caller struct {
 	UserID          string
 	UserDomainID    string
-	ProjectID       string // "" of a token without a project
+	ProjectID       string // "" for a token without a project
 	ProjectDomainID string
-	DomainID        string // of a token for a domain
-	SystemScope     string // "all" of a token for the system
+	DomainID        string // of a domain-scoped token
+	SystemScope     string // "all" for a system-scoped token
 	Roles           []string
-	IsAdmin         bool // by noauth; behind Keystone the policy's context_is_admin decides
+	IsAdmin         bool // set by noauth; with Keystone the policy's context_is_admin decides
 	IsAdminProject  bool
 
-	// Until is when the identity service has to be asked again; zero is never.
+	// Until is when the identity service has to be asked again; zero means never.
 	Until time.Time
 
-	// Service is who passes the request on, when a service token says so.
+	// Service is the service that forwards the request, according to its service token.
 	Service ServiceCaller
 
 	RequestID       string // req-<uuid>, of this request
-	GlobalRequestID string // of the request that led to it, when the caller says
+	GlobalRequestID string // of the original request, if the caller sent it
 	Address         string // remote address without port
 }
 
-// ServiceCaller is the service that makes a request on behalf of its caller.
+// ServiceCaller is a service that makes a request on behalf of its caller.
 type ServiceCaller struct {
 	UserID          string
 	UserDomainID    string
@@ -39,13 +40,13 @@ type ServiceCaller struct {
 
 type callerKey struct{}
 
-// WithCaller returns a context that carries the caller.
+// WithCaller returns a context with the caller.
 func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerFrom is the caller that ctx carries: the zero Caller for work the
-// program does on its own account.
+// CallerFrom returns the caller in ctx: the zero Caller for work that the program does
+// on its own.
 func CallerFrom(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c

@@ -2,18 +2,18 @@ package cinder
 
 import "time"
 
-// Capabilities is what a service says of itself to the schedulers: of a volume
-// service, its backend's statistics, with replication_targets and pools.
+// Capabilities are what a service publishes to the schedulers: for a volume service its
+// backend's statistics, with replication_targets and pools.
 type Capabilities struct {
 	Service string // "volume" or "backup"
 	Host    string
 	Cluster string // "" when not clustered
 	Values  map[string]any
-	Time    time.Time // when they were gathered, UTC; older ones than those known are ignored
+	Time    time.Time // when they were collected, UTC; schedulers ignore older ones
 }
 
-// QueueHost is the cluster's name or, without one, the host's: the name under
-// which a scheduler keeps the capabilities.
+// QueueHost is the cluster's name or, without a cluster, the host's. A scheduler stores
+// the capabilities under it.
 func (c *Capabilities) QueueHost() string {
 	if c.Cluster != "" {
 		return c.Cluster
@@ -21,20 +21,21 @@ func (c *Capabilities) QueueHost() string {
 	return c.Host
 }
 
-// CapabilityTargetsComplete is the capability, true or false, by which a volume service says that
-// its replication_targets are all that it can be failed over to. It is ours: no Cinder sends it.
+// CapabilityTargetsComplete is a boolean capability of ours, which no Cinder sends:
+// replication_targets has every target that the service can be failed over to.
 const CapabilityTargetsComplete = "stoker:replication_targets_complete"
 
-// FailoverTargets are the sites that a volume service says it can fail over to.
+// FailoverTargets are the sites that a volume service announces for failovers.
 type FailoverTargets struct {
-	Names []string // in the order in which it announced them
-	// Complete says that it takes no other name. A driver may announce other names
-	// than it accepts: the serial numbers of arrays, say, where it takes backend_ids.
+	Names []string // in the order of the announcement
+	// Complete means that the service accepts no other name. A driver may announce
+	// other names than it accepts: for instance the serial numbers of arrays where it
+	// accepts backend_ids.
 	Complete bool
 }
 
-// FailoverOutcome is what one member of a cluster tells the others when it has
-// failed the backend over (failover_completed). Nil fields do not change.
+// FailoverOutcome is sent by a member of a cluster to the others when it has failed the
+// backend over (failover_completed). Nil fields do not change.
 type FailoverOutcome struct {
 	ReplicationStatus ReplicationStatus
 	ActiveBackendID   *string

@@ -112,7 +112,8 @@ func TestLogLevels(t *testing.T) {
 	}
 }
 
-// What is ours alone is never told to a caller, however it is wrapped.
+// TestMessagesForCallers checks that internal errors are never sent to a caller,
+// however they are wrapped.
 func TestMessagesForCallers(t *testing.T) {
 	cause := errors.New("no such table")
 	tests := []struct {

@@ -2,17 +2,16 @@ package cinder
 
 import "time"
 
-// The types of resource that a row of the workers table may be about.
+// Resource types in the workers table.
 const (
 	ResourceVolume   = "Volume"
 	ResourceSnapshot = "Snapshot"
 )
 
-// CleanupRequest asks services to clean up what work that was interrupted has
-// left behind. The first part says which services are meant, the second which
-// of their work. Nil pointers and "" select all.
+// CleanupRequest asks services to clean up after interrupted work. The first part
+// selects services, the second part their work. Nil pointers and "" select all.
 type CleanupRequest struct {
-	ServiceID *int64 // of the services row
+	ServiceID *int64 // id of the services row
 	Cluster   *string
 	Host      *string
 	Binary    *string
@@ -21,10 +20,10 @@ type CleanupRequest struct {
 
 	ResourceID   string
 	ResourceType string
-	Until        time.Time // work that was begun or claimed later is left alone; zero means now
+	Until        time.Time // later work is left alone; zero means now
 }
 
-// Matches says whether the request is meant for a service, given whether that is up.
+// Matches reports whether the request selects a service; up says whether it is up.
 func (r *CleanupRequest) Matches(s *Service, up bool) bool {
 	return (ServiceQuery{Host: r.Host, Binary: r.Binary, Cluster: r.Cluster}).Matches(s) &&
 		(r.ServiceID == nil || *r.ServiceID == s.ID) &&

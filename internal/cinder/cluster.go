@@ -2,8 +2,7 @@ package cinder
 
 import "time"
 
-// Cluster is one row of the clusters table together with what follows from the
-// services that belong to it.
+// Cluster is a row of the clusters table, with fields computed from its members.
 type Cluster struct {
 	ID     int64
 	Name   string // cluster@backend
@@ -21,15 +20,15 @@ type Cluster struct {
 	// Hosts, DownHosts and LastHeartbeat are computed from the members.
 	Hosts         int
 	DownHosts     int
-	LastHeartbeat time.Time // zero when no member ever beat
+	LastHeartbeat time.Time // zero when no member has sent one
 }
 
-// Up says whether at least one member is up.
+// Up reports whether at least one member is up.
 func (c *Cluster) Up() bool { return c.Hosts > c.DownHosts }
 
 // ClusterQuery selects clusters. Nil fields do not restrict.
 type ClusterQuery struct {
-	Name              *string // the cluster itself or, when it names no backend, those of all its backends
+	Name              *string // a cluster or, without a backend, the clusters of all its backends
 	Binary            *string
 	Up                *bool
 	Disabled          *bool
@@ -40,7 +39,7 @@ type ClusterQuery struct {
 	ActiveBackendID   *string
 }
 
-// Matches says whether the query selects the cluster, computed fields included.
+// Matches reports whether the query selects the cluster, including by computed fields.
 func (q ClusterQuery) Matches(c *Cluster) bool {
 	return (q.Name == nil || HostMatches(c.Name, *q.Name)) && is(q.Binary, c.Binary) && is(q.Up, c.Up()) &&
 		is(q.Disabled, c.Disabled) && is(q.Hosts, c.Hosts) && is(q.DownHosts, c.DownHosts) &&
@@ -48,8 +47,8 @@ func (q ClusterQuery) Matches(c *Cluster) bool {
 		(q.ActiveBackendID == nil || c.ActiveBackendID != nil && *c.ActiveBackendID == *q.ActiveBackendID)
 }
 
-// ClusterNamed is, of clusters that match a name, the one of exactly that name,
-// else the first. There must be one at least.
+// ClusterNamed returns the cluster with exactly that name, or else the first. There
+// must be at least one.
 func ClusterNamed(clusters []Cluster, name string) Cluster {
 	for _, c := range clusters {
 		if c.Name == name {
@@ -61,8 +60,8 @@ func ClusterNamed(clusters []Cluster, name string) Cluster {
 
 func is[T comparable](want *T, got T) bool { return want == nil || *want == got }
 
-// Pool is what the scheduler knows of one pool of a backend.
+// Pool is what the scheduler knows about a pool of a backend.
 type Pool struct {
 	Name         string // host@backend#pool; the cluster's name in place of the host's when clustered
-	BackendState string // "up" or "down"; "" when the backend does not say
+	BackendState string // "up" or "down"; "" when unknown
 }

@@ -1,7 +1,7 @@
-// Package cinder is the vocabulary of a block-storage fleet: services, clusters,
-// pools, callers, operations and errors, as OpenStack Cinder names them.
+// Package cinder is the vocabulary of a block-storage deployment: services, clusters,
+// pools, callers, operations and errors, with OpenStack Cinder's names.
 //
-// It holds no behaviour beyond what follows from the words themselves (when a
-// service is up, which queue it answers on) and imports only the standard
-// library, so every other package can speak it.
+// It has no behaviour beyond the definitions themselves (when a service is up, which
+// queue it listens on) and imports only the standard library, so that every other
+// package can use it.
 package cinder

@@ -6,27 +6,26 @@ import (
 	"strings"
 )
 
-// Kind says what went wrong. The set is closed: the API maps each kind to one
-// fault, the bus to one remote exception, and a new kind is added in all places
-// at once.
+// Kind classifies an error. The set is closed: the API maps each kind to one fault, the
+// bus to one remote exception, and a new kind is added everywhere at once.
 type Kind int
 
-// The kinds of error.
+// Kinds of errors.
 const (
-	KindInternal        Kind = iota // ours to mend; details are logged, never sent
-	KindInvalid                     // the request asks for something that makes no sense
-	KindUnauthenticated             // nobody we know
-	KindForbidden                   // somebody we know, who may not
+	KindInternal        Kind = iota // a bug of ours; details are logged, never sent
+	KindInvalid                     // the request makes no sense
+	KindUnauthenticated             // not authenticated
+	KindForbidden                   // authenticated, not permitted
 	KindNotFound                    // no such service, cluster or operation
-	KindConflict                    // refused by the backend, or the row changed under us
-	KindUndeliverable               // nobody consumes the queue of the command
+	KindConflict                    // refused by the backend, or changed concurrently
+	KindUndeliverable               // nobody consumes the command's queue
 	KindUnavailable                 // the database, the bus or the identity service is away
-	KindTimeout                     // no answer by the deadline; the outcome is not known yet
+	KindTimeout                     // no answer by the deadline; the outcome is unknown so far
 	KindRemote                      // the service raised an exception
-	KindNotSupported                // the service does not know the command, or is too old for it
+	KindNotSupported                // the service does not know the command
 )
 
-// String names the kind.
+// String returns the kind's name.
 func (k Kind) String() string {
 	switch k {
 	case KindInternal:
@@ -55,25 +54,25 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", int(k))
 }
 
-// Error is the one error type of the domain. Msg is written for the caller and
-// may be sent to it; Err is the cause, for the log alone.
+// Error is the only error type of the domain. Msg may be sent to the caller; Err is the
+// cause, for the log only.
 type Error struct {
 	Kind Kind
 	Msg  string
 	Err  error
 }
 
-// Errorf makes an error of a kind with a message for the caller.
+// Errorf returns an error with a message for the caller.
 func Errorf(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Msg: fmt.Sprintf(format, args...)}
 }
 
-// Wrap makes an error of a kind with a message for the caller and a cause for the log.
+// Wrap returns an error with a message for the caller and a cause for the log.
 func Wrap(kind Kind, err error, format string, args ...any) *Error {
 	return &Error{Kind: kind, Msg: fmt.Sprintf(format, args...), Err: err}
 }
 
-// Error is the message and, behind it, the cause: text for a log.
+// Error returns the message and the cause, for the log.
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return e.Msg
@@ -84,7 +83,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf is the kind of the first *Error in err's chain; KindInternal when there is none.
+// KindOf returns the kind of the first *Error in err's chain; KindInternal when there
+// is none.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
@@ -92,8 +92,8 @@ func KindOf(err error) Kind {
 	return KindInternal
 }
 
-// Message is what may be told to the caller: the message of the first *Error in
-// the chain, or "" for errors that are ours alone.
+// Message returns the text that may be sent to the caller: the message of the first
+// *Error in the chain, "" for internal errors.
 func Message(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind != KindInternal {
 		return e.Msg

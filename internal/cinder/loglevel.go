@@ -2,10 +2,10 @@ package cinder
 
 import "strings"
 
-// LogLevel is the threshold of a logger as the API spells it.
+// LogLevel is a logger's level, spelled as in the API.
 type LogLevel string
 
-// The log levels that services take.
+// Log levels that services accept.
 const (
 	LogDebug   LogLevel = "DEBUG"
 	LogInfo    LogLevel = "INFO"
@@ -13,8 +13,8 @@ const (
 	LogError   LogLevel = "ERROR"
 )
 
-// ParseLogLevel reads a level, whatever its case. Any other word, the empty one
-// included, is a KindInvalid error (services.json, set-log/level-*).
+// ParseLogLevel parses a level, ignoring case. KindInvalid for anything else, including
+// "" (services.json, set-log/level-*).
 func ParseLogLevel(s string) (LogLevel, error) {
 	switch l := LogLevel(strings.ToUpper(s)); l {
 	case LogDebug, LogInfo, LogWarning, LogError:
@@ -24,9 +24,9 @@ func ParseLogLevel(s string) (LogLevel, error) {
 	}
 }
 
-// ServiceLogLevels are the levels of the loggers of one service.
+// ServiceLogLevels are the levels of a service's loggers.
 type ServiceLogLevels struct {
 	Host   string
 	Binary string
-	Levels map[string]LogLevel // logger name to its effective level
+	Levels map[string]LogLevel // by logger name
 }

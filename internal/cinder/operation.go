@@ -2,10 +2,10 @@ package cinder
 
 import "time"
 
-// OperationKind is what an operation does.
+// OperationKind is the type of an operation.
 type OperationKind string
 
-// The kinds of operation.
+// Kinds of operations.
 const (
 	OpEnable         OperationKind = "enable"
 	OpDisable        OperationKind = "disable"
@@ -15,88 +15,86 @@ const (
 	OpEnableCluster  OperationKind = "enable-cluster"
 	OpDisableCluster OperationKind = "disable-cluster"
 	OpSetLog         OperationKind = "set-log"
-	OpGiveBack       OperationKind = "give-back"          // of an administrator's disable that others have ended
-	OpReconcile      OperationKind = "reconcile"          // of our record with a row that others have changed
-	OpCompletion     OperationKind = "failover-completed" // told to a cluster's members once more
+	OpGiveBack       OperationKind = "give-back"          // restores an administrator's disable that others have undone
+	OpReconcile      OperationKind = "reconcile"          // reconciles our record with a row that others have changed
+	OpCompletion     OperationKind = "failover-completed" // tells a cluster's members again about a failover
 )
 
-// OperationState is how far an operation has come.
+// OperationState is the state of an operation.
 type OperationState string
 
-// The states of an operation. Open and watched are those that are not final.
+// States of an operation. All but open and watched are final.
 const (
-	OpOpen    OperationState = "open"    // intent is marked; the outcome is not known yet
-	OpWatched OperationState = "watched" // rows are as before, but a process that hangs may still carry it out
-	OpDone    OperationState = "done"    // carried out, rows and causes settled
+	OpOpen    OperationState = "open"    // the intent is recorded; the outcome is unknown
+	OpWatched OperationState = "watched" // rows are as before, but a hung process may still carry it out
+	OpDone    OperationState = "done"    // carried out; rows and causes are settled
 	OpUndone  OperationState = "undone"  // refused, failed or never delivered; rows are as before
-	OpFailed  OperationState = "failed"  // ended badly: failover-error, or what we owed could not be done
+	OpFailed  OperationState = "failed"  // ended badly: failover-error, or follow-up work of ours failed
 )
 
-// Final says whether nothing more becomes of an operation in that state.
+// Final reports whether the state cannot change any more.
 func (s OperationState) Final() bool { return s != OpOpen && s != OpWatched }
 
-// Operation is one entry of the journal: a change that somebody asked for, from
-// intent to outcome.
+// Operation is an entry in the journal: a requested change, from intent to outcome.
 type Operation struct {
-	ID     string // a UUID
+	ID     string // UUID
 	Kind   OperationKind
 	State  OperationState
 	Caller Caller
 
 	Binary  string
-	Host    string // as the request named it; "" when it named a cluster
+	Host    string // as in the request; "" when it named a cluster
 	Cluster string
 	Detail  string // failover: the target; disable: the reason; set-log: prefix=level
 
-	// Before and After are the rows the operation touches, as they were and as
-	// it left them. Shown is what lists say of them while it is open.
+	// Before and After are the affected rows before and after the operation. Shown is
+	// what lists show while it is open.
 	Before Rows
 	Shown  Rows
 	After  Rows
 
 	Owner      string    // the process that works on it
-	LeaseUntil time.Time // another process may take it over after this
-	Deadline   time.Time // by then an outcome is expected
+	LeaseUntil time.Time // after this another process may take it over
+	Deadline   time.Time // when the outcome is expected
 	StartedAt  time.Time
 	SettledAt  time.Time
-	Outcome    string // why it ended as it did, in words
+	Outcome    string // why it ended like this, for people
 
 	Progress Progress
 }
 
-// Progress is what the processes that settle an operation tell one another.
+// Progress is information that the processes which settle an operation share.
 type Progress struct {
-	// Warning is what the caller was told beside the answer; "" for nothing.
+	// Warning was sent to the caller with the answer; "" for none.
 	Warning string `json:"warning,omitempty"`
 
-	// Attempts counts failures of the step that is due, Fault is the last one,
-	// and NextLook the time before which nobody tries again.
+	// Attempts counts failures of the current step, Fault is the last one, and nobody
+	// retries before NextLook.
 	Attempts int       `json:"attempts,omitempty"`
 	Fault    string    `json:"fault,omitempty"`
 	NextLook time.Time `json:"next_look,omitzero"`
 
-	// WatchUntil is when a watch ends or, of an open failover, the wait for members
-	// of a cluster that have not heard of its end. Late are the hosts whose rows
-	// showed meanwhile that the command was carried out after all, and Undoing says
-	// that the opposite command is under way.
+	// WatchUntil ends a watch or, for an open failover, the wait for members of a
+	// cluster that do not know its outcome. Late are the hosts whose rows have shown
+	// meanwhile that the command was carried out after all. Undoing means that the
+	// opposite command is in progress.
 	WatchUntil time.Time `json:"watch_until,omitzero"`
 	Late       []string  `json:"late,omitempty"`
 	Undoing    bool      `json:"undoing,omitempty"`
 }
 
-// stuckAfter is how many failures in a row make an operation stuck.
+// stuckAfter is how many consecutive failures make an operation stuck.
 const stuckAfter = 3
 
-// Stuck says whether settling the operation fails again and again.
+// Stuck reports whether settling the operation keeps failing.
 func (o *Operation) Stuck() bool { return o.State == OpOpen && o.Progress.Attempts >= stuckAfter }
 
-// Overdue says whether the operation should have ended by now.
+// Overdue reports whether the operation should have ended by now.
 func (o *Operation) Overdue(now time.Time) bool { return o.State == OpOpen && now.After(o.Deadline) }
 
-// OperationQuery selects operations of the journal, the newest first. Nil and
-// zero fields do not restrict.
+// OperationQuery selects operations, newest first. Nil and zero fields do not restrict.
 type OperationQuery struct {
-	Host    *string // the host itself or any of its backends
+	Host    *string // a host and its backends, or one backend
 	Cluster *string
 	Binary  *string
 	Kind    *string
@@ -105,20 +103,20 @@ type OperationQuery struct {
 	Since   time.Time // started at or after
 	Before  time.Time // started before
 
-	Marker string // the last operation of the page before; "" for the first page
-	Limit  int    // at most so many
+	Marker string // the last operation of the previous page; "" for the first page
+	Limit  int    // 0 means no limit
 }
 
-// OperationPage is a part of what an OperationQuery selects.
+// OperationPage is one page of the result of an OperationQuery.
 type OperationPage struct {
-	Operations []Operation // the newest first
-	// Next is the marker of the next page; "" when there is nothing more. There may
-	// be more after a page with fewer operations than its limit, or with none: where
-	// several filters meet rarely, one page does not look through the whole journal.
+	Operations []Operation // newest first
+	// Next is the marker of the next page; "" on the last page. A page before the last
+	// may have fewer operations than the limit, or none: when several filters match
+	// rarely, a page does not examine the whole journal.
 	Next string
 }
 
-// Touches says whether the operation has the service of that name in hand.
+// Touches reports whether the operation affects the service.
 func (o *Operation) Touches(binary, host string) bool {
 	for i := range o.Before.Services {
 		if o.Before.Services[i].Binary == binary && o.Before.Services[i].Host == host {
@@ -128,7 +126,7 @@ func (o *Operation) Touches(binary, host string) bool {
 	return false
 }
 
-// Rows are the states of services and clusters that an operation touches.
+// Rows are the states of the services and clusters that an operation affects.
 type Rows struct {
 	Services []ServiceState `json:"services,omitempty"`
 	Clusters []ClusterState `json:"clusters,omitempty"`
@@ -158,7 +156,7 @@ type ClusterState struct {
 	ActiveBackendID   *string           `json:"active_backend_id"`
 }
 
-// State is the part of the service that operations change.
+// State returns the part of the service that operations change.
 func (s *Service) State() ServiceState {
 	return ServiceState{
 		ID: s.ID, Binary: s.Binary, Host: s.Host, Disabled: s.Disabled, DisabledReason: s.DisabledReason,
@@ -166,7 +164,7 @@ func (s *Service) State() ServiceState {
 	}
 }
 
-// State is the part of the cluster that operations change.
+// State returns the part of the cluster that operations change.
 func (c *Cluster) State() ClusterState {
 	return ClusterState{
 		ID: c.ID, Binary: c.Binary, Name: c.Name, Disabled: c.Disabled, DisabledReason: c.DisabledReason,
@@ -174,26 +172,26 @@ func (c *Cluster) State() ClusterState {
 	}
 }
 
-// ServiceName is what a service is known by beyond the life of its row.
+// ServiceName identifies a service, also after its row is gone.
 type ServiceName struct {
 	Binary string
 	Host   string
 }
 
-// CauseKind is why a service is disabled. The three are independent (G4).
+// CauseKind is a cause for a service to be disabled. The three are independent (G4).
 type CauseKind string
 
-// The causes that disable a service.
+// Causes for a service to be disabled.
 const (
 	CauseFrozen     CauseKind = "frozen"
 	CauseFailedOver CauseKind = "failed-over"
 	CauseAdmin      CauseKind = "admin"
 )
 
-// Cause is one reason for a service to be disabled. Causes are kept by binary
-// and host, so that they outlive the row.
+// Cause is a recorded cause. Causes are stored by binary and host, so that they outlive
+// the row.
 type Cause struct {
 	Kind   CauseKind
-	Reason *string // what disabled_reason says for it
+	Reason *string // its disabled_reason
 	Since  time.Time
 }

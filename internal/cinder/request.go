@@ -2,17 +2,16 @@ package cinder
 
 import "time"
 
-// KeptRequest is a request that its sender may send once more under the same key,
-// and what it was answered with.
+// KeptRequest is a request with an idempotency key, and its answer.
 type KeptRequest struct {
-	ID          string // of its sender and key together
-	Caller      string // whose keys are counted together; "" for one that is not counted
-	Fingerprint string // of what was asked for
+	ID          string // identifies sender and key
+	Caller      string // whose keys count against one limit; "" for an unlimited sender
+	Fingerprint string // of the request's content
 	Owner       string // the process that answers it
 	LeaseUntil  time.Time
 	ExpiresAt   time.Time
 
-	Status int               // 0 while it is not answered
-	Header map[string]string // of the answer, as far as it matters; the request's id before
+	Status int               // 0 while there is no answer
+	Header map[string]string // the relevant headers of the answer; before, only the request's id
 	Body   []byte
 }

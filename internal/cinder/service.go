@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The binaries that appear in the services table and in requests.
+// Binaries in the services table and in requests.
 const (
 	BinaryAPI       = "cinder-api"
 	BinaryVolume    = "cinder-volume"
@@ -13,16 +13,16 @@ const (
 	BinaryBackup    = "cinder-backup"
 )
 
-// The values of disabled_reason that services write themselves.
+// Values of disabled_reason that services write.
 const (
 	ReasonFrozen     = "frozen"
 	ReasonFailedOver = "failed-over"
 )
 
-// ReplicationStatus is where a service or cluster stands in a failover.
+// ReplicationStatus is the replication status of a service or cluster.
 type ReplicationStatus string
 
-// The values of the replication_status column.
+// Values of the replication_status column.
 const (
 	ReplicationError         ReplicationStatus = "error"
 	ReplicationEnabled       ReplicationStatus = "enabled"
@@ -33,11 +33,11 @@ const (
 	ReplicationFailedOver    ReplicationStatus = "failed-over"
 )
 
-// FailbackTarget is the backend_id that means "back to the primary site".
+// FailbackTarget is the backend_id for the primary site.
 const FailbackTarget = "default"
 
-// Service is one row of the services table: a process (or one backend of a
-// process) that beats. A zero time is NULL, as is a nil pointer.
+// Service is a row of the services table: a process (or a backend of a process) that
+// sends heartbeats. Zero times and nil pointers are NULL.
 type Service struct {
 	ID    int64
 	UUID  string
@@ -46,7 +46,7 @@ type Service struct {
 	Topic string
 
 	Binary  string
-	Cluster string // cluster_name; "" is NULL: not clustered
+	Cluster string // cluster_name; "" (NULL) when not clustered
 
 	Disabled          bool
 	DisabledReason    *string
@@ -60,11 +60,11 @@ type Service struct {
 
 	CreatedAt  time.Time
 	UpdatedAt  time.Time // the last heartbeat; nothing else writes it
-	ModifiedAt time.Time // the last write of disabled
+	ModifiedAt time.Time // the last change of disabled
 }
 
-// Heartbeat is the time of the last sign of life: the last report or, before
-// the first one, the creation of the row.
+// Heartbeat is the time of the last heartbeat or, before the first, of the row's
+// creation.
 func (s *Service) Heartbeat() time.Time {
 	if s.UpdatedAt.IsZero() {
 		return s.CreatedAt
@@ -72,15 +72,15 @@ func (s *Service) Heartbeat() time.Time {
 	return s.UpdatedAt
 }
 
-// Up says whether the last heartbeat is at most downTime away from now, in
-// either direction: a clock that is ahead does not make a service alive for ever
+// Up reports whether the last heartbeat is at most downTime from now, in either
+// direction: a clock that is ahead does not keep a service up for ever
 // (doc/cinder/behaviour.md#lists).
 func (s *Service) Up(now time.Time, downTime time.Duration) bool {
 	return now.Sub(s.Heartbeat()).Abs() <= downTime
 }
 
-// QueueHost is the name whose queues take the service's commands: that of its
-// cluster when it has one, else its own host (doc/cinder/wire.md#routing).
+// QueueHost is the name in the queues for the service's commands: its cluster's or,
+// without a cluster, its host's (doc/cinder/wire.md#routing).
 func (s *Service) QueueHost() string {
 	if s.Cluster != "" {
 		return s.Cluster
@@ -88,21 +88,21 @@ func (s *Service) QueueHost() string {
 	return s.Host
 }
 
-// HostMatches says whether host is name itself or one of name's backends
-// (name@backend), which is how Cinder reads a host in a filter or a request.
+// HostMatches reports whether host is name or one of its backends (name@backend), which
+// is how Cinder interprets a host in a filter or request.
 func HostMatches(host, name string) bool {
 	rest, ok := strings.CutPrefix(host, name)
 	return ok && (rest == "" || rest[0] == '@')
 }
 
-// ServiceQuery selects services. The zero value selects all that are not deleted.
+// ServiceQuery selects services that are not deleted. Nil fields do not restrict.
 type ServiceQuery struct {
-	Host    *string // the host itself or any of its backends
+	Host    *string // a host and its backends, or one backend
 	Binary  *string
-	Cluster *string // the cluster itself or, when it names no backend, those of all its backends
+	Cluster *string // a cluster or, without a backend, the clusters of all its backends
 }
 
-// Matches says whether the query selects the service. Names compare exactly.
+// Matches reports whether the query selects the service. Names are compared exactly.
 func (q ServiceQuery) Matches(s *Service) bool {
 	return (q.Host == nil || HostMatches(s.Host, *q.Host)) &&
 		(q.Binary == nil || s.Binary == *q.Binary) &&

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// OldestRPC is the oldest version that any of the services speaks, for whoever
-// sends something that each of them may get. "" is a service that does not say,
-// which is older than all.
+// OldestRPC is the oldest RPC version of the services, for messages that each of them
+// may receive. "", a service without a version, is older than any other.
 func OldestRPC(services []Service) string {
 	oldest := ""
 	for i := range services {
@@ -18,14 +17,14 @@ func OldestRPC(services []Service) string {
 	return oldest
 }
 
-// olderRPC says whether version a, "3.9", comes before b, "3.12".
+// olderRPC reports whether version a, "3.9", precedes b, "3.12".
 func olderRPC(a, b string) bool {
 	aMajor, aMinor := rpcVersion(a)
 	bMajor, bMinor := rpcVersion(b)
 	return aMajor < bMajor || aMajor == bMajor && aMinor < bMinor
 }
 
-// rpcVersion reads a version; what is none reads as 0.0.
+// rpcVersion parses a version; an invalid one is 0.0.
 func rpcVersion(s string) (major, minor uint64) {
 	before, after, _ := strings.Cut(s, ".")
 	major, err := strconv.ParseUint(before, 10, 32)

@@ -2,36 +2,35 @@ package cinder
 
 import "strings"
 
-// StatusError is the status of a volume, snapshot or group that cannot be used.
+// StatusError is the status of a volume, snapshot or group in error.
 const StatusError = "error"
 
-// Owner is whose volumes and groups are meant: those of a cluster or, when it
-// names none, those of a host, in any of its pools.
+// Owner owns volumes and groups, in any of its pools: a cluster or, without a name of
+// one, a host.
 type Owner struct {
 	Host    string
 	Cluster string
 }
 
-// Owner is whose volumes the service looks after.
+// Owner is the owner of the volumes that the service manages.
 func (s *Service) Owner() Owner { return Owner{Host: s.Host, Cluster: s.Cluster} }
 
-// Volume is a row of the volumes table, as far as a failover concerns it. A nil
-// pointer is NULL.
+// Volume is the part of a volume's row that a failover changes. A nil pointer is NULL.
 type Volume struct {
 	ID                string
-	Name              string // that by which backends know it
+	Name              string // its name on the backend
 	Group             string // group_id
 	Status            string
 	PreviousStatus    *string
 	ReplicationStatus ReplicationStatus
 	DriverData        *string // replication_driver_data
 
-	// Before is what a failover of ours found; nil when none has changed the
-	// volume, or what it changed has been given back.
+	// Before is the state before a failover of ours; nil when none has changed the
+	// volume, or once it is restored.
 	Before *BeforeFailover
 }
 
-// Group is a row of the groups table, as far as a failover concerns it.
+// Group is the part of a group's row that a failover changes.
 type Group struct {
 	ID                string
 	Status            string
@@ -39,30 +38,30 @@ type Group struct {
 	Before            *BeforeFailover
 }
 
-// BeforeFailover is what a failover has changed, as it was.
+// BeforeFailover is the state of a volume, snapshot or group before a failover.
 type BeforeFailover struct {
 	Status            string
-	PreviousStatus    *string // of a volume
+	PreviousStatus    *string // of a volume only
 	ReplicationStatus ReplicationStatus
 }
 
-// VolumeChange is a write of one volume: what was read, and what it is to be.
+// VolumeChange is a change of a volume, from what was read to what is written.
 type VolumeChange struct{ Was, Now Volume }
 
-// GroupChange is a write of one group.
+// GroupChange is a change of a group.
 type GroupChange struct{ Was, Now Group }
 
-// Replicated says whether a row with that status is replicated, as Cinder reads
-// it: whatever does not say that it is not.
+// Replicated reports whether a row with that status is replicated, by Cinder's
+// definition: unless the status says that it is not.
 func (s ReplicationStatus) Replicated() bool {
 	return s != ReplicationDisabled && s != ReplicationNotCapable
 }
 
-// Failed says whether a status is one of error: error_deleting as well.
+// Failed reports whether a status is an error, such as error_deleting.
 func Failed(status string) bool { return strings.HasPrefix(status, StatusError) }
 
-// Lasting says whether a volume, snapshot or group can stay in the status: it is
-// not that of work under way, which a failover ends for good.
+// Lasting reports whether a volume, snapshot or group can remain in the status. Others
+// belong to running work, which a failover ends for good.
 func Lasting(status string) bool {
 	switch status {
 	case "available", "in-use", "reserved", "maintenance", "awaiting-transfer":
@@ -72,13 +71,13 @@ func Lasting(status string) bool {
 	}
 }
 
-// Worker is a row of the workers table: work under way on a volume or snapshot,
-// so that what it leaves behind can be cleaned up when it is interrupted.
+// Worker is a row of the workers table: running work on a volume or snapshot, recorded
+// so that it can be cleaned up if it is interrupted.
 type Worker struct {
 	ID            int64
 	ResourceType  string
 	ResourceID    string
-	Status        string // of the resource while it is worked on
-	ServiceID     int64  // of the row of whoever works on it
-	RacePreventer int64  // counts changes of hands
+	Status        string // of the resource during the work
+	ServiceID     int64  // row of the service that does the work
+	RacePreventer int64  // changes when another service takes over
 }
