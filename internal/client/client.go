@@ -13,25 +13,25 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Options are what a Client is made of.
+// Options configure a Client.
 type Options struct {
-	Endpoint  string            // http(s)://host:port/v3, or /v3/PROJECT as catalogs have it
-	Token     string            // from Keystone; "" is that of noauth, for Project
-	Project   string            // who asks is admin of this project; "" is admin:admin
-	Timeout   time.Duration     // of one request, its answer included; 0 is DefaultTimeout
-	UserAgent string            // "" is "stoker"
-	Transport http.RoundTripper // nil is one of the client's own
+	Endpoint  string            // http(s)://host:port/v3, or /v3/PROJECT as in catalogs
+	Token     string            // from Keystone; "" means noauth, for Project
+	Project   string            // the project in which a noauth caller is admin; "" means admin:admin
+	Timeout   time.Duration     // of one request with its answer; 0 means DefaultTimeout
+	UserAgent string            // "" means "stoker"
+	Transport http.RoundTripper // nil means one of the client's own
 
-	// Renew gets another token when the server refuses the one there is, which may
-	// have expired; nil: there is no other.
+	// Renew gets a new token when the server refuses the current one, which may have
+	// expired; nil when there is no other.
 	Renew func(context.Context) (string, error)
 }
 
-// DefaultTimeout is longer than a freeze or thaw takes that waits for a silent
-// service: the server gives up first, after its rpc_response_timeout of 60 s.
+// DefaultTimeout is longer than a freeze or thaw of an unresponsive service takes: the
+// server gives up first, after its rpc_response_timeout of 60 s.
 const DefaultTimeout = 2 * time.Minute
 
-// dialTimeout is how long a host may take to accept a connection.
+// dialTimeout bounds connecting to a host.
 const dialTimeout = 10 * time.Second
 
 // Client calls one endpoint. It is safe for concurrent use.
@@ -42,14 +42,14 @@ type Client struct {
 	http *http.Client
 
 	mu     sync.Mutex // guards agreed
-	agreed version    // zero until asked
+	agreed version    // zero until negotiated
 
 	renewing sync.Mutex // guards token
 	token    string
 }
 
-// New makes a Client; it does not call anybody yet. Fails with KindInvalid when
-// the endpoint is no URL of a block-storage API.
+// New returns a Client without connecting. KindInvalid when the endpoint is not the URL
+// of a block-storage API.
 func New(o Options) (*Client, error) {
 	base, root, err := parseEndpoint(o.Endpoint)
 	if err != nil {
@@ -81,15 +81,15 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{o: o, base: base, root: root, token: o.Token, http: &http.Client{
 		Transport: o.Transport,
-		// The token goes to the endpoint and nowhere else.
+		// Redirects are not followed: the token goes to the endpoint only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// Close drops idle connections.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// parseEndpoint takes an endpoint apart: with or without /v3, as operators have it.
+// parseEndpoint parses an endpoint with or without /v3: operators use both.
 func parseEndpoint(endpoint string) (base, root *url.URL, err error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -104,28 +104,27 @@ func parseEndpoint(endpoint string) (base, root *url.URL, err error) {
 	}
 	before, ok := strings.CutSuffix(path, "/v3")
 	if !ok {
-		before = path // an endpoint that leaves the version to us
+		before = path // without a version
 	}
 	root = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: before + "/"}
 	return root.JoinPath("v3", project), root, nil
 }
 
-// projectID says whether Cinder takes s as the project in a URL
-// (doc/cinder/behaviour.md#tokens); with any other name only URLs without a
-// project work.
+// projectID reports whether Cinder accepts s as the project in a URL
+// (doc/cinder/behaviour.md#tokens); for other projects only URLs without one work.
 func projectID(s string) bool {
 	ok, _ := regexp.MatchString(`^[0-9a-f-]{1,255}$`, s)
 	return ok
 }
 
-// Change is what the server says of a change that it has accepted.
+// Change describes a change that the server has accepted.
 type Change struct {
-	Operation string // id in stoker's journal; "" from a Cinder
+	Operation string // id in Stoker's journal; "" from Cinder
 	RequestID string
-	Warning   string // why it may not do what was meant; "" for no such reason
+	Warning   string // why it may not have the intended effect; "" for none
 }
 
-// get reads path into out, at the agreed microversion.
+// get reads path into out, at the negotiated microversion.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
 	v, err := c.version(ctx)
 	if err != nil {
@@ -140,7 +139,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 	return c.decode(answer, out)
 }
 
-// put sends body to path and returns the answer's body.
+// put sends body to path and returns the body of the answer.
 func (c *Client) put(ctx context.Context, path string, body any) ([]byte, Change, error) {
 	v, err := c.version(ctx)
 	if err != nil {
@@ -149,13 +148,13 @@ func (c *Client) put(ctx context.Context, path string, body any) ([]byte, Change
 	return c.do(ctx, http.MethodPut, c.base.JoinPath(path), v, body)
 }
 
-// change is put for those whose answer says nothing that we want to know.
+// change is put without the body of the answer.
 func (c *Client) change(ctx context.Context, path string, body any) (Change, error) {
 	_, change, err := c.put(ctx, path, body)
 	return change, err
 }
 
-// needs fails with KindNotSupported when the server does not know a microversion.
+// needs fails with KindNotSupported when the server is older than a microversion.
 func (c *Client) needs(ctx context.Context, minor int, what string) error {
 	v, err := c.version(ctx)
 	if err != nil {

@@ -20,7 +20,8 @@ import (
 	"stoker/internal/client"
 )
 
-// api is a server that knows versions up to max and answers everything else as h does.
+// api is a server that supports versions up to limit and passes all other requests to
+// h.
 func api(limit string, h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
@@ -231,7 +232,7 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// endless answers with a body that never ends and says nothing.
+// endless sends a body that never ends.
 type endless struct{ http.RoundTripper }
 
 func (endless) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -400,7 +401,8 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// A page without operations may lead to one that has some.
+// TestOperationsOverEmptyPages checks that an empty page may lead to one with
+// operations.
 func TestOperationsOverEmptyPages(t *testing.T) {
 	pages := map[string]string{
 		"":   `{"operations": [], "operations_links": [{"rel": "next", "href": "http://x/stoker/v1/operations?limit=5&marker=m1"}]}`,

@@ -8,8 +8,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Cluster is a cluster as the API shows it. Fields that the answer does not have
-// are nil: a plain list leaves out most, enable and disable some.
+// Cluster is a cluster in the API. Fields missing from the answer are nil: a plain list
+// omits most, enable and disable some.
 type Cluster struct {
 	Name              string  `json:"name"`
 	Binary            string  `json:"binary"`
@@ -36,10 +36,10 @@ type ClusterFilter struct {
 	Frozen            *bool
 }
 
-// clustersMinor is the microversion that clusters came with.
+// clustersMinor is the microversion that introduced clusters.
 const clustersMinor = 7
 
-// Clusters lists the clusters that f selects, with every field when detail is asked.
+// Clusters lists the clusters that f selects, with all fields if detail is set.
 func (c *Client) Clusters(ctx context.Context, f ClusterFilter, detail bool) ([]Cluster, error) {
 	if err := c.needs(ctx, clustersMinor, "clusters"); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (c *Client) Clusters(ctx context.Context, f ClusterFilter, detail bool) ([]
 	return answer.Clusters, err
 }
 
-// Cluster shows one cluster; "" is the binary cinder-volume. KindNotFound.
+// Cluster returns one cluster; a binary of "" means cinder-volume. KindNotFound.
 func (c *Client) Cluster(ctx context.Context, name, binary string) (Cluster, error) {
 	if name == "" || name == "." || name == ".." {
 		return Cluster{}, cinder.Errorf(cinder.KindInvalid, "%q cannot be a cluster's name", name)
@@ -68,12 +68,12 @@ func (c *Client) Cluster(ctx context.Context, name, binary string) (Cluster, err
 	return answer.Cluster, err
 }
 
-// EnableCluster enables a cluster and clears its reason. KindNotFound.
+// EnableCluster enables a cluster and clears its disabled reason. KindNotFound.
 func (c *Client) EnableCluster(ctx context.Context, name, binary string) (Cluster, Change, error) {
 	return c.putCluster(ctx, "clusters/enable", map[string]any{"name": name}, binary)
 }
 
-// DisableCluster disables a cluster; "" is no reason. KindNotFound.
+// DisableCluster disables a cluster; reason may be "". KindNotFound.
 func (c *Client) DisableCluster(ctx context.Context, name, binary, reason string) (Cluster, Change, error) {
 	body := map[string]any{"name": name}
 	if reason != "" {

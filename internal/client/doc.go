@@ -1,8 +1,8 @@
-// Package client is the REST API from the other side: what an operator's program
-// calls. It speaks to stoker and to Cinder alike, at the newest microversion both
-// know, and turns the faults of either into *cinder.Error.
+// Package client is a client of the REST API, for operators' programs. It works with
+// Stoker and Cinder, at the newest microversion that both sides know, and converts the
+// faults of either to *cinder.Error.
 //
-// It retries nothing: a list can simply be asked for again, and whether a change
-// should be is the caller's to say. It keeps no state but the microversion that
-// was agreed on.
+// It does not retry: a list can simply be requested again, and whether to repeat a
+// change is the caller's decision. Its only state is the negotiated microversion and
+// the token.
 package client

@@ -14,47 +14,47 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Event is something that has changed.
+// Event is a change that the server reports.
 type Event struct {
-	ID   string // "" unless it is the last of several at once
+	ID   string // "" except for the last of several simultaneous ones
 	Kind string // service or operation
 	Data json.RawMessage
 }
 
 const (
-	// eventsPause is the pause before a stream that broke is opened again.
+	// eventsPause is the pause before a broken stream is reopened.
 	eventsPause = 2 * time.Second
-	// eventsAttempts is how often in a row that may fail.
+	// eventsAttempts bounds consecutive failures to do so.
 	eventsAttempts = 30
-	// maxEvent bounds one event.
+	// maxEvent bounds one event, in bytes.
 	maxEvent = 1 << 20
-	// eventsSilence is how long a stream may be silent: the server shows every 15 s
-	// that it lives.
+	// eventsSilence bounds the silence on a stream: the server sends a keep-alive every
+	// 15 s.
 	eventsSilence = time.Minute
 )
 
-// Events calls heard for every event, until ctx ends or heard fails. A stream that
-// breaks is opened again, and goes on where it was; what changed meanwhile is
-// heard of. When the server says why it ends a stream that is opened again, ended
-// is told; it may be nil. It fails with the server's error when that does not want
-// us, and with KindUnavailable when it has been away for too long.
-func (c *Client) Events(ctx context.Context, heard func(Event) error, ended func(error)) error {
+// Events calls handle for every event until ctx ends or handle fails. It reopens a broken
+// stream and continues where it was, without missing changes. ended, which may be nil,
+// is called with the server's reason when it ends a stream that is then reopened.
+// Events fails with the server's error when the server refuses it, and with
+// KindUnavailable when the server has been away for too long.
+func (c *Client) Events(ctx context.Context, handle func(Event) error, ended func(error)) error {
 	last, failures := "", 0
 	for {
 		began := last
-		err := c.stream(ctx, &last, heard)
+		err := c.stream(ctx, &last, handle)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && !c.again(err):
+		case err != nil && !c.reopens(err):
 			return err
 		case last != began:
 			failures = 0
 		default:
 			failures++
 		}
-		if told, ok := errors.AsType[*endedError](err); ok && ended != nil {
-			ended(told.why)
+		if reason, ok := errors.AsType[*endedError](err); ok && ended != nil {
+			ended(reason.why)
 		}
 		if failures >= eventsAttempts {
 			return cinder.Wrap(cinder.KindUnavailable, err, "%s does not send events any more", c.root.Host)
@@ -69,18 +69,18 @@ func (c *Client) Events(ctx context.Context, heard func(Event) error, ended func
 	}
 }
 
-// errBroken is a stream that has ended.
+// errBroken is the end of a stream without a reason.
 var errBroken = errors.New("the stream of events has ended")
 
-// endedError is the end of a stream, and why, as the server says.
+// endedError is the end of a stream with the server's reason.
 type endedError struct{ why error }
 
 func (e *endedError) Error() string { return e.why.Error() }
 func (e *endedError) Unwrap() error { return e.why }
 
-// again says whether a stream is opened again: not where a new one would be
-// refused. A stream that was let in and is over because its token is, needs another.
-func (c *Client) again(err error) bool {
+// reopens reports whether to reopen a stream after err: not when the server would
+// refuse it. A stream that ended with its token needs another token.
+func (c *Client) reopens(err error) bool {
 	kind := cinder.KindOf(err)
 	if _, ok := errors.AsType[*endedError](err); ok && kind == cinder.KindUnauthenticated {
 		return c.o.Renew != nil
@@ -88,8 +88,9 @@ func (c *Client) again(err error) bool {
 	return errors.Is(err, errBroken) || kind == cinder.KindUnavailable || kind == cinder.KindTimeout
 }
 
-// stream opens the stream once. last is the id to go on from, and follows.
-func (c *Client) stream(ctx context.Context, last *string, heard func(Event) error) error {
+// stream opens the stream once. It starts after the event with id last, and updates
+// last.
+func (c *Client) stream(ctx context.Context, last *string, handle func(Event) error) error {
 	v, err := c.version(ctx)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func (c *Client) stream(ctx context.Context, last *string, heard func(Event) err
 		case "data":
 			e.Data = json.RawMessage(value)
 		case "":
-			if err := tell(e, heard); err != nil {
+			if err := deliver(e, handle); err != nil {
 				return err
 			}
 			if e.ID != "" {
@@ -146,9 +147,9 @@ func (c *Client) stream(ctx context.Context, last *string, heard func(Event) err
 	return errBroken
 }
 
-// tell passes an event on, unless it is only the beginning of the stream. It
-// fails with an endedError when it is the end.
-func tell(e Event, heard func(Event) error) error {
+// deliver passes an event to handle, unless it is the one that starts the stream. For
+// the one that ends the stream it fails with an endedError.
+func deliver(e Event, handle func(Event) error) error {
 	if e.Kind == "end" {
 		var end struct {
 			Code    int
@@ -162,5 +163,5 @@ func tell(e Event, heard func(Event) error) error {
 	if e.Kind != "service" && e.Kind != "operation" || !json.Valid(e.Data) {
 		return nil
 	}
-	return heard(e)
+	return handle(e)
 }

@@ -8,8 +8,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// fault is the error that an answer other than 2xx stands for: its kind by the
-// status, its message the server's.
+// fault converts an answer other than 2xx to an error, with a kind for the status and
+// the server's message.
 func fault(status int, body []byte) error {
 	msg := faultMessage(body)
 	if msg == "" {
@@ -22,8 +22,8 @@ func fault(status int, body []byte) error {
 	return cinder.Errorf(kindOf(status), "%s", msg)
 }
 
-// faultMessage is the message of OpenStack's faults, {"badRequest": {"code": 400,
-// "message": "..."}}; "" of anything else, such as a proxy's HTML.
+// faultMessage is the message of an OpenStack fault, {"badRequest": {"code": 400,
+// "message": "..."}}; "" for anything else, such as a proxy's HTML.
 func faultMessage(body []byte) string {
 	var faults map[string]json.RawMessage
 	if json.Unmarshal(body, &faults) != nil {
@@ -38,8 +38,8 @@ func faultMessage(body []byte) string {
 	return ""
 }
 
-// kindOf maps a status to a kind. It is the way back from the API's own table,
-// as far as there is one: several kinds share 400, 500 and 503.
+// kindOf maps a status to a kind. It inverts the API's table as far as possible:
+// several kinds share 400, 500 and 503.
 func kindOf(status int) cinder.Kind {
 	switch status {
 	case http.StatusUnauthorized:

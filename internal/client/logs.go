@@ -13,15 +13,15 @@ type LogFilter struct {
 	Prefix string // of logger names
 }
 
-// LogLevels are the levels of the loggers of one service.
+// LogLevels are the levels of a service's loggers.
 type LogLevels struct {
 	Binary string                     `json:"binary"`
 	Host   string                     `json:"host"`
 	Levels map[string]cinder.LogLevel `json:"levels"`
 }
 
-// LogAnswer is what get-log found out. Of a Cinder, nobody is ever silent: one
-// service that does not answer fails its whole request.
+// LogAnswer is the result of get-log. Silent is always empty with Cinder, where one
+// service that does not answer fails the whole request.
 type LogAnswer struct {
 	Levels []LogLevels
 	Silent []SilentService
@@ -34,10 +34,10 @@ type SilentService struct {
 	Why    string `json:"reason"`
 }
 
-// logMinor is the microversion that log levels came with.
+// logMinor is the microversion that introduced log levels.
 const logMinor = 32
 
-// GetLog asks the selected services for their log levels.
+// GetLog gets the log levels of the selected services.
 func (c *Client) GetLog(ctx context.Context, f LogFilter) (LogAnswer, error) {
 	if err := c.needs(ctx, logMinor, "get-log"); err != nil {
 		return LogAnswer{}, err
@@ -54,8 +54,8 @@ func (c *Client) GetLog(ctx context.Context, f LogFilter) (LogAnswer, error) {
 	return LogAnswer{Levels: answer.LogLevels, Silent: answer.Silent}, err
 }
 
-// SetLog sets the level of the selected loggers. It returns when the services
-// have been told, not when they have done it.
+// SetLog sets the level of the selected loggers. It returns when the services have been
+// told, not when they have done it.
 func (c *Client) SetLog(ctx context.Context, f LogFilter, level cinder.LogLevel) (Change, error) {
 	if err := c.needs(ctx, logMinor, "set-log"); err != nil {
 		return Change{}, err

@@ -10,7 +10,7 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Operation is an entry of Stoker's journal. Cinder has none.
+// Operation is an entry in Stoker's journal. Cinder has no journal.
 type Operation struct {
 	ID      string          `json:"id"`
 	Kind    string          `json:"kind"`
@@ -37,7 +37,7 @@ type Operation struct {
 	After  json.RawMessage `json:"after"`
 }
 
-// OperationCaller is who asked for it.
+// OperationCaller is the sender of the request.
 type OperationCaller struct {
 	UserID    string   `json:"user_id"`
 	ProjectID string   `json:"project_id"`
@@ -50,10 +50,10 @@ type OperationCaller struct {
 type OperationFilter struct {
 	Host, Cluster, Binary, Kind, State, UserID string
 	Since, Before                              string // times
-	Limit                                      int    // 0 is a page of the server's choice
+	Limit                                      int    // 0 means a page of the server's choice
 }
 
-// Operations lists the operations that f selects, the newest first.
+// Operations lists the operations that f selects, newest first.
 func (c *Client) Operations(ctx context.Context, f OperationFilter) ([]Operation, error) {
 	q := query("host", f.Host, "cluster", f.Cluster, "binary", f.Binary, "kind", f.Kind, "state", f.State, "user_id", f.UserID,
 		"since", f.Since, "before", f.Before)
@@ -70,7 +70,7 @@ func (c *Client) Operations(ctx context.Context, f OperationFilter) ([]Operation
 			return nil, err
 		}
 		ops = append(ops, page.Operations...)
-		// A page may have fewer than asked for, or none, and still not be the last.
+		// A page may be short, or empty, and still not be the last.
 		if f.Limit == 0 && len(ops) > 0 || f.Limit > 0 && len(ops) >= f.Limit || len(page.Links) == 0 {
 			return ops, nil
 		}
@@ -82,16 +82,16 @@ func (c *Client) Operations(ctx context.Context, f OperationFilter) ([]Operation
 	}
 }
 
-// maxPage is the most that the server gives at once.
+// maxPage is the server's limit for a page.
 const maxPage = 1000
 
-// Operation shows one operation. KindNotFound.
+// Operation returns one operation. KindNotFound.
 func (c *Client) Operation(ctx context.Context, id string) (Operation, error) {
 	return c.operation(ctx, http.MethodGet, id, "")
 }
 
-// AbortOperation ends an operation that does not end by itself, and returns it as
-// it is then. KindConflict, with the reason, when that cannot be done; KindNotFound.
+// AbortOperation ends an operation that does not end by itself, and returns it in its
+// new state. KindConflict, with the reason, when that is not possible; KindNotFound.
 func (c *Client) AbortOperation(ctx context.Context, id string) (Operation, error) {
 	return c.operation(ctx, http.MethodPost, id, "/abort")
 }
@@ -105,7 +105,7 @@ func (c *Client) operation(ctx context.Context, method, id, action string) (Oper
 	return answer.Operation, err
 }
 
-// own asks for what Stoker has and Cinder has not.
+// own calls Stoker's own API, which Cinder lacks.
 func (c *Client) own(ctx context.Context, method, path string, q url.Values, out any) error {
 	v, err := c.version(ctx)
 	if err != nil {

@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const project = "0123456789abcdef0123456789abcdef"
 
-// recorded is a request and the answer that a Cinder 21.3.1 gave to it, or gives
-// by its recorded behaviour when the rows of a test fixture are its own.
+// recorded is a request and the answer of a Cinder 21.3.1, either recorded or derived
+// from its recorded behaviour with the rows of a test fixture.
 type recorded struct {
 	Name    string
 	Method  string
@@ -52,8 +52,8 @@ func recordings(t *testing.T) map[string]recorded {
 	return byName
 }
 
-// play serves one recorded answer, behind a list of versions that ends where the
-// recording was made, and checks that the request is the recorded one.
+// play serves one recorded answer, with a list of versions up to that of the recording,
+// and checks that the request is the recorded one.
 func play(t *testing.T, r recorded) *client.Client {
 	t.Helper()
 	versions := recordings(t)["versions"]
@@ -91,7 +91,7 @@ func answer(w http.ResponseWriter, status int, body string, headers map[string]s
 	_, _ = io.WriteString(w, body)
 }
 
-// serve makes a client of a server that lives as long as the test.
+// serve returns a client of a server that runs until the test ends.
 func serve(t *testing.T, h http.Handler, o client.Options) *client.Client {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -158,7 +158,7 @@ func TestReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s, ok := got.([]client.Service); ok && len(s) > 0 {
-				*s[0].UpdatedAt = client.Time{} // whenever the recording was made
+				*s[0].UpdatedAt = client.Time{} // it varies with the recording
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -25,8 +25,7 @@ func theEnd(code int, why string) string {
 	return fmt.Sprintf("event: end\ndata: {\"code\": %d, \"message\": %q}\n\n", code, why)
 }
 
-// gate is an API that takes one token, and answers what it is told to, one after
-// the other.
+// gate is an API that accepts one token, and gives the configured answers in order.
 type gate struct {
 	takes   string
 	answers []string
@@ -55,13 +54,14 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A stream that the server ends is opened again where a new one would be let in.
+// TestAStreamThatTheServerEnds checks that a stream ended by the server is reopened
+// where a new one would be accepted.
 func TestAStreamThatTheServerEnds(t *testing.T) {
 	const first, second = "GET first", "GET second"
 	tests := []struct {
 		name     string
 		streams  []string
-		renewals []string // the tokens that there are to be had
+		renewals []string // the tokens that Renew returns
 		kind     cinder.Kind
 		want     string
 		asked    []string
@@ -134,8 +134,8 @@ func TestAStreamThatTheServerEnds(t *testing.T) {
 	}
 }
 
-// A request whose token has expired is sent once more with another; what was in
-// it too.
+// TestATokenIsRenewed checks that a request whose token has expired is sent again with
+// another token and the same body.
 func TestATokenIsRenewed(t *testing.T) {
 	g := &gate{takes: "second", answers: []string{""}}
 	var failed error

@@ -15,15 +15,15 @@ import (
 	"stoker/internal/cinder"
 )
 
-// headerToken carries the token.
+// headerToken is the header for the token.
 const headerToken = "X-Auth-Token"
 
 // maxBody bounds an answer: a list of 50,000 services is a third of it.
 const maxBody = 64 << 20
 
-// do sends one request and returns the body of its answer. It takes no longer
-// than the client's timeout. It fails with the kind that stands for the status,
-// and with KindUnavailable or KindTimeout when there was no answer.
+// do sends a request and returns the body of the answer, within the client's timeout.
+// It fails with the kind for the status, and with KindUnavailable or KindTimeout when
+// there was no answer.
 func (c *Client) do(ctx context.Context, method string, u *url.URL, v version, body any) ([]byte, Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
@@ -49,10 +49,10 @@ func (c *Client) do(ctx context.Context, method string, u *url.URL, v version, b
 	return answer, change, nil
 }
 
-// send sends a request and, when its token is refused and there may be another,
-// the same once more with that: what was refused has done nothing.
+// send sends a request. If the token is refused and can be renewed, it sends the
+// request again: the refused one had no effect.
 func (c *Client) send(build func() (*http.Request, error)) (*http.Response, error) {
-	for again := c.o.Renew != nil; ; again = false {
+	for retry := c.o.Renew != nil; ; retry = false {
 		req, err := build()
 		if err != nil {
 			return nil, err
@@ -61,17 +61,17 @@ func (c *Client) send(build func() (*http.Request, error)) (*http.Response, erro
 		if err != nil {
 			return nil, c.unreachable(req.Context(), err)
 		}
-		if resp.StatusCode != http.StatusUnauthorized || !again {
+		if resp.StatusCode != http.StatusUnauthorized || !retry {
 			return resp, nil
 		}
-		_ = resp.Body.Close() // it says what is known
+		_ = resp.Body.Close() // its content is known
 		if err := c.renew(req.Context(), req.Header.Get(headerToken)); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// renew replaces a token that was refused, unless somebody has done so already.
+// renew replaces a refused token, unless somebody has done so already.
 func (c *Client) renew(ctx context.Context, refused string) error {
 	c.renewing.Lock()
 	defer c.renewing.Unlock()
@@ -91,7 +91,7 @@ func (c *Client) currentToken() string {
 	return c.token
 }
 
-// decode reads an answer. KindRemote when it is not what was asked for.
+// decode parses an answer. KindRemote when it does not have the expected form.
 func (c *Client) decode(answer []byte, out any) error {
 	if err := json.Unmarshal(answer, out); err != nil {
 		return cinder.Wrap(cinder.KindRemote, err, "what %s answers is not a block-storage API's", c.root.Host)
@@ -124,8 +124,8 @@ func (c *Client) request(ctx context.Context, method string, u *url.URL, v versi
 	return req, nil
 }
 
-// unreachable says why there was no answer, or none to its end. A caller who has
-// lost interest gets the context's error.
+// unreachable converts the error of a request without a complete answer. After
+// cancellation it returns the context's error.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the rest of its text is the URL

@@ -9,8 +9,8 @@ import (
 	"stoker/internal/cinder"
 )
 
-// Service is a service as the list shows it. Fields that the server's version
-// does not have, or that say nothing of such a service, are nil.
+// Service is a service in the list. Fields that the server's version lacks, or that do
+// not apply to the service, are nil.
 type Service struct {
 	Binary            string  `json:"binary"`
 	Host              string  `json:"host"`
@@ -32,7 +32,7 @@ type ServiceFilter struct {
 	Binary string
 }
 
-// Target is what a freeze, thaw or failover is for: a host or a cluster.
+// Target is the host or cluster of a freeze, thaw or failover.
 type Target struct {
 	Host    string
 	Cluster string
@@ -50,7 +50,7 @@ func (c *Client) Enable(ctx context.Context, host, binary string) (Change, error
 	return c.change(ctx, "os-services/enable", map[string]any{"host": host, "binary": binary})
 }
 
-// Disable disables a service; "" leaves the reason as it is. KindNotFound.
+// Disable disables a service; "" leaves the reason unchanged. KindNotFound.
 func (c *Client) Disable(ctx context.Context, host, binary, reason string) (Change, error) {
 	body := map[string]any{"host": host, "binary": binary}
 	if reason == "" {
@@ -60,14 +60,13 @@ func (c *Client) Disable(ctx context.Context, host, binary, reason string) (Chan
 	return c.change(ctx, "os-services/disable-log-reason", body)
 }
 
-// Freeze freezes the backend of a host or cluster and waits until it has. It
-// fails with KindConflict when the backend refuses, KindTimeout when the outcome
-// is not known.
+// Freeze freezes the backend of a host or cluster and waits for it. KindConflict when
+// the backend refuses, KindTimeout when the outcome is unknown.
 func (c *Client) Freeze(ctx context.Context, t Target) (Change, error) {
 	return c.freezeOrThaw(ctx, "os-services/freeze", t)
 }
 
-// Thaw is Freeze's opposite.
+// Thaw undoes Freeze.
 func (c *Client) Thaw(ctx context.Context, t Target) (Change, error) {
 	return c.freezeOrThaw(ctx, "os-services/thaw", t)
 }
@@ -81,8 +80,8 @@ func (c *Client) freezeOrThaw(ctx context.Context, path string, t Target) (Chang
 	if err != nil {
 		return change, err
 	}
-	// Cinder has one way to say that a backend refused: 200 with a string for a
-	// body (live.json, healthy/thaw-gamma-refused).
+	// Cinder reports a backend's refusal as 200 with a string as the body (live.json,
+	// healthy/thaw-gamma-refused).
 	var refusal string
 	if json.Unmarshal(answer, &refusal) == nil && refusal != "" {
 		return change, cinder.Errorf(cinder.KindConflict, "%s", refusal)
@@ -90,9 +89,9 @@ func (c *Client) freezeOrThaw(ctx context.Context, path string, t Target) (Chang
 	return change, nil
 }
 
-// Failover sends a host or cluster to another site; "" leaves the choice to the
-// backend, "default" goes back. It returns when the order is given; Services
-// shows what comes of it.
+// Failover fails a host or cluster over to another site; "" leaves the choice to the
+// backend, "default" fails back. It returns when the command is sent; Services shows
+// the outcome.
 func (c *Client) Failover(ctx context.Context, t Target, backend string) (Change, error) {
 	body, err := c.target(ctx, t)
 	if err != nil {
@@ -104,21 +103,22 @@ func (c *Client) Failover(ctx context.Context, t Target, backend string) (Change
 	if t.Cluster != "" {
 		return c.change(ctx, "os-services/failover", body)
 	}
-	return c.change(ctx, "os-services/failover_host", body) // there in every version
+	return c.change(ctx, "os-services/failover_host", body) // available at every microversion
 }
 
-// Destinations is where a volume service can be failed over to.
+// Destinations are the sites that a volume service can be failed over to.
 type Destinations struct {
 	Host              string   `json:"host"`
 	Cluster           *string  `json:"cluster"`
 	ReplicationStatus string   `json:"replication_status"`
 	ActiveBackendID   *string  `json:"active_backend_id"`
-	Targets           []string `json:"targets"`  // the sites that it announced
-	Complete          bool     `json:"complete"` // whether it takes no other
+	Targets           []string `json:"targets"`  // the sites that it announces
+	Complete          bool     `json:"complete"` // it accepts no other
 }
 
-// Destinations lists where the volume services of a host or cluster can be failed over to; of all
-// services when t is zero. Cinder does not tell: KindNotFound.
+// Destinations lists the sites that the volume services of a host or cluster can be
+// failed over to; those of all services when t is zero. Cinder does not have this:
+// KindNotFound.
 func (c *Client) Destinations(ctx context.Context, t Target) ([]Destinations, error) {
 	var answer struct {
 		Services []Destinations `json:"failover_targets"`
@@ -127,7 +127,7 @@ func (c *Client) Destinations(ctx context.Context, t Target) ([]Destinations, er
 	return answer.Services, err
 }
 
-// target is t in a body.
+// target encodes t for a body.
 func (c *Client) target(ctx context.Context, t Target) (map[string]any, error) {
 	if t.Cluster == "" {
 		return map[string]any{"host": t.Host}, nil
@@ -135,7 +135,7 @@ func (c *Client) target(ctx context.Context, t Target) (map[string]any, error) {
 	return map[string]any{"cluster": t.Cluster}, c.needs(ctx, 26, "naming a cluster")
 }
 
-// query makes parameters of pairs, leaving out those without a value.
+// query converts pairs to parameters, without those that have no value.
 func query(pairs ...string) url.Values {
 	q := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// layout is the API's form of a time: UTC, without a zone.
+// layout is the API's format for a time: UTC, without a zone.
 const layout = "2006-01-02T15:04:05.000000"
 
-// Time is a time in the API's form. The zero one is one that was never, which
-// the API writes as "".
+// Time is a time in the API's format. The zero time, which means never, is written as
+// "".
 type Time struct{ time.Time }
 
-// UnmarshalText reads the API's form, with a fraction or without.
+// UnmarshalText parses the API's format, with or without a fraction.
 func (t *Time) UnmarshalText(b []byte) error {
 	if len(b) == 0 {
 		t.Time = time.Time{}
 		return nil
 	}
-	parsed, err := time.Parse("2006-01-02T15:04:05", string(b)) // takes a fraction too
+	parsed, err := time.Parse("2006-01-02T15:04:05", string(b)) // accepts a fraction too
 	if err != nil {
 		return fmt.Errorf("time: %w", err)
 	}
@@ -26,10 +26,10 @@ func (t *Time) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// MarshalText writes it.
+// MarshalText formats the time for the API.
 func (t Time) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// MarshalJSON keeps time.Time's own form out.
+// MarshalJSON overrides that of time.Time.
 func (t Time) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `"`), nil }
 
 // UnmarshalJSON is UnmarshalText for a JSON string.
@@ -40,7 +40,7 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	return t.UnmarshalText(b[1 : len(b)-1])
 }
 
-// String is the API's form.
+// String formats the time for the API.
 func (t Time) String() string {
 	if t.IsZero() {
 		return ""

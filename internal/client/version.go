@@ -9,17 +9,17 @@ import (
 	"stoker/internal/cinder"
 )
 
-// maxMinor is the newest microversion whose answers this package has seen.
+// maxMinor is the newest microversion that this package supports.
 const maxMinor = 71
 
-// version is a microversion, 3.minor; the zero version is none.
+// version is a microversion, 3.minor; zero for none.
 type version struct{ major, minor int }
 
-// String is the version as the header has it.
+// String formats the version for the header.
 func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
 
-// version is the newest microversion that both sides know. The server is asked
-// once; a failure is not remembered.
+// version negotiates the newest microversion that both sides know. It asks the server
+// once; after an error, again.
 func (c *Client) version(ctx context.Context) (version, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
