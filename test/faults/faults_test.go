@@ -16,8 +16,8 @@ import (
 
 var built peers.Shared // the program; the engines are each test's own
 
-// TestMain lets all tests run at once, whatever the machine has: they wait more
-// than they work.
+// TestMain runs all tests in parallel, whatever the machine has: they wait more than
+// they work.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "5"); err != nil {
@@ -26,19 +26,19 @@ func TestMain(m *testing.M) {
 	os.Exit(built.Run(m))
 }
 
-// atOnce is how soon a change is refused that needs what is known to be away.
+// atOnce bounds the refusal of a change that needs something known to be away.
 const atOnce = 5 * time.Second
 
-// back is how soon after its engine the service has to be there again.
+// back bounds the time from an engine's return to the service's.
 const back = 10 * time.Second
 
 const (
-	steady = 40 * time.Second // of load, with one fault in its midst
-	brief  = 20 * time.Second // of load, for faults that are much alike
-	away   = 8 * time.Second  // is what is taken away, beside what the engine takes to stop and start
+	steady = 40 * time.Second // of load, with one fault in the middle
+	brief  = 20 * time.Second // of load, for similar faults
+	away   = 8 * time.Second  // how long something is away, besides the engine's own stop and start
 )
 
-// stage is a site on which everything has been done once.
+// stage is a site on which every request has been made once.
 type stage struct {
 	*site.Site
 	api    *site.Process
@@ -46,7 +46,7 @@ type stage struct {
 	quiet  site.Quiet
 }
 
-// warm has everything done for a while, and looks at what is held after that.
+// warm runs the load for a while, and then measures the resources.
 func warm(t *testing.T, s *site.Site, api *site.Process, fleets ...*site.Fleet) *stage {
 	t.Helper()
 	st := &stage{Site: s, api: api, fleets: fleets}
@@ -62,7 +62,7 @@ func warm(t *testing.T, s *site.Site, api *site.Process, fleets ...*site.Fleet) 
 	return st
 }
 
-// load has administrators ask for everything.
+// load starts the load.
 func (s *stage) load(t *testing.T) []*load.Load {
 	t.Helper()
 	var all []*load.Load
@@ -72,7 +72,7 @@ func (s *stage) load(t *testing.T) []*load.Load {
 	return all
 }
 
-// unharmed ends a load, and checks that every request had an answer that there may be.
+// unharmed ends a load, and checks that every request got a permitted answer.
 func (s *stage) unharmed(t *testing.T, when string, all []*load.Load) {
 	t.Helper()
 	for i, l := range all {
@@ -84,8 +84,7 @@ func (s *stage) unharmed(t *testing.T, when string, all []*load.Load) {
 	}
 }
 
-// suffer has a fault in the midst of a load, and checks what has to be so then
-// and after it.
+// suffer causes a fault during a load, and checks what must hold during and after it.
 func (s *stage) suffer(t *testing.T, f site.Fault, length time.Duration) {
 	t.Helper()
 	over := time.After(length)
@@ -126,7 +125,8 @@ func (s *stage) suffer(t *testing.T, f site.Fault, length time.Duration) {
 	s.Settled(t, s.api, s.quiet)
 }
 
-// The program's services and a real Cinder's, on one bus and one database.
+// TestEnginesLost has the program's services and a real Cinder's, on one bus and one
+// database.
 func TestEnginesLost(t *testing.T) {
 	t.Parallel()
 	s := site.New(t, site.Options{Program: built.Program(t), Python: true})
@@ -144,7 +144,7 @@ func TestPostgresLost(t *testing.T) {
 	t.Run("killed", func(t *testing.T) { st.suffer(t, s.DatabaseKilled(), brief) })
 }
 
-// The database is taken away in other manners.
+// TestDatabaseLost takes the database away in other ways.
 func TestDatabaseLost(t *testing.T) {
 	t.Parallel()
 	s := site.New(t, site.Options{Program: built.Program(t)})

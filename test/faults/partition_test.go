@@ -13,12 +13,12 @@ import (
 	"stoker/test/site"
 )
 
-// takenOver bounds how soon another process has settled what a cut one had in
-// hand: its lease, what a freeze has for its end, and a look.
+// takenOver bounds the time until another process has settled the operation of a
+// cut-off one: its lease, the deadline of a freeze, and a poll.
 const takenOver = 2 * time.Minute
 
-// One of two API processes is cut off from the bus, the database, or both: the
-// other goes on undisturbed, and what was in hand is settled once.
+// TestPartitioned cuts one of two API processes off from the bus, the database, or
+// both: the other continues undisturbed, and the pending operation is settled once.
 func TestPartitioned(t *testing.T) {
 	t.Parallel()
 	s := site.New(t, site.Options{Program: built.Program(t)})
@@ -28,7 +28,7 @@ func TestPartitioned(t *testing.T) {
 	for _, p := range []struct {
 		name  string
 		begin func()
-		takes bool // the other process takes over what is in hand
+		takes bool // the other process takes over the pending operation
 	}{
 		{"from the bus", cut.ToBus.Cut, false},
 		{"from the database", cut.ToDB.Cut, true},
@@ -72,8 +72,8 @@ func TestPartitioned(t *testing.T) {
 	}
 }
 
-// undisturbed are the answers of a process of which nothing is taken away. A
-// failover may come before the end of the one before it.
+// undisturbed checks an answer of a process without faults. A failover may come before
+// the end of the previous one.
 func undisturbed(r load.Request, a load.Answer) error {
 	early := r.Path == "/failover_host" && (a.Status == http.StatusBadRequest || a.Status == http.StatusConflict)
 	if a.Status >= http.StatusMultipleChoices && !early || strings.Contains(a.Body, "unanswered") {
@@ -82,9 +82,8 @@ func undisturbed(r load.Request, a load.Answer) error {
 	return nil
 }
 
-// inHand has a freeze under way, with its command held up between the bus and the
-// service, when the process is cut off that sent it; then the service gets the
-// command. It returns the operation.
+// inHand delays a freeze's command between the bus and the service while the process
+// that sent it is cut off; then the service gets the command. It returns the operation.
 func inHand(t *testing.T, st *stage, f *site.Fleet, begin func()) string {
 	t.Helper()
 	target := map[string]any{"host": f.Host + "@delta"}
@@ -110,7 +109,7 @@ func inHand(t *testing.T, st *stage, f *site.Fleet, begin func()) string {
 	return op
 }
 
-// taken is how often a process says that it took an operation over.
+// taken counts how often a process logs that it took an operation over.
 func taken(t *testing.T, p *site.Process, op string) int {
 	t.Helper()
 	n := 0
@@ -122,12 +121,11 @@ func taken(t *testing.T, p *site.Process, op string) int {
 	return n
 }
 
-// Every message and every statement takes its time: everything works, only slower.
+// TestSlow delays every message and statement: everything works, only slower.
 //
-// Changes take turns in the database, each for as many ways there and back as its
-// transaction has statements, so that a database that is far away bounds how many
-// there can be. From the other end of the world one administrator is served, from
-// another site all of them.
+// Changes take turns in the database, each for one round trip per statement of its
+// transaction, so a distant database bounds their rate. From the other end of the world
+// one administrator is served, from another site all of them.
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	const world, near = 200 * time.Millisecond, 20 * time.Millisecond // each way

@@ -13,21 +13,21 @@ import (
 	"stoker/test/load"
 )
 
-// callers are how many ask at the same time.
+// callers is the number of concurrent callers.
 const callers = 7
 
-// caller asks for whatever comes to its mind.
+// caller sends random requests.
 type caller struct {
 	*history
 	number int
 	random *rand.Rand
-	mine   []*sent // the last changes that it sent with a key
+	mine   []*sent // its last changes with a key
 }
 
-// remembered is how many of its changes a caller may send once more.
+// remembered is how many of its changes a caller may repeat.
 const remembered = 30
 
-// work asks until the context ends.
+// work sends requests until the context ends.
 func (c *caller) work(ctx context.Context) {
 	for ctx.Err() == nil {
 		switch n := c.random.IntN(100); {
@@ -55,14 +55,14 @@ func (c *caller) list(ctx context.Context) {
 	c.send(ctx, c.from(&sent{what: "list", Request: r}))
 }
 
-// from makes a request one of this caller, to an API process.
+// from makes a request one of this caller's, to a random API process.
 func (c *caller) from(s *sent) *sent {
 	s.caller, s.api, s.limit = c.number, c.random.IntN(len(c.apis)), load.Deadline
 	return s
 }
 
-// change asks for a change: without a key; with one; with one and twice at the
-// same time; with one and without patience, and then once more.
+// change requests a change: without a key; with one; with one and twice at the same
+// time; or with one and a short timeout, and then again.
 func (c *caller) change(ctx context.Context) {
 	s := c.from(c.draw())
 	how := c.random.IntN(10)
@@ -91,12 +91,12 @@ func (c *caller) change(ctx context.Context) {
 	}
 }
 
-// repeat sends a change once more.
+// repeat sends a change again.
 func (c *caller) repeat(ctx context.Context, s *sent) *sent {
 	return c.send(ctx, c.from(s.copy(0)))
 }
 
-// copy is the same request at an API process.
+// copy is the same request to an API process.
 func (s *sent) copy(api int) *sent {
 	return &sent{
 		Request: s.Request, what: s.what, place: s.place, member: s.member, detail: s.detail,
@@ -104,7 +104,7 @@ func (s *sent) copy(api int) *sent {
 	}
 }
 
-// draw makes a change up.
+// draw chooses a random change.
 func (c *caller) draw() *sent {
 	p := c.places[c.random.IntN(len(c.places))]
 	what := []string{"freeze", "freeze", "thaw", "thaw", "disable", "disable", "enable", "enable", "failover", "failover", "set-log", "cluster"}[c.random.IntN(12)]
@@ -121,8 +121,8 @@ func (c *caller) draw() *sent {
 	return c.ask(p, what, c.random.IntN(len(p.hosts)), "")
 }
 
-// ask is a change of a place, or of one of its members. The site of a failover is
-// drawn when it is not given.
+// ask is a change of a place, or of one of its members. A failover without a site gets
+// a random one.
 func (c *caller) ask(p *place, what string, member int, site string) *sent {
 	s := &sent{what: what, place: p, member: member, Request: load.Request{Path: "/" + what, Body: map[string]any{"host": p.hosts[member]}}}
 	switch what {
@@ -156,7 +156,7 @@ func (c *caller) levels(p *place) *sent {
 	return &sent{what: "set-log", detail: "history=" + level, Request: load.Request{Path: "/set-log", Body: body}}
 }
 
-// cluster enables or disables a cluster itself.
+// cluster enables or disables a cluster.
 func (c *caller) cluster(p *place) *sent {
 	body := map[string]any{"name": p.name, "binary": volume}
 	if c.random.IntN(2) == 0 {

@@ -9,7 +9,7 @@ import (
 	"stoker/test/load"
 )
 
-// What there may not be has no order.
+// TestOrder checks that impossible histories have no order.
 func TestOrder(t *testing.T) {
 	enabled := look{Moved: "enabled"}
 	disabled := func(why string) look { return look{Disabled: true, Reason: why, Moved: "enabled"} }
@@ -54,7 +54,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Answers that the journal does not bear out are found.
+// TestContradictions checks that answers which contradict the journal are found.
 func TestContradictions(t *testing.T) {
 	done, undone := &entry{id: "1", kind: "freeze", state: "done"}, &entry{id: "1", kind: "freeze", state: "undone"}
 	answer := func(status int, operation string) load.Answer {

@@ -1,6 +1,6 @@
-// Package history plays the adversary. Callers ask two API processes for random
-// changes and lists, and send changes again under the same Idempotency-Key, while
-// engines, services and API processes are taken away. Every answer is kept, and
-// compared with the journal, with the rows, with what the backends did, and with
-// every other answer: there has to be an order of the changes that explains them.
+// Package history plays the adversary. Callers send random changes and lists to two API
+// processes, and repeat changes under the same Idempotency-Key, while engines, services
+// and API processes are taken away. Every answer is compared with the journal, the
+// rows, the backends' actions and every other answer: there must be an order of the
+// changes that explains them all.
 package history

@@ -22,7 +22,7 @@ var built peers.Shared // the program; the engines are the test's own
 
 func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
-// roundLength is how long callers ask before all is compared.
+// roundLength is how long callers send requests between comparisons.
 const roundLength = 30 * time.Second
 
 func TestHistory(t *testing.T) {
@@ -53,22 +53,22 @@ func TestHistory(t *testing.T) {
 	g.total.enough(t)
 }
 
-// game is the history and who makes it.
+// game is a history and those who make it.
 type game struct {
 	*history
 	hosts   []*site.Fleet
 	members []*site.Fleet // of the cluster
 	storage string        // their directory
-	callers []*caller     // the first asks when nobody else does
+	callers []*caller     // the first also sends requests when the others are idle
 	faults  *site.Chance
 	random  *rand.Rand
-	start   map[*place]standing // how places stood when the round began
-	since   time.Time           // when they were begun to be brought there
-	begun   time.Time           // when it began
-	all     []*sent             // changes of the rounds before
+	start   map[*place]standing // the places' state at the start of the round
+	since   time.Time           // when bringing them there began
+	begun   time.Time           // when the round began
+	all     []*sent             // changes of previous rounds
 }
 
-// play is a round: callers ask for a while in which faults come and go.
+// play is a round: callers send requests for a while, during faults.
 func (g *game) play(t *testing.T) {
 	t.Helper()
 	let := g.refuse(t)
@@ -89,8 +89,9 @@ func (g *game) play(t *testing.T) {
 	g.drain(t)
 }
 
-// drain waits for what goes on without its caller, who has lost patience: until its
-// key says so, or for as long as it takes when its process may have died with it.
+// drain waits for changes whose callers have given up: until their keys show the
+// outcome, or, when the process may have died with the change, for as long as a change
+// takes.
 func (g *game) drain(t *testing.T) {
 	t.Helper()
 	for _, s := range g.round {
@@ -107,10 +108,10 @@ func (g *game) drain(t *testing.T) {
 	}
 }
 
-// drainWithin is how long a change may take when nothing is away.
+// drainWithin is how long a change may take without faults.
 const drainWithin = 3 * time.Second
 
-// refuse has a backend refuse to freeze or to thaw, until it is let.
+// refuse makes a backend refuse freezes or thaws until let is called.
 func (g *game) refuse(t *testing.T) (let func()) {
 	t.Helper()
 	p := g.places[g.random.IntN(len(g.places))]
@@ -133,8 +134,8 @@ func (g *game) refuse(t *testing.T) (let func()) {
 	}
 }
 
-// compare waits until all is quiet, and compares what was answered in the round
-// with everything else.
+// compare waits until nothing is running, and compares the answers of the round with
+// everything else.
 func (g *game) compare(t *testing.T) {
 	t.Helper()
 	g.total.mended += g.Mend(t, g.hosts...) + g.mendCluster(t)
@@ -169,9 +170,9 @@ func (g *game) compare(t *testing.T) {
 	}
 }
 
-// spoiled says why the rules in small do not hold for a place in a round: its
-// backend failed, a failover that was put back was carried out all the same, or
-// somebody else has written to its row. All of that is on record.
+// spoiled says why the model does not hold for a place in a round: its backend failed,
+// a failover that was rolled back was carried out all the same, or somebody else wrote
+// to its row. All of these are recorded.
 func (p *place) spoiled(journal []*entry) string {
 	for _, e := range journal {
 		if !p.is(e.target) {
@@ -185,8 +186,8 @@ func (p *place) spoiled(journal []*entry) string {
 	return ""
 }
 
-// mendCluster does what an operator does about a cluster's failover that nobody was
-// told of: all members are stopped, and started when it was put back.
+// mendCluster does what an operator does about a cluster's failover without an outcome:
+// it stops all members, and starts them once the failover is rolled back.
 func (g *game) mendCluster(t *testing.T) int {
 	t.Helper()
 	open := func() bool {
@@ -211,7 +212,7 @@ func (g *game) mendCluster(t *testing.T) int {
 // patience is how long an operator waits for a failover that takes no time.
 const patience = 15 * time.Second
 
-// calm brings every place back to where it was in the beginning.
+// calm brings every place back to its initial state.
 func (g *game) calm(t *testing.T) {
 	t.Helper()
 	g.since = time.Now().Add(-time.Second)
@@ -223,8 +224,7 @@ func (g *game) calm(t *testing.T) {
 	g.begun = time.Now()
 }
 
-// ends asks once more for all that nobody knows the outcome of, and compares
-// everything with everything.
+// ends repeats all requests with unknown outcomes, and compares everything.
 func (g *game) ends(t *testing.T) {
 	t.Helper()
 	for _, all := range g.keys {
@@ -241,8 +241,8 @@ func (g *game) ends(t *testing.T) {
 	}
 }
 
-// learn sends a request with its key until its answer is known: the key of one that
-// was cut off is free when its lease has run out.
+// learn repeats a request with its key until its answer is known: the key of a request
+// that was cut off is free when its lease has expired.
 func (g *game) learn(t *testing.T, all []*sent) {
 	t.Helper()
 	known := func(s *sent) bool {

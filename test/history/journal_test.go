@@ -25,7 +25,7 @@ func (e *entry) String() string {
 	return text + " at " + e.settled.Format(time.TimeOnly) + ", operation " + e.id + "]"
 }
 
-// journal is what the journal says since a moment, the oldest first.
+// journal returns the journal's entries since a time, oldest first.
 func (h *history) journal(t *testing.T, since time.Time) []*entry {
 	t.Helper()
 	rows, err := h.DB.QueryContext(t.Context(), "SELECT id, kind, state, request_id, CASE WHEN host = '' THEN cluster_name ELSE host END, outcome, COALESCE(CAST(settled_at AS CHAR), '')"+
@@ -53,10 +53,9 @@ func (h *history) journal(t *testing.T, since time.Time) []*entry {
 	return all
 }
 
-// recorded compares answers with the journal: each change that was acknowledged
-// is in it once, done, under its request's id and with the operation that the
-// answer names; none that was refused is done. Nothing is in it that nobody has
-// asked for.
+// recorded compares answers with the journal: each acknowledged change has one entry,
+// done, with its request id and the operation in the answer; no refused change is done.
+// There are no entries that nobody requested.
 func (h *history) recorded(t *testing.T, all []*sent, journal []*entry) {
 	t.Helper()
 	for _, s := range all {
@@ -83,13 +82,13 @@ func (h *history) recorded(t *testing.T, all []*sent, journal []*entry) {
 	}
 }
 
-// alone says whether a service is in no cluster. A member that hears late of a way
-// back is on record as changed from elsewhere.
+// alone reports whether a service belongs to no cluster. When a member hears late of a
+// failback, the journal shows a change from elsewhere.
 func (h *history) alone(name string) bool {
 	return slices.ContainsFunc(h.places, func(p *place) bool { return p.is(name) && !p.cluster })
 }
 
-// contradicts says how an answer and the journal contradict one another.
+// contradicts says how an answer and the journal contradict each other.
 func (s *sent) contradicts() string {
 	e, a := s.entry, s.answer
 	switch {
@@ -117,7 +116,7 @@ func (h *history) keysHold(t *testing.T) {
 	t.Helper()
 	for key, all := range h.keys {
 		var began []*entry
-		var first *sent // that was given the answer which is kept
+		var first *sent // the one that got the stored answer
 		for _, s := range all {
 			if s.entry != nil {
 				began = append(began, s.entry)
@@ -142,7 +141,7 @@ func (h *history) keysHold(t *testing.T) {
 	}
 }
 
-// lines are requests, a line each, in the order in which they were sent.
+// lines formats requests, a line each, in the order of sending.
 func (h *history) lines(all []*sent) string {
 	all = slices.SortedFunc(slices.Values(all), func(a, b *sent) int { return a.answer.Began.Compare(b.answer.Began) })
 	var text strings.Builder

@@ -17,12 +17,12 @@ import (
 const (
 	// orderWithin bounds the search for an order.
 	orderWithin = time.Minute
-	// settledWithin is how long a transaction may take, and what it says of when it
-	// was may be a second before that.
+	// settledWithin bounds the duration of a transaction; its timestamp may be a second
+	// earlier.
 	settledWithin = 16 * time.Second
 )
 
-// events are what was done to a place, and seen of it.
+// events are the changes and observations of a place.
 func (h *history) events(p *place, all []*sent, quiet time.Time) []porcupine.Operation {
 	var events []porcupine.Operation
 	end := int64(quiet.Sub(h.began))
@@ -69,8 +69,8 @@ func (h *history) events(p *place, all []*sent, quiet time.Time) []porcupine.Ope
 	return events
 }
 
-// ordered checks that there is an order of the changes of a place that explains
-// what everybody saw, from a moment on at which nothing disabled it.
+// ordered checks that an order of a place's changes explains all observations, from a
+// time at which nothing disabled it.
 func (h *history) ordered(t *testing.T, p *place, from standing, events []porcupine.Operation, journal []*entry) {
 	t.Helper()
 	began := time.Now()
@@ -86,7 +86,7 @@ func (h *history) ordered(t *testing.T, p *place, from standing, events []porcup
 	}
 }
 
-// inOrder looks for an order of events.
+// inOrder searches for an order of events.
 func inOrder(from standing, events []porcupine.Operation) (porcupine.CheckResult, porcupine.LinearizationInfo) {
 	model := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{from} },
@@ -116,8 +116,8 @@ func farthest(info porcupine.LinearizationInfo) map[any]bool {
 	return in
 }
 
-// tell is a history for people: what was asked for, and what lists showed when it
-// was not what the one before showed. What fits into no order is marked.
+// tell formats a history for people: the changes, and lists that differ from the one
+// before. It marks events that fit no order.
 func (h *history) tell(events []porcupine.Operation, fits map[any]bool) string {
 	events = slices.SortedFunc(slices.Values(events), func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	var lines []string
@@ -148,11 +148,12 @@ func (h *history) tell(events []porcupine.Operation, fits map[any]bool) string {
 	return strings.Join(lines[from:to], "\n")
 }
 
-// How many lines a history tells before and after the first that fits into no order.
+// linesBefore and linesAfter limit the printed history around the first event that fits
+// no order.
 const linesBefore, linesAfter = 40, 15
 
-// others are the operations on a place that are in no history of this round: what
-// was asked for before, and came late, or is nobody's.
+// others returns the operations on a place that belong to no history of this round:
+// late ones of earlier rounds, and those without a request.
 func (h *history) others(p *place, events []porcupine.Operation, journal []*entry) string {
 	told := map[string]bool{}
 	for _, e := range events {
@@ -167,7 +168,7 @@ func (h *history) others(p *place, events []porcupine.Operation, journal []*entr
 	return strings.Join(lines, "\n")
 }
 
-// seen are the looks that are there.
+// seen returns the looks that exist.
 func seen(looks [2]look) []look {
 	if looks[1] == (look{}) {
 		return looks[:1]
@@ -175,7 +176,7 @@ func seen(looks [2]look) []look {
 	return looks[:]
 }
 
-// calm brings a place back to where nothing disables it, and returns how it stands.
+// calm brings a place to a state in which nothing disables it, and returns that state.
 func (c *caller) calm(t *testing.T, p *place) standing {
 	t.Helper()
 	var looks []look

@@ -10,17 +10,17 @@ import (
 	"stoker/test/site"
 )
 
-// place is what changes are asked for: a service, or a cluster of two.
+// place is the target of changes: a service, or a cluster of two.
 type place struct {
 	name    string
 	hosts   []string // of the services: itself, or the members
 	cluster bool
-	sites   []string // that it can be failed over to, its own among them
+	sites   []string // that it can be failed over to, with its own
 	fleet   *site.Fleet
 	backend string
 }
 
-// places are those that callers change. Nobody else does.
+// places are the targets that callers, and only they, change.
 func places(own, python, member *site.Fleet, members ...string) []*place {
 	sites := []string{"site-b", "site-c", home, home}
 	var all []*place
@@ -33,10 +33,10 @@ func places(own, python, member *site.Fleet, members ...string) []*place {
 	return append(all, &place{name: member.Cluster + "@alpha", hosts: members, cluster: true, sites: sites, fleet: member, backend: "alpha"})
 }
 
-// home is the target that means the way back.
+// home is the target of a failback.
 const home = "default"
 
-// look is what a list, or a row, says of a service. No text and null are the same here.
+// look is a service in a list or a row. "" and null are the same here.
 type look struct {
 	Binary   string `json:"binary"`
 	Host     string `json:"host"` // or the cluster
@@ -64,7 +64,7 @@ func (l look) String() string {
 	return text
 }
 
-// listed are the volume services, or the clusters, in the answer to a list.
+// listed returns the volume services, or the clusters, in the answer to a list.
 func listed(body string) (map[string]look, error) {
 	var list struct {
 		Services []look `json:"services"`
@@ -85,10 +85,10 @@ func listed(body string) (map[string]look, error) {
 
 const volume = "cinder-volume"
 
-// is says whether a host or cluster is the place or one of its members.
+// is reports whether a host or cluster is the place or one of its members.
 func (p *place) is(name string) bool { return p.name == name || slices.Contains(p.hosts, name) }
 
-// of are the looks at the members of a place; nil when not all are there.
+// of returns the looks at the members of a place; nil when one is missing.
 func (p *place) of(found map[string]look) []look {
 	var all []look
 	for _, h := range p.hosts {
@@ -101,7 +101,7 @@ func (p *place) of(found map[string]look) []look {
 	return all
 }
 
-// rows are those of the volume services.
+// rows returns the volume services' rows.
 func (h *history) rows(t *testing.T) map[string]look {
 	t.Helper()
 	rows, err := h.DB.QueryContext(t.Context(), "SELECT host, disabled, COALESCE(disabled_reason, ''), frozen, COALESCE(replication_status, ''), COALESCE(active_backend_id, '')"+
@@ -127,8 +127,8 @@ func (h *history) rows(t *testing.T) map[string]look {
 	return found
 }
 
-// agreed waits until both APIs show of every place what the rows say: what comes
-// late is undone first.
+// agreed waits until both APIs show what the rows say for every place: late commands
+// are undone first.
 func (h *history) agreed(t *testing.T) map[string]look {
 	t.Helper()
 	var rows map[string]look

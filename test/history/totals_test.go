@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// totals are what a history tells of itself.
+// totals are the statistics of a history.
 type totals struct {
-	answers map[string]map[string]int // by what was asked for, and what came of it
+	answers map[string]map[string]int // by request and outcome
 	slowest time.Duration
 	again   int // requests whose key was sent before
 	faults  map[string]int
-	mended  int           // services that were restarted to end a failover
-	checked int           // histories of a place in a round that were put in order
+	mended  int           // services restarted to end a failover
+	checked int           // histories of a place in a round that were ordered
 	events  int           // in those
-	longest time.Duration // that an order was looked for
-	spoiled []string      // histories that were not, and why
-	looked  int           // operations that the backends were asked about
-	missing int           // of them, done by services that were killed before they said so
+	longest time.Duration // longest search for an order
+	spoiled []string      // histories that were not ordered, and why
+	looked  int           // operations compared with the backends
+	missing int           // of those, done by services that were killed before they reported them
 }
 
 func newTotals() totals {
@@ -41,7 +41,7 @@ func (c *totals) note(s *sent) {
 	c.slowest = max(c.slowest, s.answer.Took)
 }
 
-// came is what came of a request, in a word.
+// came is a request's outcome in a word.
 func (s *sent) came() string {
 	switch st := s.answer.Status; {
 	case s.err != nil:
@@ -59,7 +59,7 @@ func (s *sent) came() string {
 	}
 }
 
-// kills are how often a volume service was killed, by a fault or to end a failover.
+// kills is how often a volume service was killed, by a fault or to end a failover.
 func (c *totals) kills() int {
 	n := c.mended
 	for name, times := range c.faults {
@@ -70,7 +70,7 @@ func (c *totals) kills() int {
 	return n
 }
 
-// enough checks that what was to be tried was, and that most of it was compared.
+// enough checks that everything was tried, and most of it compared.
 func (c *totals) enough(t *testing.T) {
 	t.Helper()
 	again := 0

@@ -12,8 +12,8 @@ import (
 	"stoker/test/load"
 )
 
-// set sets the clock between two runs: the times in the file are as they were, and
-// so lie that much further ahead, or back, of the clock.
+// set changes the clock between two runs, by shifting the times in the file in the
+// other direction.
 func set(t *testing.T, dir string, by time.Duration) {
 	t.Helper()
 	db := openFile(t, dir)
@@ -36,9 +36,9 @@ func set(t *testing.T, dir string, by time.Duration) {
 	}
 }
 
-// Whatever the clock is set to while no process runs, the next one takes over what
-// the one before had in hand, at once: the lock of the directory shows that it is
-// dead. Every service is up, and can be frozen and thawed.
+// TestTheClockIsSet checks that a process takes over the operations of the previous one
+// at once, whatever happened to the clock between them: the lock on the directory
+// proves that it is dead. All services are up, and can be frozen and thawed.
 func TestTheClockIsSet(t *testing.T) {
 	t.Parallel()
 	for name, by := range map[string]time.Duration{"back": -2 * time.Hour, "ahead": 2 * time.Hour, "not at all": 0} {
@@ -102,7 +102,7 @@ func TestTheClockIsSet(t *testing.T) {
 	}
 }
 
-// siteMode is the mode of the directory in which a backend of a standalone works.
+// siteMode is the mode of a site's directory of a standalone's backend.
 func siteMode(t *testing.T, dir, name string) os.FileMode {
 	t.Helper()
 	info, err := os.Stat(filepath.Join(dir, "backends", name, "default"))

@@ -14,7 +14,7 @@ import (
 	"stoker/test/peers"
 )
 
-// fill takes all the room that a file system has, and returns what gives it back.
+// fill fills a file system; free releases the space.
 func fill(t *testing.T, dir string) (free func()) {
 	t.Helper()
 	name := filepath.Join(dir, "filler")
@@ -36,8 +36,9 @@ func fill(t *testing.T, dir string) (free func()) {
 	}
 }
 
-// While the disk is full, changes are refused and change nothing, and lists go on;
-// when there is room again all goes on, and what was acknowledged is there.
+// TestTheDiskIsFull checks that with a full disk changes are refused without any effect
+// and lists work; when there is space again everything works, and acknowledged changes
+// are there.
 func TestTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	dir := peers.Disk(t, 32)
@@ -55,7 +56,7 @@ func TestTheDiskIsFull(t *testing.T) {
 	}
 
 	free := fill(t, dir)
-	load.Within(t, load.Patience, "changes are refused for want of room", func() bool { // the journal of the database has some left
+	load.Within(t, load.Patience, "changes are refused for want of room", func() bool { // the database's journal has some left
 		return ask(disable).Status >= 500 && ask(enable).Status >= 500
 	})
 	before := shows(t, c)

@@ -1,5 +1,4 @@
-// Package kill kills the built program at every step of a change, and at random
-// under load, and takes disk and power away from it, to see that nothing is left
-// half done. It holds no code of the product but the names of the points at which
-// the program kills itself.
+// Package kill kills the built program at every step of a change, and at random under
+// load, and takes disk space and power away from it, to check that nothing is left half
+// done. The only code of the product that it uses is the names of the failpoints.
 package kill

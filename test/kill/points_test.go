@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// takenOver is how soon after a process has died another has its operation.
+	// takenOver bounds the time from a process's death until another has its operation.
 	takenOver = 30 * time.Second
-	// settledBy is how long after its deadline an operation has ended.
+	// settledBy bounds the time from an operation's deadline to its end.
 	settledBy = 30 * time.Second
-	// lanes are how many sites the cases are shared among.
+	// lanes is the number of sites that share the cases.
 	lanes = 8
 )
 
@@ -45,8 +45,8 @@ func (c trial) String() string {
 	return c.name + " of a " + on + "/" + strings.Join(names, ", then ") + "/service " + string(c.when)
 }
 
-// trials are all cases, those that follow one another on a site from where the
-// one before ends.
+// trials returns all cases, ordered so that on a site each starts where the one before
+// ends.
 func trials() (found []trial) {
 	for _, d := range deaths() {
 		for _, cluster := range []bool{false, true} {
@@ -61,8 +61,9 @@ func trials() (found []trial) {
 	return found
 }
 
-// Whatever step of a change a process dies at, lists never show half of it,
-// exactly one other process takes it over and ends it, and it can be asked for again.
+// TestKilledAtEveryStep checks that whatever step of a change a process dies at, lists
+// never show half of it, exactly one other process takes it over and ends it, and the
+// change can be requested again.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
 	waiting := queue{trials: trials()}
@@ -86,7 +87,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	t.Logf("taken over within %v, settled within %v of the kill", slowest.takeover.Round(time.Millisecond), slowest.settled.Round(time.Millisecond))
 }
 
-// queue is the cases that no site has taken yet.
+// queue has the cases that no site has taken yet.
 type queue struct {
 	mu     sync.Mutex
 	trials []trial // guarded by mu
@@ -103,7 +104,7 @@ func (q *queue) take() (c trial, ok bool) {
 	return c, true
 }
 
-// stopwatch keeps the longest that anything took.
+// stopwatch keeps the longest times.
 type stopwatch struct {
 	mu                sync.Mutex
 	takeover, settled time.Duration // guarded by mu
@@ -115,7 +116,7 @@ func (w *stopwatch) note(takeover, settled time.Duration) {
 	w.takeover, w.settled = max(w.takeover, takeover), max(w.settled, settled)
 }
 
-// try is one case.
+// try runs one case.
 func (s *site) try(t *testing.T, c trial, slowest *stopwatch) {
 	t.Helper()
 	g := s.host
@@ -140,7 +141,7 @@ func (s *site) try(t *testing.T, c trial, slowest *stopwatch) {
 	s.again(t, c, g)
 }
 
-// provoke asks for the change, so that processes come to the points.
+// provoke requests the change, so that processes reach the points.
 func (s *site) provoke(t *testing.T, c trial, g *target, last string, back func()) {
 	t.Helper()
 	if c.when == fine || c.when == gone {
@@ -166,22 +167,21 @@ func (s *site) provoke(t *testing.T, c trial, g *target, last string, back func(
 		s.forget(t, c.kind, g)
 	case err == nil && (c.site == "" || !slices.Contains(answers, c.points[0])):
 		t.Errorf("answered as done by a process that dies at %s", c.points[0])
-	case err != nil && cinder.KindOf(err) != cinder.KindUnavailable: // which is that the connection is lost
+	case err != nil && cinder.KindOf(err) != cinder.KindUnavailable: // KindUnavailable: the connection was lost
 		t.Fatalf("answered by a process that is to die: %v", err)
 	}
 }
 
-// revive starts the APIs that have died.
+// revive restarts the APIs that have died.
 func (s *site) revive(t *testing.T) {
 	t.Helper()
 	for _, i := range s.dead(t) {
-		s.api(t, i).Kill(t) // what is left of it
+		s.api(t, i).Kill(t) // its remaining processes
 		s.api(t, i).Start(t)
 	}
 }
 
-// prepare brings a target to where a case begins, whatever the case before has
-// left of it.
+// prepare brings a target to the start of a case, whatever the previous case left.
 func (s *site) prepare(t *testing.T, g *target, line string) {
 	t.Helper()
 	s.revive(t)
@@ -209,7 +209,7 @@ func (s *site) prepare(t *testing.T, g *target, line string) {
 	})
 }
 
-// must asks for a change, until it is let in.
+// must repeats a request until it is accepted.
 func (s *site) must(t *testing.T, k kind, g *target) {
 	t.Helper()
 	var err error
@@ -223,7 +223,7 @@ func (s *site) must(t *testing.T, k kind, g *target) {
 	s.become(t, g, k.after, "after a "+k.name)
 }
 
-// arm makes processes die at these points, one at each.
+// arm arms these points, for one process each.
 func (s *site) arm(t *testing.T, points []failpoint.Point) {
 	t.Helper()
 	for _, p := range points {
@@ -233,7 +233,7 @@ func (s *site) arm(t *testing.T, points []failpoint.Point) {
 	}
 }
 
-// arrange brings the services into their plight, and returns what ends it.
+// arrange brings the services into their plight; back ends it.
 func (s *site) arrange(t *testing.T, c trial, g *target) (back func()) {
 	t.Helper()
 	switch c.when {
@@ -265,8 +265,8 @@ func (s *site) arrange(t *testing.T, c trial, g *target) (back func()) {
 	}
 }
 
-// late does to the row what a service of Python's does that goes on and carries
-// out what it has in hand, however late; Stoker's own looks first.
+// late changes the row like a Python service that continues and carries out a pending
+// command, however late; Stoker's own checks the row first.
 func (s *site) late(t *testing.T, k kind, g *target) {
 	t.Helper()
 	disabled, reason := k.name == "freeze", ""
@@ -278,8 +278,8 @@ func (s *site) late(t *testing.T, k kind, g *target) {
 	}
 }
 
-// forget makes the row of a cluster's last member say what it said before a
-// failover, as that of a member that has not heard of its end.
+// forget resets the row of a cluster's last member to what it was before a failover, as
+// if it had missed the outcome.
 func (s *site) forget(t *testing.T, k kind, g *target) {
 	t.Helper()
 	set := "disabled = 0, disabled_reason = NULL, replication_status = 'enabled', active_backend_id = NULL"
@@ -291,7 +291,7 @@ func (s *site) forget(t *testing.T, k kind, g *target) {
 	}
 }
 
-// await waits until a process has died at each point, and returns when.
+// await waits until a process has died at each point, and returns the times.
 func (s *site) await(t *testing.T, c trial) (died []time.Time) {
 	t.Helper()
 	for i, p := range c.points {
@@ -305,8 +305,8 @@ func (s *site) await(t *testing.T, c trial) (died []time.Time) {
 	return died
 }
 
-// again asks for the same once more: what was not done is done now. Then the
-// rows are compared with what the backend has.
+// again repeats the request: what was not done is done now. Then it compares the rows
+// with the backend.
 func (s *site) again(t *testing.T, c trial, g *target) {
 	t.Helper()
 	var err error
@@ -316,7 +316,7 @@ func (s *site) again(t *testing.T, c trial, g *target) {
 	})
 	s.become(t, g, c.after, "when it was asked for again")
 	at := map[string]string{home: toDefault, frozen: toDefault, onSiteB: "site-b"}[c.after]
-	if c.site != "" { // a freeze tells where the backend takes itself to be
+	if c.site != "" { // a freeze shows which site the backend uses
 		load.Within(t, load.Patience, "it can be frozen", func() bool { err = freeze().send(t.Context(), s.clients[0], g); return err == nil })
 	}
 	want := at

@@ -14,15 +14,15 @@ import (
 	"stoker/test/peers"
 )
 
-// cut is what is left after a power cut, and what clients had been told by then.
+// cut is the state after a power cut, and the answers that clients had until then.
 type cut struct {
 	name string
 	dir  string
 	told map[string]load.Answer
 }
 
-// Whenever the power fails, the database is whole, all that was acknowledged is in
-// it, and the next process ends what was under way.
+// TestPowerCut checks that after a power cut at any time the database is intact, has
+// everything that was acknowledged, and the next process ends running operations.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	p := startStandalone(t, t.TempDir())
@@ -31,7 +31,7 @@ func TestPowerCut(t *testing.T) {
 	var cuts []cut
 	for _, name := range []string{"first", "second", "third"} {
 		pause(t, 2*time.Second)
-		peers.Halt(t, p.cmd.Process.Pid) // what is copied while a thread still writes no power cut leaves
+		peers.Halt(t, p.cmd.Process.Pid) // a copy made while a thread writes is not what a power cut leaves
 		with, without := copied(t, p.dir, true), copied(t, p.dir, false)
 		told := notes.all()
 		cuts = append(cuts, cut{name + " moment", with, told}, cut{name + " moment, without the shared memory", without, told})
@@ -56,7 +56,7 @@ func TestPowerCut(t *testing.T) {
 	trying.Wait()
 }
 
-// try starts the program on what is left.
+// try starts the program on this state.
 func (c cut) try(t *testing.T) {
 	t.Helper()
 	p := startStandalone(t, c.dir)
@@ -76,7 +76,7 @@ func (c cut) try(t *testing.T) {
 	intact(t, db, c.told)
 }
 
-// copied copies a directory, with or without the shared memory of the database.
+// copied copies a directory, with or without the database's shared memory.
 func copied(t *testing.T, dir string, shared bool) string {
 	t.Helper()
 	to := t.TempDir()
@@ -91,7 +91,7 @@ func copied(t *testing.T, dir string, shared bool) string {
 	return to
 }
 
-// all is what clients were told by now.
+// all returns clients' answers so far.
 func (n *notes) all() map[string]load.Answer {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -17,11 +17,11 @@ import (
 // lease is lease_time under load, in seconds.
 const lease = 15
 
-// kills are how often a process is killed at random, unless STOKER_KILLS says otherwise.
+// kills is how often a process is killed at random; STOKER_KILLS overrides it.
 const kills = 20
 
-// fleet is a site with three hosts of several backends each, and as many APIs,
-// each of which has the administrators of one host.
+// fleet is a site with three hosts of several backends each, and an API per host, which
+// the host's administrators use.
 type fleet struct {
 	*site
 	services []*peers.Engine // volume services
@@ -33,11 +33,11 @@ type fleet struct {
 type fell struct {
 	host  string
 	at    time.Time
-	owner map[string]string // of the operations that it had in hand, or that nobody has taken from the one before it
+	owner map[string]string // by operation: those that it owned, or that nobody had yet taken over from the one before it
 }
 
-// Whenever an API dies, or a service, nothing stays half done, and what was
-// acknowledged is done.
+// TestKilledAtRandom checks that when an API or a service dies, nothing stays half
+// done, and what was acknowledged is done.
 func TestKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	n := kills
@@ -78,7 +78,7 @@ func TestKilledAtRandom(t *testing.T) {
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	s, o := emptySite(t)
-	// What lives must not lose its lease because the machine has much to do.
+	// Live processes must not lose their leases on a busy machine.
 	o.More = strings.Replace(settings, "lease_time = 6", fmt.Sprintf("lease_time = %d", lease), 1)
 	f := &fleet{site: s, notes: newNotes()}
 	for i := range 1 + survivors {
@@ -103,7 +103,7 @@ func (f *fleet) work(t *testing.T) {
 	}
 }
 
-// kill kills an API or, now and then, a service, and starts it again.
+// kill kills an API or, now and then, a service, and restarts it.
 func (f *fleet) kill(t *testing.T, dice *rand.Rand) fell {
 	t.Helper()
 	if dice.IntN(5) == 0 {
@@ -137,8 +137,8 @@ func (f *fleet) kill(t *testing.T, dice *rand.Rand) fell {
 	return d
 }
 
-// recovered checks that each operation was taken over as often as a process died
-// that had it in hand, from no other process, and ended once.
+// recovered checks that each operation was taken over once for each dead owner, from
+// nobody else, and ended once.
 func (f *fleet) recovered(t *testing.T, dead []fell) {
 	t.Helper()
 	deaths, last, seen := map[string]int{}, map[string]time.Time{}, map[string]bool{}
@@ -181,7 +181,7 @@ func (f *fleet) recovered(t *testing.T, dead []fell) {
 	t.Logf("%d operations were cut off, and settled %v after the kill at most", len(deaths), longest.Round(time.Millisecond))
 }
 
-// ids are those of all operations that changed since they were begun.
+// ids returns the operations that changed after they began.
 func (f *fleet) ids(t *testing.T) (ids []string) {
 	t.Helper()
 	rows, err := f.db.QueryContext(t.Context(), "SELECT DISTINCT id FROM history")
@@ -202,8 +202,8 @@ func (f *fleet) ids(t *testing.T) (ids []string) {
 	return ids
 }
 
-// agrees waits until the rows are as the last operation that is done has left them:
-// what a service has carried out late may still have to be undone.
+// agrees waits until the rows match the last operation that is done: what a service has
+// carried out late may still have to be undone.
 func (f *fleet) agrees(t *testing.T) {
 	t.Helper()
 	var off []string
@@ -215,7 +215,7 @@ func (f *fleet) agrees(t *testing.T) {
 	load.Within(t, load.Patience, "rows and journal agree", func() bool { off = f.differences(t); return len(off) == 0 })
 }
 
-// differences says which rows are not as the last operation that is done has left them.
+// differences lists the rows that do not match the last operation that is done.
 func (f *fleet) differences(t *testing.T) (off []string) {
 	t.Helper()
 	rows := f.rows(t)

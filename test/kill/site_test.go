@@ -28,8 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(engines.Run(m))
 }
 
-// How soon everything happens at a site, in seconds. What an operator waits for
-// is longer by default, and the same otherwise.
+// Short intervals, in seconds. The defaults are longer, and otherwise the same.
 const settings = `[stoker]
 lease_time = 6
 failover_expiry = 3
@@ -37,26 +36,26 @@ failover_deadline = 12
 watch_time = 8
 `
 
-// survivors are the API processes beside the one that is asked.
+// survivors is the number of API processes besides the one that gets the request.
 const survivors = 2
 
-// site is the program as three APIs and as services on a database of its own: a
-// host, and a cluster of two.
+// site is the program as three APIs and as services, on its own database: a host, and a
+// cluster of two.
 type site struct {
 	db      *sql.DB
 	bus     string // its transport_url
-	points  string // the directory in which points are armed
+	points  string // the directory for armed points
 	apis    []*peers.Cinder
-	users   []string         // whom the database knows them as
+	users   []string         // the APIs' database users
 	clients []*client.Client // of the APIs
 	host    *target
 	cluster *target
 }
 
-// target is what a change is for.
+// target is the target of a change.
 type target struct {
 	client.Target
-	hosts    []string // the services that are meant
+	hosts    []string // of the affected services
 	services []*peers.Engine
 	mirror   string // the directory of the backend
 }
@@ -91,7 +90,8 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// emptySite is a database and a bus, and the options of what is started on them.
+// emptySite starts a database and a bus, and returns the options for processes that use
+// them.
 func emptySite(t *testing.T) (*site, peers.CinderOptions) {
 	t.Helper()
 	program := engines.Program(t, "-tags=failpoints")
@@ -127,8 +127,8 @@ func (s *site) startAPIs(t *testing.T, o peers.CinderOptions) {
 	}
 }
 
-// user gives a process a user of the database for itself alone, by which is seen
-// whether the database is at something that the process has sent.
+// user gives a process a database user of its own, to see whether the database is
+// executing a statement of that process.
 func (s *site) user(t *testing.T, o peers.CinderOptions) (own peers.CinderOptions, name string) {
 	t.Helper()
 	u, err := url.Parse(o.Database)
@@ -146,7 +146,7 @@ func (s *site) user(t *testing.T, o peers.CinderOptions) (own peers.CinderOption
 	return o, name
 }
 
-// start starts some programs.
+// start starts a process.
 func start(t *testing.T, o peers.CinderOptions) *peers.Cinder {
 	t.Helper()
 	c := peers.StartCinder(t, o)
@@ -154,7 +154,7 @@ func start(t *testing.T, o peers.CinderOptions) *peers.Cinder {
 	return c
 }
 
-// logged shows what a program has logged last, when the test has failed.
+// logged shows the end of a process's log when the test has failed.
 func logged(t *testing.T, c *peers.Cinder) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.Dir, "stoker-*.log"))
@@ -185,8 +185,7 @@ func (s *site) dead(t *testing.T) (which []int) {
 	return which
 }
 
-// record makes the database keep how the state and the owner of each operation
-// change, whoever changes them.
+// record makes the database log all changes of operations' states and owners.
 func (s *site) record(t *testing.T) {
 	t.Helper()
 	for _, statement := range []string{
@@ -200,7 +199,7 @@ func (s *site) record(t *testing.T) {
 	}
 }
 
-// change is an entry of that record.
+// change is an entry of that log.
 type change struct {
 	was, now        string // the state
 	ownerWas, owner string
@@ -234,7 +233,7 @@ type operation struct {
 	settled                  *time.Time
 }
 
-// operations are those of the kind that are newer than the one of that id.
+// operations returns the operations of a kind that are newer than the one with that id.
 func (s *site) operations(t *testing.T, kind, after string) (found []operation) {
 	t.Helper()
 	rows, err := s.db.QueryContext(t.Context(), "SELECT id, kind, state, outcome, started_at, deadline, settled_at FROM stoker_operations WHERE kind = ? AND id > ? ORDER BY id", kind, after)
@@ -264,7 +263,7 @@ func (s *site) newest(t *testing.T) (id string) {
 	return id
 }
 
-// rows are the volume services by host, and the cluster by name, in a line each.
+// rows returns the volume services by host, and the cluster by name, as a line each.
 func (s *site) rows(t *testing.T) map[string]string {
 	t.Helper()
 	rows, err := s.db.QueryContext(t.Context(), "SELECT host, disabled, disabled_reason, replication_status, active_backend_id, frozen FROM services WHERE NOT deleted"+
@@ -293,7 +292,7 @@ func (s *site) rows(t *testing.T) map[string]string {
 	return found
 }
 
-// line is what there is to say of a row:
+// line describes a row:
 //
 //	disabled 'failed-over' failed-over on site-b frozen
 func line(status string, reason, replication, site *string, frozen *bool) string {
@@ -313,8 +312,8 @@ func line(status string, reason, replication, site *string, frozen *bool) string
 	return strings.Join(words, " ")
 }
 
-// become waits until every row of a target says so, and the cluster's own but for
-// disabled, which is the members'.
+// become waits until all rows of a target have this line; the cluster's own row does
+// not show disabled, which belongs to its members.
 func (s *site) become(t *testing.T, g *target, want, when string) {
 	t.Helper()
 	var rows map[string]string
@@ -329,7 +328,7 @@ func (s *site) become(t *testing.T, g *target, want, when string) {
 	})
 }
 
-// place is a line without what disables.
+// place is a line without the causes for disabling.
 func place(line string) string {
 	for _, end := range []string{" enabled", " failing-over", " failed-over"} {
 		if i := strings.Index(line, end); i >= 0 {
@@ -339,7 +338,7 @@ func place(line string) string {
 	return line
 }
 
-// frozenSites are the directories of a backend that let nobody make a volume.
+// frozenSites lists the directories of a backend in which nobody can create volumes.
 func (g *target) frozenSites(t *testing.T) string {
 	t.Helper()
 	sites, err := os.ReadDir(g.mirror)

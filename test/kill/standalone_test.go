@@ -20,17 +20,17 @@ import (
 	"stoker/test/load"
 )
 
-// standalone is a whole control plane in one process, on a SQLite file.
+// standalone is a whole control plane in one process, on an SQLite file.
 type standalone struct {
 	dir  string
 	url  string // http://127.0.0.1:PORT
 	cmd  *exec.Cmd
 	log  lines
 	out  lines
-	done chan struct{} // closed when it has ended
+	done chan struct{} // closed when the process has ended
 }
 
-// lines is what a process prints.
+// lines is the output of a process.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer // guarded by mu
@@ -48,8 +48,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// startStandalone starts it, and waits until it says where it listens. It dies
-// with the test.
+// startStandalone starts a standalone and waits until it prints its address. It is
+// killed at the end of the test.
 func startStandalone(t *testing.T, dir string, env ...string) *standalone {
 	t.Helper()
 	p := &standalone{dir: dir, done: make(chan struct{})}
@@ -60,7 +60,7 @@ func startStandalone(t *testing.T, dir string, env ...string) *standalone {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { defer close(p.done); _ = p.cmd.Wait() }() // how it has ended is of no interest: it was killed
+	go func() { defer close(p.done); _ = p.cmd.Wait() }() // its exit status does not matter: it was killed
 	t.Cleanup(func() {
 		p.kill()
 		if text := p.log.String(); t.Failed() || strings.Contains(text, "DATA RACE") {
@@ -75,7 +75,7 @@ func startStandalone(t *testing.T, dir string, env ...string) *standalone {
 	return p
 }
 
-// kill ends it as a power cut does.
+// kill kills the process, like a power cut.
 func (p *standalone) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
@@ -91,7 +91,7 @@ func (p *standalone) client(t *testing.T) *client.Client {
 	return c
 }
 
-// shows are the volume services by host, as the list has them.
+// shows returns the volume services by host, as in the list.
 func shows(t *testing.T, c *client.Client) map[string]string {
 	t.Helper()
 	services, err := c.Services(t.Context(), client.ServiceFilter{Binary: "cinder-volume"})
@@ -105,7 +105,7 @@ func shows(t *testing.T, c *client.Client) map[string]string {
 	return found
 }
 
-// openFile opens a database file, to be read.
+// openFile opens a database file for reading.
 func openFile(t *testing.T, dir string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "stoker.db")+"?_pragma=busy_timeout(10000)")
@@ -116,8 +116,8 @@ func openFile(t *testing.T, dir string) *sql.DB {
 	return db
 }
 
-// intact checks that nothing in the file is spoilt, and that the journal has what
-// clients were told.
+// intact checks that the file is not corrupt, and that the journal matches clients'
+// answers.
 func intact(t *testing.T, db *sql.DB, told map[string]load.Answer) {
 	t.Helper()
 	var verdict string

@@ -12,11 +12,11 @@ import (
 	"stoker/test/load"
 )
 
-// kind is a change, and what lists may show of it. Between before and after a
-// failover is under way.
+// kind is a change, and the lines that lists may show for it. A failover is running
+// between before and after.
 type kind struct {
 	name   string
-	site   string // of a failover: where to
+	site   string // target of a failover
 	before string
 	during []string
 	after  string
@@ -42,7 +42,7 @@ func failback() kind {
 	return kind{name: "failback", site: toDefault, before: onSiteB, during: []string{wayBack}, after: home}
 }
 
-// journal is what the journal calls it.
+// journal is the operation's kind in the journal.
 func (k kind) journal() string {
 	if k.site != "" {
 		return "failover"
@@ -63,8 +63,8 @@ func (k kind) send(ctx context.Context, c *client.Client, g *target) error {
 	return err
 }
 
-// stage is how far a line shows the change to be: b, d or a, or ? for anything
-// that is half a change.
+// stage is the stage of the change that a line shows: b, d or a, or ? for half a
+// change.
 func (k kind) stage(line string, same func(a, b string) bool) byte {
 	switch {
 	case same(line, k.before):
@@ -80,7 +80,7 @@ func (k kind) stage(line string, same func(a, b string) bool) byte {
 	return '?'
 }
 
-// watch is somebody who looks at the lists all the time.
+// watch polls the lists all the time.
 type watch struct {
 	stop     context.CancelFunc
 	watching sync.WaitGroup
@@ -92,7 +92,7 @@ type watch struct {
 	lists    int      // guarded by mu
 }
 
-// stages are letters in the order in which they were seen first.
+// stages are letters in the order of their first appearance.
 type stages string
 
 func (s *stages) add(stage byte) {
@@ -101,7 +101,7 @@ func (s *stages) add(stage byte) {
 	}
 }
 
-// watch begins to ask the APIs that survive for services and clusters.
+// watch starts polling the surviving APIs for services and clusters.
 func (s *site) watch(t *testing.T, k kind, g *target, hosts []string) *watch {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -121,7 +121,7 @@ func (s *site) watch(t *testing.T, k kind, g *target, hosts []string) *watch {
 	return w
 }
 
-// look asks for both lists. One that an API does not answer, which may be dead, is left out.
+// look requests both lists. It ignores an API that does not answer, which may be dead.
 func (w *watch) look(ctx context.Context, c *client.Client, k kind, g *target, hosts []string) {
 	services, err := c.Services(ctx, client.ServiceFilter{Binary: "cinder-volume"})
 	if err != nil {
@@ -164,8 +164,8 @@ func (w *watch) look(ctx context.Context, c *client.Client, k kind, g *target, h
 	}
 }
 
-// end stops, and checks that the lists went the way that was open to them, an
-// expression over stages, and never showed half a change.
+// end stops polling, and checks that the lists went through the permitted stages, given
+// as a regular expression, and never showed half a change.
 func (w *watch) end(t *testing.T, way string) {
 	t.Helper()
 	load.Within(t, load.Patience, "a list is answered", func() bool {

@@ -14,28 +14,28 @@ import (
 	"stoker/test/load"
 )
 
-// seen is what an answer said of the service.
+// seen is what an answer says about the service.
 type seen struct {
-	frozen  bool // of a list
-	refused bool // a freeze of what is frozen, a thaw of what is not
+	frozen  bool // in a list
+	refused bool // a freeze of a frozen service, a thaw of one that is not
 }
 
-// history is what callers did with one service, and saw of it.
+// history is the changes and observations of one service.
 type history struct {
 	began time.Time
 
 	mu      sync.Mutex
 	events  []porcupine.Operation          // guarded by mu
-	unknown map[string]porcupine.Operation // guarded by mu; by operation: their callers did not learn what came of it
-	faults  []string                       // guarded by mu; what a list may not show
+	unknown map[string]porcupine.Operation // guarded by mu; by operation: those whose callers did not learn the outcome
+	faults  []string                       // guarded by mu; lists that are not permitted
 }
 
 func newHistory() *history {
 	return &history{began: time.Now(), unknown: map[string]porcupine.Operation{}}
 }
 
-// see takes in an answer. One that says that another change is under way (409) has
-// changed nothing and says nothing of the service.
+// see records an answer. A 409, because of another running change, has changed nothing
+// and says nothing about the service.
 func (h *history) see(r load.Request, a load.Answer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -63,7 +63,7 @@ func (h *history) see(r load.Request, a load.Answer) {
 	h.events = append(h.events, e)
 }
 
-// shown is what a list of one service says. It is never half of a change.
+// shown is the state in a list of one service, which must not be half of a change.
 func shown(body string) (frozen bool, err error) {
 	var list struct {
 		Services []struct {
@@ -83,7 +83,8 @@ func shown(body string) (frozen bool, err error) {
 	return s.Frozen, nil
 }
 
-// settled takes in what the journal says was done and its caller did not learn.
+// settled adds changes that the journal shows as done and whose callers did not learn
+// it.
 func (h *history) settled(done map[string]string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,8 +95,8 @@ func (h *history) settled(done map[string]string) {
 	}
 }
 
-// ordered says whether there is an order of the changes that explains what
-// everybody saw of a service that was not frozen in the beginning.
+// ordered searches for an order of the changes that explains all observations of a
+// service that was not frozen initially.
 func ordered(events []porcupine.Operation, limit time.Duration) porcupine.CheckResult {
 	model := porcupine.Model{
 		Init: func() any { return false },

@@ -1,7 +1,6 @@
-// Package site is a deployment whose parts can be taken away: engines of its
-// own, API processes, and fleets of services, the program's own and those of a
-// real Cinder, each process with a way of its own to the database and the bus.
-// Tests alone use it.
+// Package site is a deployment for tests whose every part can be taken away: its own
+// engines, API processes, and fleets of services, the program's own and a real
+// Cinder's. Each process reaches the database and the bus through its own proxies.
 //
 //	s := site.New(t, site.Options{Program: engines.Program(t)})
 //	api, fleet := s.API(t, "api1"), s.Go(t, "host1")

@@ -6,58 +6,58 @@ import (
 	"stoker/test/peers"
 )
 
-// Fault is something that is taken away for a while. End returns when it is
-// there again, which is not yet when it is used again.
+// Fault takes something away for a while. End returns once it is back, although others
+// may not use it yet.
 type Fault struct {
 	Name  string
-	Lists bool // are served all the same
-	Plain bool // connections are lost, so that a change is refused at once
+	Lists bool // are still served
+	Plain bool // connections are lost, so that changes are refused at once
 	Begin func(testing.TB)
 	End   func(testing.TB)
 }
 
-// BusRestarted ends the broker and starts it again.
+// BusRestarted stops and restarts the broker.
 func (s *Site) BusRestarted() Fault {
 	return Fault{"the bus is restarted", true, true, end(s.Broker.Engine), begin(s.Broker.Engine)}
 }
 
-// BusPaused stops the broker's process, whose connections stay open.
+// BusPaused pauses the broker's process; its connections stay open.
 func (s *Site) BusPaused() Fault {
 	return Fault{"the bus is paused", true, false, pause(s.Broker.Engine), resume(s.Broker.Engine)}
 }
 
-// BusCut closes every connection to the bus, and each new one.
+// BusCut closes every connection to the bus, including new ones.
 func (s *Site) BusCut() Fault {
 	return Fault{"every connection to the bus is cut", true, true, s.all(cutBus), s.all(restoreBus)}
 }
 
-// DatabaseRestarted ends the database server and starts it again.
+// DatabaseRestarted stops and restarts the database server.
 func (s *Site) DatabaseRestarted() Fault {
 	return Fault{"the database is restarted", false, true, end(s.Database.Engine), begin(s.Database.Engine)}
 }
 
-// DatabasePaused stops the database server, whose connections stay open.
+// DatabasePaused pauses the database server; its connections stay open.
 func (s *Site) DatabasePaused() Fault {
 	return Fault{"the database is paused", false, false, pause(s.Database.Engine), resume(s.Database.Engine)}
 }
 
-// DatabaseKilled ends it as a power cut does, and starts it again.
+// DatabaseKilled kills the database server, like a power cut, and restarts it.
 func (s *Site) DatabaseKilled() Fault {
 	kill := func(tb testing.TB) { tb.Helper(); s.Database.Kill(tb) }
 	return Fault{"the database is killed", false, true, kill, begin(s.Database.Engine)}
 }
 
-// DatabaseCut closes every connection to the database, and each new one.
+// DatabaseCut closes every connection to the database, including new ones.
 func (s *Site) DatabaseCut() Fault {
 	return Fault{"every connection to the database is cut", false, true, s.all(cutDB), s.all(restoreDB)}
 }
 
-// DatabaseSilent leaves the connections to the database open and lets nothing pass.
+// DatabaseSilent keeps the connections to the database open and lets nothing through.
 func (s *Site) DatabaseSilent() Fault {
 	return Fault{"nothing passes to the database", false, false, s.all(func(w *Way) { w.ToDB.Stall() }), s.all(restoreDB)}
 }
 
-// ServiceKilled kills the volume service of a fleet and starts it again.
+// ServiceKilled kills and restarts the volume service of a fleet.
 func ServiceKilled(f *Fleet) Fault {
 	return Fault{
 		"the volume service of " + f.Host + " is killed", true, false,
@@ -66,8 +66,8 @@ func ServiceKilled(f *Fleet) Fault {
 	}
 }
 
-// ServicePaused stops the volume service of a fleet, which goes on with what it
-// has in hand.
+// ServicePaused pauses the volume service of a fleet, which then continues with its
+// pending work.
 func ServicePaused(f *Fleet) Fault {
 	return Fault{
 		"the volume service of " + f.Host + " is paused", true, false,
@@ -76,7 +76,7 @@ func ServicePaused(f *Fleet) Fault {
 	}
 }
 
-// APIKilled kills an API process and starts it again.
+// APIKilled kills and restarts an API process.
 func APIKilled(p *Process) Fault {
 	return Fault{
 		"an API process is killed", false, false,
@@ -90,7 +90,7 @@ func restoreBus(w *Way) { w.ToBus.Restore() }
 func cutDB(w *Way)      { w.ToDB.Cut() }
 func restoreDB(w *Way)  { w.ToDB.Restore() }
 
-// Ways does something to the way of every process.
+// Ways applies do to every process's connections.
 func (s *Site) Ways(do func(*Way)) {
 	for _, p := range s.processes {
 		do(&p.Way)

@@ -18,7 +18,7 @@ import (
 	"stoker/test/load"
 )
 
-// probed is the backend that nobody changes but Returns.
+// probed is the backend that only Returns changes.
 const probed = "delta"
 
 // Fleet is the services of one host: a scheduler, a backup service, and a volume
@@ -26,14 +26,14 @@ const probed = "delta"
 type Fleet struct {
 	*Process
 	Host    string
-	Cluster string // that its volume service is a member of; none
+	Cluster string // of its volume service; may be empty
 	Logger  string // one that each of them has
-	Python  bool   // they are a real Cinder's
+	Python  bool   // a real Cinder's services
 
 	site *Site
 }
 
-// Load begins to ask an API for everything that it can do with the fleet.
+// Load starts a load of all requests that an API supports for the fleet.
 func (f *Fleet) Load(ctx context.Context, api *Process, o load.Options) *load.Load {
 	o.Clients = load.Administrators(f.Host, f.Logger)
 	if o.Permit == nil && f.Python {
@@ -42,8 +42,8 @@ func (f *Fleet) Load(ctx context.Context, api *Process, o load.Options) *load.Lo
 	return load.Start(ctx, api.URL, o)
 }
 
-// all are a list, a freeze and a thaw, a disable and an enable, and the log levels
-// of each service: requests that are there for one another's sake one after the other.
+// all returns a list, a freeze and thaw, a disable and enable, and the log levels of
+// each service: the requests of each group depend on each other, in order.
 func (f *Fleet) all() [][]load.Request {
 	host := f.Host + "@" + probed
 	target := map[string]any{"host": host}
@@ -59,18 +59,19 @@ func (f *Fleet) all() [][]load.Request {
 	}
 }
 
-// Refused asks for a change that cannot be done at the moment.
+// Refused requests a change that is impossible at the moment.
 func (f *Fleet) Refused(ctx context.Context, api *Process) (load.Answer, error) {
 	return load.Ask(ctx, api.URL, load.Request{Path: "/freeze", Body: map[string]any{"host": f.Host + "@" + probed}}, load.Deadline)
 }
 
-// serves waits until every request of a kind has been done once, one after the
-// other, and says what could not be done at last.
+// serves repeats each of these requests, one after another, until it succeeds. It
+// returns the last error.
 func (f *Fleet) serves(ctx context.Context, api *Process, requests []load.Request) error {
 	for _, r := range requests {
 		for {
 			a, err := load.Ask(ctx, api.URL, r, load.Deadline)
-			// It is so already, as what was tried before has failed, or was done and not answered.
+			// It has been done already: an earlier attempt failed, or was done and not
+			// answered.
 			already := a.Status == http.StatusBadRequest && strings.Contains(a.Body, "frozen in [")
 			if err == nil && (a.Status < http.StatusMultipleChoices || already) && !strings.Contains(a.Body, "unanswered") {
 				break
@@ -84,18 +85,17 @@ func (f *Fleet) serves(ctx context.Context, api *Process, requests []load.Reques
 	return nil
 }
 
-// Return is how a fleet came back.
+// Return describes how a fleet came back.
 type Return struct {
-	Itself time.Duration // when its services answered on the bus, asked directly; of Python services alone
-	Served time.Duration // when everything could be done through the API
-	Err    error         // what could not be done at last
+	Itself time.Duration // until its services answered on the bus, asked directly; Python services only
+	Served time.Duration // until all requests succeeded through the API
+	Err    error         // of the last request that failed
 }
 
-// Late is how long it took from when it could be: services that are slow to come
-// back by themselves are waited for.
+// Late is the delay of the API beyond that of the services themselves.
 func (r Return) Late() time.Duration { return r.Served - r.Itself }
 
-// String says how long it took.
+// String returns the times.
 func (r Return) String() string {
 	text := "served after " + r.Served.Round(time.Millisecond).String()
 	if r.Itself > 0 {
@@ -107,16 +107,16 @@ func (r Return) String() string {
 	return text
 }
 
-// returnWithin bounds how long a fleet is waited for. oslo.messaging pauses for up to
-// half a minute between two tries to connect.
+// returnWithin bounds the wait for a fleet. oslo.messaging pauses for up to half a
+// minute between attempts to connect.
 const returnWithin = load.Patience
 
-// Returns waits until everything can be done with the fleet again, and says how
-// long that took from a moment on.
+// Returns waits until all requests succeed for the fleet again, and measures the time
+// from since.
 //
-// Python services come back when oslo.messaging has connected again, which is
-// not ours to hasten: they are asked on the bus at the same time, past the
-// API, with patience, and what counts is how long it takes from their answer.
+// Python services come back when oslo.messaging has reconnected, which we cannot
+// hasten: they are polled on the bus at the same time, without the API, and the delay
+// after their answer counts.
 func (f *Fleet) Returns(ctx context.Context, api *Process, since time.Time) (r Return) {
 	ctx, cancel := context.WithTimeout(ctx, returnWithin)
 	defer cancel()
@@ -149,7 +149,7 @@ func (f *Fleet) await(ctx context.Context) {
 	}
 }
 
-// answers asks them over a connection of its own.
+// answers asks them over its own connection.
 func (f *Fleet) answers(ctx context.Context) error {
 	url, err := dsn.ParseTransport(f.site.transport)
 	if err != nil {
@@ -178,7 +178,7 @@ func (f *Fleet) answers(ctx context.Context) error {
 	return nil
 }
 
-// tick waits before something is looked at again.
+// tick pauses between polls.
 func tick(ctx context.Context) {
 	t := time.NewTimer(100 * time.Millisecond)
 	defer t.Stop()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// tellOfOpen prints what every process has logged of the operations that are open.
+// tellOfOpen prints what every process has logged about open operations.
 func (s *Site) tellOfOpen(tb testing.TB) {
 	tb.Helper()
 	rows, err := s.DB.QueryContext(tb.Context(), "SELECT id, request_id, kind, host, detail, started_at FROM stoker_operations WHERE state = 'open'")

@@ -8,16 +8,16 @@ import (
 	"stoker/test/load"
 )
 
-// Quiet is what the program's processes hold while nobody asks for anything, but
-// recovery and heartbeats go on.
+// Quiet is the resources that the program's processes hold without requests, while
+// recovery and heartbeats continue.
 type Quiet struct {
-	Bus        []int // connections, of each way: the most that were seen
+	Bus        []int // connections, by Way: the maximum seen
 	DB         []int
-	Goroutines int // of the API: the median, as they come and go
-	looks      int // that this is the median of
+	Goroutines int // of the API: the median
+	looks      int // the number of samples
 }
 
-// now looks.
+// now takes one sample.
 func (s *Site) now(tb testing.TB, api *Process) Quiet {
 	tb.Helper()
 	q := Quiet{Goroutines: load.Goroutines(tb, api.Metrics)}
@@ -29,8 +29,8 @@ func (s *Site) now(tb testing.TB, api *Process) Quiet {
 	return q
 }
 
-// Quiet looks for a few seconds, in which every connection to the database is made
-// anew (see start) and all that repeats itself happens.
+// Quiet takes samples for a few seconds, in which every database connection is replaced
+// (see start) and all periodic work happens.
 func (s *Site) Quiet(tb testing.TB, api *Process) Quiet {
 	tb.Helper()
 	seen := s.now(tb, api)
@@ -53,10 +53,9 @@ func median(of []int) int {
 
 const quietFor = 8 * time.Second
 
-// Mend does what an operator does about a failover that does not end because a
-// Python service has lost its database in the midst of it, and goes on without
-// ever writing what came of it: the service is restarted. (What the program's own
-// services could not write they write later.) It returns how many were.
+// Mend restarts Python services, as an operator would, when a failover does not end
+// because the service lost its database during it and never writes the outcome. (The
+// program's own services write it later.) It returns how many it restarted.
 func (s *Site) Mend(tb testing.TB, fleets ...*Fleet) int {
 	tb.Helper()
 	open := func(f *Fleet) bool {
@@ -76,18 +75,19 @@ func (s *Site) Mend(tb testing.TB, fleets ...*Fleet) int {
 	return mended
 }
 
-// patience is how long an operator waits for a failover whose backend takes no time for it.
+// patience is how long an operator waits for a failover that takes no time on its
+// backend.
 const patience = 10 * time.Second
 
-// Settled checks what has to be so when nobody asks for anything any more:
-// every operation has ended, no row is half changed, and connections and
-// goroutines are no more than before, these by the median of as many looks in a
-// row. Of connections to the bus each process has as many as before.
+// Settled checks what must hold once there are no requests: every operation has ended,
+// no row is half changed, and there are no more connections and goroutines than before,
+// by the median of as many samples in a row. Each process must have exactly as many
+// connections to the bus as before.
 func (s *Site) Settled(tb testing.TB, api *Process, before Quiet) {
 	tb.Helper()
 	load.Whole(tb, s.DB)
 	var now Quiet
-	var goroutines []int // that were seen last
+	var goroutines []int // the last samples
 	defer func() {
 		if tb.Failed() {
 			tb.Logf("before: %+v, now: %+v, goroutines: %v", before, now, goroutines)

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Length is how long a test goes on: what a variable of the environment says, or
-// the preset.
+// Length is the duration of a test: from an environment variable, or the preset.
 func Length(tb testing.TB, variable string, preset time.Duration) time.Duration {
 	tb.Helper()
 	text := os.Getenv(variable)
@@ -25,8 +24,8 @@ func Length(tb testing.TB, variable string, preset time.Duration) time.Duration 
 	return d
 }
 
-// Seed is what a test draws its random numbers from: what a variable of the
-// environment says, or another one each time. It is logged, so that it can be used again.
+// Seed is the seed of a test's random numbers: from an environment variable, or random.
+// It is logged, so that it can be reused.
 func Seed(tb testing.TB, variable string) uint64 {
 	tb.Helper()
 	n := rand.Uint64()
@@ -40,8 +39,8 @@ func Seed(tb testing.TB, variable string) uint64 {
 	return n
 }
 
-// Faults are all that may happen to the engines, to the volume services of the
-// fleets and to the API processes.
+// Faults returns all faults of the engines, the fleets' volume services and the API
+// processes.
 func (s *Site) Faults(fleets []*Fleet, apis ...*Process) []Fault {
 	all := []Fault{
 		s.BusRestarted(), s.BusPaused(), s.BusCut(),
@@ -56,21 +55,20 @@ func (s *Site) Faults(fleets []*Fleet, apis ...*Process) []Fault {
 	return all
 }
 
-// Chance brings faults one after the other in a random order, each once before
-// any comes again.
+// Chance chooses faults in random order, each once before any repeats.
 type Chance struct {
 	faults []Fault
 	random *rand.Rand
-	order  []int // of those that are still to come
+	order  []int // indexes of the remaining ones
 }
 
-// NewChance draws from some faults.
+// NewChance returns a Chance of these faults.
 func NewChance(random *rand.Rand, faults []Fault) *Chance {
 	return &Chance{faults: faults, random: random}
 }
 
-// Strike has the next fault begin after a while, and end after another, and
-// returns its name.
+// Strike begins the next fault after a random pause, ends it after another, and returns
+// its name.
 func (c *Chance) Strike(tb testing.TB) string {
 	tb.Helper()
 	if len(c.order) == 0 {
@@ -85,8 +83,8 @@ func (c *Chance) Strike(tb testing.TB) string {
 	return f.Name
 }
 
-// AllReturn waits after a fault until everything can be done with every fleet, each
-// through an API, and fails the test when that takes too long.
+// AllReturn waits after a fault until all requests succeed for every fleet, each
+// through one API, and fails the test when that takes too long.
 func AllReturn(tb testing.TB, after string, fleets []*Fleet, apis []*Process) []Return {
 	tb.Helper()
 	since := time.Now()
@@ -105,7 +103,7 @@ func AllReturn(tb testing.TB, after string, fleets []*Fleet, apis []*Process) []
 	return returns
 }
 
-// Pause waits, as long as the test goes on.
+// Pause waits, unless the test ends.
 func Pause(tb testing.TB, d time.Duration) {
 	tb.Helper()
 	select {

@@ -9,19 +9,19 @@ import (
 	"stoker/test/peers"
 )
 
-// Options say what a site is made of.
+// Options configure a site.
 type Options struct {
-	Program  string // as peers.Shared.Program returns it
-	Postgres bool   // the database is PostgreSQL; MariaDB
-	Python   bool   // services of a real Cinder are to run on it, on the tables that it makes
-	Usual    bool   // times are as long as by default; all short, so that tests need not wait
+	Program  string // from peers.Shared.Program
+	Postgres bool   // PostgreSQL instead of MariaDB
+	Python   bool   // for services of a real Cinder, on its own tables
+	Usual    bool   // default intervals instead of short ones
 }
 
-// Site is a database, a bus, and what runs on them.
+// Site is a database, a bus, and the processes that use them.
 type Site struct {
 	Database *peers.Database
 	Broker   *peers.Broker
-	DB       *sql.DB // the database, past the proxies
+	DB       *sql.DB // a handle that bypasses the proxies
 
 	options    Options
 	sqlalchemy string
@@ -29,20 +29,20 @@ type Site struct {
 	processes  []*Process
 }
 
-// Way is how a process reaches the engines.
+// Way is a process's connections to the engines.
 type Way struct {
 	ToDB, ToBus *peers.Proxy
 
-	counted bool // what it holds is the program's affair
+	counted bool // its connections are the program's and count
 }
 
-// Process is a process of the program, or several that have a way together.
+// Process is a process of the program, or several that share a Way.
 type Process struct {
 	*peers.Cinder
 	Way
 }
 
-// New starts the engines, and makes the tables. Everything ends with the test.
+// New starts the engines and creates the tables. Everything ends with the test.
 func New(tb testing.TB, o Options) *Site {
 	tb.Helper()
 	s := &Site{options: o}
@@ -66,7 +66,7 @@ func New(tb testing.TB, o Options) *Site {
 	return s
 }
 
-// API starts an API process, whose journal entries say that it is on that host.
+// API starts an API process, with this host in its journal entries.
 func (s *Site) API(tb testing.TB, host string) *Process {
 	tb.Helper()
 	return s.start(tb, peers.CinderOptions{Host: host, Services: []string{"api"}, Program: s.options.Program})
@@ -87,7 +87,7 @@ func (s *Site) Python(tb testing.TB, host string) *Fleet {
 }
 
 // Member starts a volume service of the program's own with the backend alpha, as a
-// member of a cluster whose members keep their storage below one directory.
+// member of a cluster whose members share a storage directory.
 func (s *Site) Member(tb testing.TB, host, cluster, storage string) *Fleet {
 	tb.Helper()
 	p := s.start(tb, peers.CinderOptions{
@@ -99,10 +99,10 @@ func (s *Site) Member(tb testing.TB, host, cluster, storage string) *Fleet {
 
 func services() []string { return []string{"scheduler", "backup", "volume"} }
 
-// backends are those of a fleet.
+// backends are the backends of a fleet.
 func backends() []string { return []string{"alpha", "beta", "gamma", probed} }
 
-// start starts processes behind proxies of their own.
+// start starts processes behind their own proxies.
 func (s *Site) start(tb testing.TB, o peers.CinderOptions) *Process {
 	tb.Helper()
 	p := &Process{Way: Way{peers.NewProxy(tb, s.Database.Addr()), peers.NewProxy(tb, s.Broker.Addr()), o.Program != ""}}

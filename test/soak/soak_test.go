@@ -16,13 +16,13 @@ var built peers.Shared // the program; the engines are the test's own
 
 func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
-// early is how long everything is asked for before memory, goroutines and
-// connections are looked at for the first time.
+// early is the duration of the load before memory, goroutines and connections are
+// measured first.
 const early = 30 * time.Second
 
-// soak is a site under load: the program's own services are asked through one API
-// process, a real Cinder's through another, which alone is killed, so that the
-// first can be looked at all the time.
+// soak is a site under load. The program's own services are used through one API
+// process, a real Cinder's through another; only the second is killed, so that the
+// first can be measured all the time.
 type soak struct {
 	*site.Site
 	apis    []*site.Process
@@ -32,8 +32,8 @@ type soak struct {
 
 func TestSoak(t *testing.T) {
 	n, length := site.Seed(t, "STOKER_SOAK_SEED"), site.Length(t, "STOKER_SOAK", 3*time.Minute)
-	// Its memory is looked at, of which the race detector takes the more the longer
-	// a program runs. test/faults looks for races under the same load and faults.
+	// Memory is measured, and the race detector uses the more the longer a program
+	// runs. test/faults looks for races under the same load and faults.
 	s := site.New(t, site.Options{Program: built.Program(t, "-race=false"), Python: true})
 	k := &soak{Site: s, apis: []*site.Process{s.API(t, "api1"), s.API(t, "api2")}, fleets: []*site.Fleet{s.Go(t, "host1"), s.Python(t, "host2")}}
 	warm := k.load(t)
@@ -59,7 +59,7 @@ func TestSoak(t *testing.T) {
 	k.summary.flat(t)
 }
 
-// load has everything asked for.
+// load starts the load.
 func (k *soak) load(t *testing.T) []*load.Load {
 	t.Helper()
 	var all []*load.Load
@@ -69,7 +69,7 @@ func (k *soak) load(t *testing.T) []*load.Load {
 	return all
 }
 
-// unharmed ends a load, and checks that every request had an answer that there may be.
+// unharmed ends a load, and checks that every request got a permitted answer.
 func (k *soak) unharmed(t *testing.T, all []*load.Load) {
 	t.Helper()
 	for i, l := range all {
@@ -81,7 +81,8 @@ func (k *soak) unharmed(t *testing.T, all []*load.Load) {
 	}
 }
 
-// suffer has one fault after the other, until everything is there again after the last.
+// suffer causes faults, one after another, until end, and waits for everything to come
+// back.
 func (k *soak) suffer(t *testing.T, random *rand.Rand, end time.Time) {
 	t.Helper()
 	faults := site.NewChance(random, k.Faults(k.fleets, k.apis[1]))

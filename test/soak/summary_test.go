@@ -13,14 +13,14 @@ import (
 	"stoker/test/site"
 )
 
-// held is what processes hold while nobody asks for anything.
+// held is the resources that processes hold without requests.
 type held struct {
 	quiet    site.Quiet
-	resident map[string]int64 // bytes, by process: the median of several looks
+	resident map[string]int64 // bytes, by process: the median of several samples
 	heap     int64            // of the API that is never killed
 }
 
-// look looks at it for a while.
+// look takes samples for a while.
 func (k *soak) look(t *testing.T) held {
 	t.Helper()
 	h := held{quiet: k.Quiet(t, k.apis[0]), resident: map[string]int64{}}
@@ -46,13 +46,13 @@ func (k *soak) look(t *testing.T) held {
 	return h
 }
 
-// summary is what a soak tells of itself.
+// summary is the result of a soak.
 type summary struct {
 	reports       [2]load.Report // by fleet
 	faults        map[string]int
-	late          [2][]time.Duration // by fleet: how long it took from when it could be
+	late          [2][]time.Duration // by fleet: Return.Late
 	operations    []string           // lines
-	mended        int                // Python services that were restarted to end a failover
+	mended        int                // Python services restarted to end a failover
 	before, after held
 }
 
@@ -88,10 +88,8 @@ func (s *summary) read(t *testing.T, db *sql.DB) {
 	}
 }
 
-// flat checks that nothing has grown: not by more than as much again as there was,
-// and not by so much that it matters. Of resident memory more is borne than of the
-// heap: the race detector, with which the program is built here, keeps what it has
-// once taken, and takes more the longer it looks.
+// flat checks that nothing has more than doubled, by an amount that matters. Resident
+// memory may grow by more than the heap: the runtime returns freed memory late.
 func (s *summary) flat(t *testing.T) {
 	t.Helper()
 	grown := func(what string, before, after, matters int64) {

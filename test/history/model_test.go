@@ -2,14 +2,14 @@ package history
 
 import "slices"
 
-// standing is how a place stands, by what was done to it and nothing else: the
-// rules of the guarantees, in small.
+// standing is the state of a place according to a small model of the guarantees, which
+// knows only the changes made to it.
 type standing struct {
 	frozen bool
 	moved  string // replication status
 	site   string // "" at home
 
-	moving string // the operation of a failover that is under way
+	moving string // the operation of a running failover
 	to     string
 
 	size    int
@@ -23,22 +23,22 @@ type member struct {
 	over     bool   // a failover disables it
 	disabled bool
 	reason   string
-	wrote    bool // it has written how the failover that is under way has ended
-	lags     bool // it has yet to hear what became of its cluster's failover
+	wrote    bool // it has written the outcome of the running failover
+	lags     bool // it does not know the outcome of its cluster's failover yet
 }
 
-// The words that services give as reasons.
+// Reasons that services write.
 const (
 	frozenWord = "frozen"
 	overWord   = "failed-over"
 )
 
-// standingAt is how a place stands that nothing disables.
+// standingAt is the state of a place that nothing disables.
 func standingAt(looks []look) standing {
 	return standing{moved: looks[0].Moved, size: len(looks)}
 }
 
-// settle makes a member's row say what its causes say.
+// settle makes a member's row show its causes.
 func (m *member) settle(frozen bool) {
 	m.disabled = m.admin || m.over || frozen
 	switch {
@@ -54,9 +54,9 @@ func (m *member) settle(frozen bool) {
 	}
 }
 
-// later is how a place may stand by now without anybody's doing: services write
-// how a failover has ended before its operation has. Lists hide that one on its way
-// back is enabled; one that is frozen gives that as the reason.
+// later returns the states that a place may reach without a request: services write a
+// failover's outcome before its operation ends. Lists hide that a service failing back
+// is enabled; a frozen one shows that as the reason.
 func (st standing) later() []standing {
 	all := []standing{st}
 	if st.moving == "" {
@@ -81,18 +81,18 @@ func (st standing) later() []standing {
 	return all
 }
 
-// what is done to a place, or seen of it.
+// what is a change or an observation of a place.
 type what struct {
 	do        string // list, list of clusters, freeze, thaw, disable, enable, begin and end of a failover
 	member    int
 	detail    string // a reason, a site
 	operation string // of a failover
 	state     string // of its end
-	refused   bool   // as it was so already
+	refused   bool   // because nothing would change
 	shows     [2]look
 }
 
-// after are the ways in which a place may stand after w; none when w cannot be.
+// after returns the possible states after w; none when w is impossible.
 func (st standing) after(w what) []standing {
 	var all []standing
 	for _, s := range st.later() {
@@ -107,9 +107,9 @@ func (st standing) after(w what) []standing {
 	return all
 }
 
-// thawed are the ways in which a place may stand after a thaw: whoever was told has
-// emptied the reason, which is then that of a cause that is left. Of a cluster that
-// is one of the members.
+// thawed returns the possible states after a thaw: the service that got the command has
+// emptied its reason, or shows a remaining cause. In a cluster that is one of the
+// members.
 func (st standing) thawed() []standing {
 	var all []standing
 	for i := range st.size {
@@ -207,9 +207,8 @@ func (st *standing) movedTo() string {
 	return st.moved
 }
 
-// shown says whether a list may show this. A member of a cluster that has missed
-// the end of a failover shows what it likes but for frozen, until it shows what the
-// others do.
+// shown reports whether a list may show this. A cluster member that missed the end of a
+// failover may show anything but a wrong frozen, until it shows what the others do.
 func (st *standing) shown(shows [2]look) bool {
 	moved := st.movedTo()
 	for i := range st.size {

@@ -10,8 +10,8 @@ import (
 	"stoker/test/load"
 )
 
-// ended waits until the operation has ended as it must, in time, and checks who
-// has ended it.
+// ended waits for the operation's required outcome, in time, and checks which processes
+// ended it.
 func (s *site) ended(t *testing.T, c trial, last string, died []time.Time, slowest *stopwatch) {
 	t.Helper()
 	kind := c.journal()
@@ -41,7 +41,7 @@ func (s *site) ended(t *testing.T, c trial, last string, died []time.Time, slowe
 	load.Within(t, limit, "the operation has ended", func() bool { o = find(); return o.id != "" && s.over(t, c, o) })
 	state := string(c.ends)
 	if c.ends != done && o.state == "watched" || c.ends == overdue {
-		state = o.state // rows are as before; it goes on being looked at
+		state = o.state // rows are as before; it is still watched
 	}
 	if o.state != state || o.state == "done" && c.ends != done {
 		t.Errorf("the operation is %s (%s), want %s", o.state, o.outcome, c.ends)
@@ -49,17 +49,17 @@ func (s *site) ended(t *testing.T, c trial, last string, died []time.Time, slowe
 	s.once(t, c, o, died, slowest)
 }
 
-// over says whether nothing more is to come of an operation but a watch in vain.
+// over reports whether nothing but a watch without findings remains of an operation.
 func (s *site) over(t *testing.T, c trial, o operation) bool {
 	t.Helper()
-	if c.when == hung { // the one that is to be undone is watched first
+	if c.when == hung { // the one to be undone is watched first
 		return o.state == "undone"
 	}
 	return o.state != "open"
 }
 
-// overdue waits until a cluster's operation is shown as overdue, and checks that it
-// can be ended: as soon as the members that may have it in hand are gone.
+// overdue waits until a cluster's operation is shown as overdue, and checks that it can
+// be ended once the members that may execute it are gone.
 func (s *site) overdue(t *testing.T, find func() operation) operation {
 	t.Helper()
 	var o operation
@@ -82,8 +82,8 @@ func (s *site) overdue(t *testing.T, find func() operation) operation {
 	return o
 }
 
-// once checks that exactly one process after the other took the operation over,
-// and one has ended it, soon enough.
+// once checks that processes took the operation over strictly one after another, and
+// that one ended it, in time.
 func (s *site) once(t *testing.T, c trial, o operation, died []time.Time, slowest *stopwatch) {
 	t.Helper()
 	history := s.history(t, o.id)
@@ -119,7 +119,7 @@ func (s *site) once(t *testing.T, c trial, o operation, died []time.Time, slowes
 	}
 	if len(ends) > 0 {
 		last := ends[len(ends)-1].at
-		settled = max(last.Sub(died[len(died)-1]), 0) // before it, when the last one has died after settling it
+		settled = max(last.Sub(died[len(died)-1]), 0) // before it, when the last one died after settling it
 		if late := last.Sub(o.deadline); late > settledBy && c.ends != overdue {
 			t.Errorf("settled %v after its deadline, want %v at most", late, settledBy)
 		}

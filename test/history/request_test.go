@@ -14,17 +14,17 @@ import (
 	"stoker/test/site"
 )
 
-// sent is a request and what came of it.
+// sent is a request and its outcome.
 type sent struct {
 	load.Request
 
-	what   string // as the journal calls it, or list
-	place  *place // that it changes; nil
+	what   string // the kind in the journal, or list
+	place  *place // the place that it changes; nil for a list
 	member int    // of the place, for enable and disable
 	detail string // the reason of a disable, the site of a failover
 	caller int
 	api    int
-	limit  time.Duration // how long its caller waits for the answer
+	limit  time.Duration // the caller's timeout
 	again  bool          // its key was sent before
 
 	answer load.Answer
@@ -33,31 +33,32 @@ type sent struct {
 	entry  *entry          // of the journal
 }
 
-// times of a request, in nanoseconds of the history.
+// span is the time of a request, in nanoseconds of the history.
 func (h *history) span(s *sent) (call, back int64) {
 	began := s.answer.Began.Sub(h.began)
 	return int64(began), int64(began + s.answer.Took)
 }
 
-// acknowledged says whether the change was carried out, or taken to be.
+// acknowledged reports whether the answer says that the change was or will be carried
+// out.
 func (s *sent) acknowledged() bool {
 	return s.err == nil && s.answer.Status < http.StatusMultipleChoices
 }
 
-// refused says whether the answer says that nothing was changed.
+// refused reports whether the answer says that nothing was changed.
 func (s *sent) refused() bool {
 	st := s.answer.Status
 	return s.err == nil && (st >= 400 && st < 500 || st == http.StatusBadGateway || st == http.StatusServiceUnavailable)
 }
 
-// keyTaken says whether it is refused because its key is in use: the first request
-// is under way, or was cut off.
+// keyTaken reports whether the request was refused because its key is in use: the first
+// request is running, or was cut off.
 func (s *sent) keyTaken() bool {
 	return s.Key != "" && s.answer.Status == http.StatusConflict &&
 		(strings.Contains(s.answer.Body, "with this Idempotency-Key is under way") || strings.Contains(s.answer.Body, "was cut off"))
 }
 
-// history is all that was sent, and what it was sent to.
+// history is everything that was sent, and the site that it was sent to.
 type history struct {
 	*site.Site
 	apis   []*site.Process
@@ -65,14 +66,14 @@ type history struct {
 	began  time.Time
 
 	mu    sync.Mutex
-	round []*sent            // guarded by mu; since the last quiet moment
-	keys  map[string][]*sent // guarded by mu; the requests with each key, all of a kind
+	round []*sent            // guarded by mu; since the last comparison
+	keys  map[string][]*sent // guarded by mu; the requests with each key, all equal
 	asked map[string]*sent   // guarded by mu; changes by request id
-	wrong []string           // guarded by mu; answers that there may not be
+	wrong []string           // guarded by mu; answers that are not permitted
 	total totals             // guarded by mu
 }
 
-// send sends a request and keeps what came of it.
+// send sends a request and records the outcome.
 func (h *history) send(ctx context.Context, s *sent) *sent {
 	s.ID = "req-" + uuid.NewString()
 	h.mu.Lock()
@@ -102,8 +103,8 @@ func (h *history) send(ctx context.Context, s *sent) *sent {
 	return s
 }
 
-// permit says what is wrong with an answer. A request may be lost with the API
-// process that dies, never left without an answer.
+// permit says what is wrong with an answer. A request may be lost with an API process
+// that dies, but must not remain unanswered.
 func (s *sent) permit() string {
 	if s.err != nil {
 		if s.limit == load.Deadline && s.answer.Took >= s.limit {
@@ -124,7 +125,7 @@ func (s *sent) permit() string {
 	return ""
 }
 
-// line is the request in a line of text.
+// line formats the request.
 func (h *history) line(s *sent) string {
 	call, back := h.span(s)
 	what := s.what

@@ -12,25 +12,25 @@ import (
 	"stoker/test/load"
 )
 
-// notes are what administrators were told.
+// notes are the answers that administrators got.
 type notes struct {
 	mu    sync.Mutex
-	told  map[string]load.Answer // guarded by mu; the last answer that named the operation
-	wrong []string               // guarded by mu; what lists showed that is half a change
+	told  map[string]load.Answer // guarded by mu; the last answer for each operation
+	wrong []string               // guarded by mu; lists that showed half a change
 	lists int                    // guarded by mu
-	no    int                    // guarded by mu; how many changes were answered with 503
+	no    int                    // guarded by mu; changes answered with 503
 }
 
 func newNotes() *notes { return &notes{told: map[string]load.Answer{}} }
 
-// refused is how many changes were answered with 503.
+// refused is the number of changes answered with 503.
 func (n *notes) refused() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.no
 }
 
-// see notes what a client was told.
+// see records a client's answer.
 func (n *notes) see(r load.Request, a load.Answer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -67,8 +67,8 @@ func (n *notes) see(r load.Request, a load.Answer) {
 	}
 }
 
-// possible says whether a list may show this of a service that administrators
-// change as load.Administrators do.
+// possible reports whether a list may show this for a service that administrators
+// change like load.Administrators.
 func possible(host, line string) bool {
 	may := map[string][]string{
 		"alpha": {home, wayOut, wayOutLate, onSiteB, wayBack},
@@ -79,7 +79,7 @@ func possible(host, line string) bool {
 	return slices.Contains(may[backend], line)
 }
 
-// acknowledged checks that what clients were told is what the journal says.
+// acknowledged compares clients' answers with the journal.
 func acknowledged(t *testing.T, db *sql.DB, told map[string]load.Answer) {
 	t.Helper()
 	checked := map[int]int{}
