@@ -110,7 +110,20 @@ failover_deadline = 1e300
 				"c.conf:13: [oslo_messaging_rabbit] ssl_version = SSLv3: must be empty, TLS, SSLv23, TLSv1, TLSv1_1, TLSv1_2 or TLSv1_3",
 				"c.conf:14: [oslo_messaging_rabbit] kombu_compression = gzip: is not supported",
 				"c.conf:15: [oslo_messaging_rabbit] rabbit_ha_queues = 1: excludes quorum queues: a queue is mirrored or a quorum queue",
-				"c.conf:17: [oslo_messaging_rabbit] rabbit_stream_fanout = 1: is not supported",
+				"c.conf:17: [oslo_messaging_rabbit] rabbit_stream_fanout = 1: needs rabbit_transient_quorum_queue = true and a rabbit_qos_prefetch_count above 0",
+			},
+		},
+		{
+			name: "streams as deployers have them", text: fine + "[oslo_messaging_rabbit]\nrabbit_quorum_queue = true\nrabbit_transient_quorum_queue = true\nrabbit_stream_fanout = true\nrabbit_qos_prefetch_count = 50\nuse_queue_manager = true\n",
+		},
+		{
+			name: "streams without a prefetch count", text: fine + "[oslo_messaging_rabbit]\nrabbit_stream_fanout = true\nrabbit_transient_quorum_queue = true\n", want: []string{
+				"c.conf:4: [oslo_messaging_rabbit] rabbit_stream_fanout = true: needs rabbit_transient_quorum_queue = true and a rabbit_qos_prefetch_count above 0",
+			},
+		},
+		{
+			name: "streams beside transient queues", text: fine + "[oslo_messaging_rabbit]\nrabbit_stream_fanout = true\nrabbit_qos_prefetch_count = 50\n", want: []string{
+				"c.conf:4: [oslo_messaging_rabbit] rabbit_stream_fanout = true: needs rabbit_transient_quorum_queue = true and a rabbit_qos_prefetch_count above 0",
 			},
 		},
 		{name: "metrics", text: fine + "[stoker]\nmetrics_listen = 127.0.0.1:9776\n"},

@@ -23,7 +23,7 @@ type Rabbit struct {
 	QuorumMaxLength     int           // rabbit_quorum_max_memory_length; 0 is none
 	QuorumMaxBytes      int           // rabbit_quorum_max_memory_bytes; 0 is none
 	HAQueues            bool          // rabbit_ha_queues
-	StreamFanout        bool          // rabbit_stream_fanout, which has to be off
+	StreamFanout        bool          // rabbit_stream_fanout
 	Compression         string        // kombu_compression, which has to be empty
 	CancelOnFailover    bool          // enable_cancel_on_failover
 	TransientTTL        time.Duration // rabbit_transient_queues_ttl
@@ -74,7 +74,7 @@ func rabbitOptions() []option[Config] {
 			func(c *Config) *int { return &c.Rabbit.QuorumMaxBytes }),
 		boolean(at("rabbit_ha_queues", "false", "Queues are mirrored, where a broker before RabbitMQ 3.0 must be told so."+queues, "DEFAULT.rabbit_ha_queues"),
 			func(c *Config) *bool { return &c.Rabbit.HAQueues }),
-		boolean(at("rabbit_stream_fanout", "false", "Fanout queues are streams. Not supported."),
+		boolean(at("rabbit_stream_fanout", "false", "The other services on the bus share a stream for each topic's fanouts. Stoker keeps a queue of its own beside it, and is not told anything old when it starts. Needs rabbit_transient_quorum_queue and a rabbit_qos_prefetch_count above 0."),
 			func(c *Config) *bool { return &c.Rabbit.StreamFanout }),
 		word(at("kombu_compression", "", "How messages are compressed. Not supported: leave it empty, here and everywhere else."),
 			func(c *Config) *string { return &c.Rabbit.Compression }),
@@ -126,8 +126,8 @@ func (v *validator) rabbit() {
 	if r.HAQueues && (r.QuorumQueues || r.TransientQuorum) {
 		v.rule(groupRabbit, "rabbit_ha_queues", "excludes quorum queues: a queue is mirrored or a quorum queue")
 	}
-	if r.StreamFanout {
-		v.rule(groupRabbit, "rabbit_stream_fanout", "is not supported")
+	if r.StreamFanout && (!r.TransientQuorum || r.Prefetch == 0) { // oslo.messaging says the same
+		v.rule(groupRabbit, "rabbit_stream_fanout", "needs rabbit_transient_quorum_queue = true and a rabbit_qos_prefetch_count above 0")
 	}
 	if r.Compression != "" {
 		v.rule(groupRabbit, "kombu_compression", "is not supported")

@@ -133,6 +133,7 @@ func needless() map[string]string {
 		"use_journal":          "the log goes to standard error, which systemd keeps",
 		"memcached_servers":    "tokens are cached in the process",
 		"delay_auth_decision":  "a request without a token is refused",
+		"use_queue_manager":    "queues of a process that has stopped are deleted, or expire",
 		"slave_connection":     "every read sees what was acknowledged",
 	}
 }

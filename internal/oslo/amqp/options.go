@@ -81,7 +81,10 @@ type Rabbit struct {
 	// TransientQueuesTTL is rabbit_transient_queues_ttl: a fanout or reply queue
 	// that nobody has used for so long is deleted by the broker; 0 is never.
 	TransientQueuesTTL time.Duration
-	// StreamFanout is rabbit_stream_fanout. It is not supported: New fails.
+	// StreamFanout is rabbit_stream_fanout: Python services share one stream for
+	// the fanouts of a topic. It needs TransientQuorumQueue and Prefetch, or New
+	// fails, as oslo.messaging does. Our queues are the same with and without it:
+	// see topology.queue.
 	StreamFanout bool
 	// Prefetch is rabbit_qos_prefetch_count: how many messages of a topic or
 	// server queue the broker hands to a listener before it has begun with the
@@ -133,8 +136,8 @@ func (r *Rabbit) Validate() error {
 	switch {
 	case r.HAQueues && (r.QuorumQueue || r.TransientQuorumQueue):
 		return wrong("rabbit_ha_queues excludes rabbit_quorum_queue and rabbit_transient_quorum_queue: a queue is mirrored or a quorum queue")
-	case r.StreamFanout:
-		return wrong("rabbit_stream_fanout is not supported")
+	case r.StreamFanout && (!r.TransientQuorumQueue || r.Prefetch <= 0):
+		return wrong("rabbit_stream_fanout needs rabbit_transient_quorum_queue = true and a rabbit_qos_prefetch_count above 0")
 	case r.Compression != "":
 		return wrong("kombu_compression is not supported")
 	}

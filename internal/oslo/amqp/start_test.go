@@ -104,7 +104,8 @@ func TestOptionsThatCannotBeHad(t *testing.T) {
 		want   string
 	}{
 		{"mirrored quorum queues", func(r *amqp.Rabbit) { r.HAQueues, r.QuorumQueue = true, true }, "rabbit_ha_queues excludes rabbit_quorum_queue"},
-		{"streams", func(r *amqp.Rabbit) { r.StreamFanout = true }, "rabbit_stream_fanout is not supported"},
+		{"streams beside transient queues", func(r *amqp.Rabbit) { r.StreamFanout, r.Prefetch = true, 1 }, "rabbit_stream_fanout needs rabbit_transient_quorum_queue = true and"},
+		{"streams without a prefetch count", func(r *amqp.Rabbit) { r.StreamFanout, r.TransientQuorumQueue = true, true }, "and a rabbit_qos_prefetch_count above 0"},
 		{"compression", func(r *amqp.Rabbit) { r.Compression = "gzip" }, "kombu_compression is not supported"},
 		{"a way to log in", func(r *amqp.Rabbit) { r.LoginMethod = "RABBIT-CR-DEMO" }, "rabbit_login_method must be"},
 		{"a version of TLS", func(r *amqp.Rabbit) { r.SSL, r.SSLVersion = true, "SSLv3" }, "ssl_version must be"},

@@ -42,7 +42,10 @@ func (t *topology) control() *exchange {
 func fanoutExchange(topic string) string { return topic + "_fanout" }
 
 // queue is the queue of a destination; id tells the fanout queues of one topic
-// apart.
+// apart. With rabbit_stream_fanout Python services read the fanouts of a topic
+// from one stream, named as the exchange is. Our queue hangs on the same exchange
+// and gets every fanout too. The stream would give us old ones as well: it is read
+// from its last chunk on, however old that is.
 func (t *topology) queue(d oslo.Destination, id string) queue {
 	switch d.Route {
 	case oslo.RouteFanout:
