@@ -29,6 +29,7 @@ type Transport struct {
 	fanouts      chan *publication
 	inspections  chan *inspection
 	refusals     refusals
+	ban          ban
 
 	mu        sync.Mutex // guards what follows
 	listen    *link      // for listeners; made for the first

@@ -57,7 +57,7 @@ func (l *listener) begin(s *session) (*intake, error) {
 		}
 		var deliveries <-chan amqp091.Delivery
 		err := s.setUp(func() (err error) {
-			deliveries, err = l.consume(in.ch, &q, tag, prefetch)
+			deliveries, err = l.consume(s, in.ch, &q, tag, prefetch)
 			return err
 		})
 		if err != nil {
@@ -79,9 +79,12 @@ func (l *listener) begin(s *session) (*intake, error) {
 }
 
 // consume declares a queue and begins to consume it.
-func (l *listener) consume(ch *amqp091.Channel, q *queue, tag string, prefetch int) (<-chan amqp091.Delivery, error) {
-	if err := q.declare(ch); err != nil {
+func (l *listener) consume(s *session, ch *amqp091.Channel, q *queue, tag string, prefetch int) (<-chan amqp091.Delivery, error) {
+	if err := l.t.ban.on(q); err != nil {
 		return nil, refused(err)
+	}
+	if err := q.declare(ch); err != nil {
+		return nil, refused(l.t.ban.judge(q, s, err))
 	}
 	if err := ch.Qos(prefetch, 0, false); err != nil { // of the consumers that follow
 		return nil, fmt.Errorf("limit what comes ahead: %w", err)

@@ -137,7 +137,8 @@ func (l *listener) run(began chan<- error) {
 				return
 			}
 		}
-		if !s.ended() && report(began, err) {
+		final := cinder.KindOf(err) == cinder.KindUnavailable // another connection does no better
+		if (final || !s.ended()) && report(began, err) {
 			return // and so does Listen
 		}
 		if ctx.Err() == nil && !s.ended() && len(Refusals(err)) == 0 { // which the link, or refusals, have logged

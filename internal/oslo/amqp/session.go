@@ -104,7 +104,7 @@ func (s *session) watch(closes chan *amqp091.Error, blocks chan amqp091.Blocking
 				close(s.lost)
 				continue
 			}
-			s.fail(errors.New(e.Reason))
+			s.fail(errors.New(oneLine(e.Reason)))
 		}
 	}
 }
@@ -132,15 +132,9 @@ func (s *session) why() error {
 	return s.err
 }
 
-// ended says whether the connection is lost.
-func (s *session) ended() bool {
-	select {
-	case <-s.lost:
-		return true
-	default:
-		return false
-	}
-}
+// ended says whether the connection is lost. The library knows before lost is
+// closed.
+func (s *session) ended() bool { return s.conn.IsClosed() }
 
 // abort closes the socket: every call that waits for the broker returns.
 func (s *session) abort() { _ = s.sock.Close() }

@@ -23,6 +23,7 @@ type topology struct {
 type queue struct {
 	name                string
 	durable, autoDelete bool
+	own                 bool // of one process: a fanout or reply queue
 	args                amqp091.Table
 	exchange            *exchange // nil: the default one
 	key                 string
@@ -50,14 +51,14 @@ func (t *topology) queue(d oslo.Destination, id string) queue {
 	switch d.Route {
 	case oslo.RouteFanout:
 		return queue{
-			name: fanoutExchange(d.Name) + "_" + id, durable: t.r.TransientQuorumQueue,
+			name: fanoutExchange(d.Name) + "_" + id, durable: t.r.TransientQuorumQueue, own: true,
 			args:     t.args(t.r.TransientQuorumQueue, t.r.TransientQueuesTTL),
 			exchange: &exchange{fanoutExchange(d.Name), amqp091.ExchangeFanout, t.r.TransientQuorumQueue, true},
 			key:      d.Name,
 		}
 	case oslo.RouteReply:
 		return queue{
-			name: d.Name, durable: t.r.TransientQuorumQueue,
+			name: d.Name, durable: t.r.TransientQuorumQueue, own: true,
 			args: t.args(t.r.TransientQuorumQueue, t.r.TransientQueuesTTL),
 		}
 	default:
@@ -128,6 +129,9 @@ func (q *queue) declare(ch *amqp091.Channel) error {
 	return nil
 }
 
+// oneLine is a text of the broker's without its line breaks.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 // declareError says what stands in the way of a declaration. What is there with
 // other properties has to be named, and the option that asks for them: the two
 // sides of a bus have to agree on it.
@@ -144,7 +148,7 @@ func declareError(what, name string, err error) error {
 	case amqp091.AccessRefused:
 		return cinder.Wrap(cinder.KindUnavailable, errors.New(e.Reason), "The broker lets us not declare the %s %s: the user needs permission to configure, write and read it.", what, name)
 	default:
-		return fmt.Errorf("declare the %s %s: %s", what, name, e.Reason)
+		return fmt.Errorf("declare the %s %s: %s", what, name, oneLine(e.Reason))
 	}
 }
 
