@@ -7,10 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"stoker/internal/app"
 	"stoker/internal/cinder"
 	"stoker/internal/client"
 	"stoker/internal/config"
+	"stoker/internal/oslo/amqp"
 	"stoker/test/peers"
 )
 
@@ -66,5 +69,13 @@ func TestServiceWithoutItsBroker(t *testing.T) {
 	}
 	if log := logs.String(); strings.Contains(log, "hunter2") || !strings.Contains(log, "commands are served once it connects") {
 		t.Errorf("the log says\n%s", log)
+	}
+}
+
+// The defaults are written down twice: for who reads a file, and for who makes a
+// transport in code.
+func TestRabbitByDefault(t *testing.T) {
+	if diff := cmp.Diff(amqp.DefaultRabbit(), app.Rabbit(config.Default().Rabbit)); diff != "" {
+		t.Errorf("[oslo_messaging_rabbit] by default (-of the transport +of the configuration):\n%s", diff)
 	}
 }

@@ -1,6 +1,14 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"stoker/internal/config"
+	"stoker/internal/oslo/amqp"
+)
+
+// Rabbit is [oslo_messaging_rabbit] as the transport takes it.
+func Rabbit(r config.Rabbit) amqp.Rabbit { return rabbit(r) }
 
 // DownTime is what a service of the process takes for service_down_time.
 func (a *App) DownTime() time.Duration { return a.service("any", "any").DownTime }

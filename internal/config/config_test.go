@@ -88,7 +88,7 @@ func TestDefault(t *testing.T) {
 			Size: 5, Overflow: 50, Recycle: time.Hour, Timeout: 30 * time.Second, Retries: 10, RetryInterval: 10 * time.Second, WsrepSyncWait: 1,
 		},
 		Rabbit: config.Rabbit{
-			Exchange: "openstack", TransientTTL: 30 * time.Minute, LoginMethod: "AMQPLAIN", FailoverStrategy: "round-robin",
+			Exchange: "openstack", VerifyHost: true, TransientTTL: 30 * time.Minute, LoginMethod: "AMQPLAIN", FailoverStrategy: "round-robin",
 			ReconnectDelay: time.Second, RetryInterval: time.Second, RetryBackoff: 2 * time.Second, RetryMax: 30 * time.Second, Heartbeat: time.Minute,
 		},
 		Authtoken: config.Authtoken{Interface: "internal", Retries: 3, CacheTime: 5 * time.Minute, ServiceRoles: []string{"service"}},

@@ -96,7 +96,7 @@ func rabbitOptions() []option[Config] {
 			func(c *Config) *string { return &c.Rabbit.CertFile }),
 		path(at("ssl_key_file", "", "Its key.", groupRabbit+".kombu_ssl_keyfile"),
 			func(c *Config) *string { return &c.Rabbit.KeyFile }),
-		boolean(at("ssl_enforce_hostname_verification", "false", "The broker's certificate must be for the name it is connected to by."),
+		boolean(at("ssl_enforce_hostname_verification", "true", "With ssl_ca_file, the broker's certificate must name the host as transport_url does. oslo.messaging has this on since 18.1."),
 			func(c *Config) *bool { return &c.Rabbit.VerifyHost }),
 
 		choice(at("rabbit_login_method", "AMQPLAIN", "How to log in. Of PLAIN and AMQPLAIN the other is tried as well.", "DEFAULT.rabbit_login_method"),

@@ -52,8 +52,12 @@ func New(ctx context.Context, o Options) (*Transport, error) {
 	if err := o.Rabbit.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Rabbit.SSL && o.Rabbit.SSLCAFile == "" {
+	switch {
+	case !o.Rabbit.SSL:
+	case o.Rabbit.SSLCAFile == "":
 		o.Log.WarnContext(ctx, "the broker's certificate is not verified: [oslo_messaging_rabbit] ssl_ca_file is not set")
+	case !o.Rabbit.SSLVerifyHostname:
+		o.Log.WarnContext(ctx, "the broker's certificate may be of any host: [oslo_messaging_rabbit] ssl_enforce_hostname_verification is off")
 	}
 	t := &Transport{
 		o: o, topology: topology{exchange: o.Exchange, r: o.Rabbit},

@@ -123,7 +123,8 @@ func handshakeError(err error) error {
 	case errors.As(err, &unknown):
 		return errors.New("TLS failed: the broker's certificate is not signed by one in ssl_ca_file")
 	case errors.As(err, &host):
-		return fmt.Errorf("TLS failed: the certificate is not of this host (ssl_enforce_hostname_verification): %w", err)
+		return fmt.Errorf("TLS failed: the certificate is not of this host: %w. "+
+			"It has to name the host as transport_url does, unless [oslo_messaging_rabbit] ssl_enforce_hostname_verification = false", err)
 	case isAlert(err):
 		return fmt.Errorf("TLS failed: the broker refused us (%w): look at ssl_cert_file and ssl_version", err)
 	default:

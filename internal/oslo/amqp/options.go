@@ -54,7 +54,8 @@ type Rabbit struct {
 	SSLCertFile string // ssl_cert_file: ours, with SSLKeyFile
 	SSLKeyFile  string // ssl_key_file
 	// SSLVerifyHostname is ssl_enforce_hostname_verification: with SSLCAFile, the
-	// certificate must be of the host that was dialled. Newer releases have it on.
+	// certificate must be of the host that was dialled. oslo.messaging has it on
+	// since 18.1. That it is off is logged.
 	SSLVerifyHostname bool
 
 	// DurableQueues is amqp_durable_queues: exchange, topic and server queues
@@ -126,7 +127,7 @@ type Rabbit struct {
 // DefaultRabbit is [oslo_messaging_rabbit] when nothing is set.
 func DefaultRabbit() Rabbit {
 	return Rabbit{
-		TransientQueuesTTL: 30 * time.Minute, Heartbeat: time.Minute, LoginMethod: "AMQPLAIN",
+		SSLVerifyHostname: true, TransientQueuesTTL: 30 * time.Minute, Heartbeat: time.Minute, LoginMethod: "AMQPLAIN",
 		RetryInterval: time.Second, RetryBackoff: 2 * time.Second, IntervalMax: 30 * time.Second, ReconnectDelay: time.Second,
 	}
 }

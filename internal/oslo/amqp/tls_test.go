@@ -1,6 +1,7 @@
 package amqp_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/url"
@@ -19,8 +21,10 @@ import (
 	"testing"
 	"time"
 
+	"stoker/internal/cinder"
 	"stoker/internal/oslo"
 	"stoker/internal/oslo/amqp"
+	"stoker/test/peers"
 )
 
 // authority signs certificates.
@@ -137,9 +141,10 @@ func TestTLS(t *testing.T) {
 		change func(*amqp.Rabbit)
 		want   string // the error; "" for none
 	}{
-		{"the broker is verified", open(ours), func(r *amqp.Rabbit) { r.SSLCAFile, r.SSLVerifyHostname = trusted.file, true }, ""},
-		{"the broker is verified, but not its name", open(elsewhere), func(r *amqp.Rabbit) { r.SSLCAFile = trusted.file }, ""},
-		{"the broker has another name", open(elsewhere), func(r *amqp.Rabbit) { r.SSLCAFile, r.SSLVerifyHostname = trusted.file, true }, "the certificate is not of this host"},
+		{"the broker is verified", open(ours), func(r *amqp.Rabbit) { r.SSLCAFile = trusted.file }, ""},
+		{"the broker is verified, but not its name", open(elsewhere), func(r *amqp.Rabbit) { r.SSLCAFile, r.SSLVerifyHostname = trusted.file, false }, ""},
+		{"the broker has another name", open(elsewhere), func(r *amqp.Rabbit) { r.SSLCAFile = trusted.file }, "unless [oslo_messaging_rabbit] ssl_enforce_hostname_verification = false"},
+		{"a stranger, and no name is asked for", open(ours), func(r *amqp.Rabbit) { r.SSLCAFile, r.SSLVerifyHostname = stranger.file, false }, "not signed by one in ssl_ca_file"},
 		{"the broker is a stranger", open(ours), func(r *amqp.Rabbit) { r.SSLCAFile = stranger.file }, "not signed by one in ssl_ca_file"},
 		{"nothing is verified", open(elsewhere), func(*amqp.Rabbit) {}, ""},
 		{"we are verified", mutual, func(r *amqp.Rabbit) { r.SSLCAFile, r.SSLCertFile, r.SSLKeyFile = trusted.file, ourCert, ourKey }, ""},
@@ -169,6 +174,38 @@ func TestTLS(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 			try(t, bus.Close(t.Context()))
+		})
+	}
+}
+
+// What is not verified of a broker is logged, once and at the start.
+func TestWhatIsNotVerifiedIsLogged(t *testing.T) {
+	const whole, name = "the broker's certificate is not verified", "the broker's certificate may be of any host"
+	file := newAuthority(t).file
+	for _, tc := range []struct {
+		name   string
+		change func(*amqp.Rabbit)
+		want   string // "" for nothing
+	}{
+		{"no TLS", func(r *amqp.Rabbit) { r.SSL, r.SSLVerifyHostname = false, false }, ""},
+		{"all is verified", func(r *amqp.Rabbit) { r.SSLCAFile = file }, ""},
+		{"but for the name", func(r *amqp.Rabbit) { r.SSLCAFile, r.SSLVerifyHostname = file, false }, name},
+		{"nothing is", func(*amqp.Rabbit) {}, whole},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var log bytes.Buffer
+			o := options(t, "rabbit://"+peers.Nobody(t)+"/")
+			o.Log = slog.New(slog.NewTextHandler(&log, nil))
+			o.Rabbit.SSL = true
+			tc.change(&o.Rabbit)
+			if _, err := amqp.New(t.Context(), o); cinder.KindOf(err) != cinder.KindUnavailable {
+				t.Fatalf("got error %v, want one of kind %s", err, cinder.KindUnavailable)
+			}
+			for _, text := range []string{whole, name} {
+				if got, want := strings.Count(log.String(), text), strings.Count(tc.want, text); got != want {
+					t.Errorf("%q is logged %d times, want %d", text, got, want)
+				}
+			}
 		})
 	}
 }
