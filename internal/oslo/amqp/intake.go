@@ -83,6 +83,11 @@ func (l *listener) consume(s *session, ch *amqp091.Channel, q *queue, tag string
 	if err := l.t.ban.on(q); err != nil {
 		return nil, refused(err)
 	}
+	if q.exchange != nil {
+		if err := s.declareExchange(*q.exchange); err != nil {
+			return nil, refused(err)
+		}
+	}
 	if err := q.declare(ch); err != nil {
 		return nil, refused(l.t.ban.judge(q, s, err))
 	}

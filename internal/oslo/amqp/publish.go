@@ -320,16 +320,10 @@ func whyClosed(closes <-chan *amqp091.Error) func() error {
 	}
 }
 
-// declare makes the exchange, on a channel of its own: one that is refused loses
-// its channel.
+// declare makes the exchange.
 func (p *publisher) declare() error {
 	return p.s.call("declare the exchange", func() error {
-		ch, err := p.s.conn.Channel()
-		if err != nil {
-			return fmt.Errorf("%w: open a channel: %w", errNotWritten, err)
-		}
-		defer func() { _ = ch.Close() }()
-		if err := p.t.note(aboutExchange, refused(p.t.topology.control().declare(ch))); err != nil {
+		if err := p.t.note(aboutExchange, refused(p.s.declareExchange(*p.t.topology.control()))); err != nil {
 			if cinder.KindOf(err) == cinder.KindUnavailable {
 				return err
 			}

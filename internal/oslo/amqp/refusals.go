@@ -156,13 +156,15 @@ func (t *Transport) Check(ctx context.Context) error {
 		return err
 	}
 	exchange := t.topology.control()
-	declare := func(ch *amqp091.Channel) (int, error) {
-		return 0, t.note(aboutExchange, refused(exchange.declare(ch)))
-	}
+	declare := func(ch *amqp091.Channel) (int, error) { return 0, refused(exchange.declare(ch)) }
 	send := func(ch *amqp091.Channel) (int, error) {
 		return 0, t.note(aboutSending, exchange.mayWrite(ch))
 	}
 	_, err := t.ask(ctx, declare)
+	if exchange.yields(err) {
+		_, err = t.ask(ctx, declare)
+	}
+	_ = t.note(aboutExchange, err)
 	if err == nil && !t.refusals.sending() {
 		_, err = t.ask(ctx, send)
 	}

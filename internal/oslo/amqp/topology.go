@@ -110,13 +110,37 @@ func (e *exchange) declare(ch *amqp091.Channel) error {
 	return nil
 }
 
-// declare makes a queue, the exchange it hangs on and their binding.
-func (q *queue) declare(ch *amqp091.Channel) error {
-	if q.exchange != nil {
-		if err := q.exchange.declare(ch); err != nil {
-			return err
-		}
+// yields makes a durable exchange transient, and reports so, when it was refused
+// because it is there as a transient one: left by a service that knew nothing of
+// quorum queues. oslo.messaging takes it as it is, too.
+func (e *exchange) yields(err error) bool {
+	if err == nil || !e.durable || !strings.Contains(err.Error(), "inequivalent arg 'durable'") {
+		return false
 	}
+	e.durable = false
+	return true
+}
+
+// declareExchange makes an exchange, on a channel of its own: one that is refused
+// loses its channel.
+func (s *session) declareExchange(e exchange) error {
+	declare := func() error {
+		ch, err := s.conn.Channel()
+		if err != nil {
+			return fmt.Errorf("open a channel: %w", err)
+		}
+		defer func() { _ = ch.Close() }()
+		return e.declare(ch)
+	}
+	err := declare()
+	if e.yields(err) {
+		err = declare()
+	}
+	return err
+}
+
+// declare makes a queue and binds it to its exchange, which is there.
+func (q *queue) declare(ch *amqp091.Channel) error {
 	if _, err := ch.QueueDeclare(q.name, q.durable, q.autoDelete, false, false, q.args); err != nil {
 		return declareError("queue", q.name, err)
 	}

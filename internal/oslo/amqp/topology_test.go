@@ -151,6 +151,27 @@ func TestWhatIsDeclaredOtherwiseIsNamed(t *testing.T) {
 	}
 }
 
+// Services that knew nothing of quorum queues have left exchanges that go with the
+// broker. oslo.messaging puts up with them, and so do we.
+func TestTransientExchangesAreTakenAsTheyAre(t *testing.T) {
+	url := engines.RabbitMQ(t).URL(t)
+	ch := raw(t, url)
+	try(t, ch.ExchangeDeclare("openstack", "topic", false, false, false, false, nil),
+		ch.ExchangeDeclare("topic_fanout", "fanout", false, true, false, false, nil))
+	bus := open(t, streams(t, url))
+	in := make(chan oslo.Message, 10)
+	listen(t, bus, func(m oslo.Message) { in <- m }, everything()...)
+	for _, to := range append(everything(), oslo.ToAny("topic")) {
+		try(t, bus.Send(t.Context(), to, oslo.Message{Body: []byte(to.String())}))
+		if got := string(next(t, in).Body); got != to.String() {
+			t.Errorf("got %q, want %q", got, to)
+		}
+	}
+	if err := bus.Check(t.Context()); err != nil {
+		t.Errorf("the bus does not find itself usable: %v", err)
+	}
+}
+
 // A message is on the wire as Cinder's are (doc/cinder/wire.md#properties). The id is ours.
 func TestProperties(t *testing.T) {
 	url := engines.RabbitMQ(t).URL(t)
