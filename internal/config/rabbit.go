@@ -19,7 +19,7 @@ type Rabbit struct {
 	AutoDelete          bool          // amqp_auto_delete
 	QuorumQueues        bool          // rabbit_quorum_queue
 	TransientQuorum     bool          // rabbit_transient_quorum_queue
-	QuorumDeliveryLimit int           // rabbit_quorum_delivery_limit; 0 is none
+	QuorumDeliveryLimit int           // rabbit_quorum_delivery_limit; 0 is the broker's, -1 is none
 	QuorumMaxLength     int           // rabbit_quorum_max_memory_length; 0 is none
 	QuorumMaxBytes      int           // rabbit_quorum_max_memory_bytes; 0 is none
 	HAQueues            bool          // rabbit_ha_queues
@@ -64,7 +64,7 @@ func rabbitOptions() []option[Config] {
 			func(c *Config) *bool { return &c.Rabbit.QuorumQueues }),
 		boolean(at("rabbit_transient_quorum_queue", "false", "Fanout and reply queues are quorum queues as well."+queues),
 			func(c *Config) *bool { return &c.Rabbit.TransientQuorum }),
-		integer(at("rabbit_quorum_delivery_limit", "0", "How often a quorum queue delivers a message again. 0: without limit."+queues), 0, maxCount,
+		integer(at("rabbit_quorum_delivery_limit", "0", "How often a quorum queue delivers a message again. 0: as the broker has it, which is 20 times from RabbitMQ 4.0 on, and without limit before. -1: without limit, from RabbitMQ 4.0 on."+queues), -1, maxCount,
 			func(c *Config) *int { return &c.Rabbit.QuorumDeliveryLimit }),
 		integer(at("rabbit_quorum_max_memory_length", "0", "How many messages a quorum queue keeps in memory. 0: without limit."+queues,
 			groupRabbit+".rabbit_quroum_max_memory_length"), 0, maxCount,

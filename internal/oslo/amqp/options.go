@@ -70,9 +70,10 @@ type Rabbit struct {
 	// TransientQuorumQueue is rabbit_transient_quorum_queue: fanout and reply
 	// queues are quorum queues, and durable.
 	TransientQuorumQueue bool
-	// The limits of quorum queues; 0 is none: rabbit_quorum_delivery_limit,
-	// rabbit_quorum_max_memory_length and rabbit_quorum_max_memory_bytes (the
-	// latter two are rabbit_quroum_... in releases before 2023.2).
+	// The limits of quorum queues: rabbit_quorum_delivery_limit (0 is the broker's
+	// own; -1, which RabbitMQ takes from 4.0 on, is none),
+	// rabbit_quorum_max_memory_length and rabbit_quorum_max_memory_bytes (0 is none;
+	// both are rabbit_quroum_... in releases before 2023.2).
 	QuorumDeliveryLimit   int
 	QuorumMaxMemoryLength int
 	QuorumMaxMemoryBytes  int

@@ -75,7 +75,7 @@ func (t *topology) args(quorum bool, ttl time.Duration) amqp091.Table {
 	args := amqp091.Table{}
 	number := func(name string, n int64) {
 		switch {
-		case n <= 0:
+		case n == 0:
 		case n == int64(int32(n)):
 			args[name] = int32(n)
 		default:
@@ -164,12 +164,15 @@ func declareError(what, name string, err error) error {
 	if !errors.As(err, &e) {
 		return fmt.Errorf("declare the %s %s: %w", what, name, err)
 	}
-	switch e.Code {
-	case amqp091.PreconditionFailed:
+	switch {
+	case e.Code == amqp091.PreconditionFailed && strings.Contains(e.Reason, " invalid "):
+		return cinder.Wrap(cinder.KindUnavailable, errors.New(e.Reason), "The broker takes no %s as %s is to be. Change %s, here and for the other services on this bus.",
+			what, name, optionOf(e.Reason))
+	case e.Code == amqp091.PreconditionFailed:
 		return cinder.Wrap(cinder.KindUnavailable, errors.New(e.Reason),
 			"The %s %s is already there with other properties. Set %s as the other services on this bus have it, or delete the %s while nobody uses it.",
 			what, name, optionOf(e.Reason), what)
-	case amqp091.AccessRefused:
+	case e.Code == amqp091.AccessRefused:
 		return cinder.Wrap(cinder.KindUnavailable, errors.New(e.Reason), "The broker lets us not declare the %s %s: the user needs permission to configure, write and read it.", what, name)
 	default:
 		return fmt.Errorf("declare the %s %s: %s", what, name, oneLine(e.Reason))
@@ -181,6 +184,7 @@ func optionOf(reason string) string {
 	for _, o := range []struct{ property, option string }{
 		{"'durable'", "amqp_durable_queues (and rabbit_quorum_queue, for fanout and reply queues rabbit_transient_quorum_queue)"},
 		{"'auto_delete'", "amqp_auto_delete"},
+		{"'auto-delete'", "amqp_auto_delete, which excludes rabbit_quorum_queue"},
 		{"'x-queue-type'", "rabbit_quorum_queue (for fanout and reply queues rabbit_transient_quorum_queue)"},
 		{"'x-expires'", "rabbit_transient_queues_ttl"},
 		{"'x-delivery-limit'", "rabbit_quorum_delivery_limit"},

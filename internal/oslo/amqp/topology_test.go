@@ -49,6 +49,11 @@ func TestQueuesAreDeclaredAsOsloMessagingDeclaresThem(t *testing.T) {
 			},
 		},
 		{
+			name: "quorum without a limit", durable: true, transientArgs: amqp091.Table{"x-expires": halfAnHour},
+			args:   amqp091.Table{"x-queue-type": "quorum", "x-delivery-limit": int32(-1)},
+			change: func(r *amqp.Rabbit) { r.QuorumQueue, r.QuorumDeliveryLimit = true, -1 },
+		},
+		{
 			name: "transient quorum", transientDurable: true, transientArgs: amqp091.Table{"x-queue-type": "quorum", "x-expires": halfAnHour},
 			change: func(r *amqp.Rabbit) { r.TransientQuorumQueue = true },
 		},
@@ -146,6 +151,28 @@ func TestWhatIsDeclaredOtherwiseIsNamed(t *testing.T) {
 			}
 			if err := bus.Send(t.Context(), tc.on, oslo.Message{}); !strings.Contains(cinder.Message(err), tc.want) {
 				t.Errorf("send: got error %v, want one with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// What a broker takes of nobody is no matter of what others declared.
+func TestWhatTheBrokerTakesOfNobodyIsNamed(t *testing.T) {
+	url := engines.RabbitMQ(t).URL(t)
+	for _, tc := range []struct {
+		name   string
+		change func(*amqp.Rabbit)
+		want   string
+	}{
+		{"quorum queues that go with their last consumer", func(r *amqp.Rabbit) { r.AutoDelete = true }, "The broker takes no queue as topic is to be. Change [oslo_messaging_rabbit] amqp_auto_delete, which excludes rabbit_quorum_queue,"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := options(t, url)
+			o.Rabbit.QuorumQueue, o.Exchange = true, "exchange of "+tc.name
+			tc.change(&o.Rabbit)
+			_, err := open(t, o).Listen(t.Context(), []oslo.Destination{oslo.ToAny("topic")}, ignore)
+			if cinder.KindOf(err) != cinder.KindUnavailable || !strings.Contains(cinder.Message(err), tc.want) {
+				t.Errorf("got error %v, want one of kind %s with %q", err, cinder.KindUnavailable, tc.want)
 			}
 		})
 	}
