@@ -110,14 +110,13 @@ func (b *banning) serve(c net.Conn) error {
 			err = say(channel, method+1, long(""))
 		case queueDeclaring:
 			name := string(args[3 : 3+args[2]])
-			switch bits := args[3+args[2]]; {
-			case bits&(passive|durable) == 0:
+			if args[3+args[2]]&(passive|durable) == 0 {
 				b.banned.Add(1)
 				err = say(0, connectionClose, []byte{541 >> 8, 541 & 0xFF}, short(banText), number(method))
-			default:
-				b.declared.Add(1)
-				err = say(channel, method+1, short(name), number(0), number(0))
+				break
 			}
+			b.declared.Add(1)
+			err = say(channel, method+1, short(name), number(0), number(0))
 		case basicConsume:
 			queue := args[2]
 			err = say(channel, method+1, args[3+queue:][:1+args[3+queue]]) // the tag
