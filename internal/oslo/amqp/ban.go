@@ -22,12 +22,10 @@ type ban struct {
 	since  time.Time
 }
 
-// on is the error of declaring a queue that the broker has lately refused the like
-// of; nil of a queue that it takes, or may take.
-func (b *ban) on(q *queue) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.reason == "" || q.durable || time.Since(b.since) > banned {
+// banned is the error of a queue that a broker refuses for such a reason; nil of a
+// durable one, and when the reason is another.
+func (q *queue) banned(reason string) error {
+	if q.durable || !strings.Contains(reason, "transient_nonexcl_queues") {
 		return nil
 	}
 	// The names of a process's own queues are random: with them, each error would
@@ -36,9 +34,20 @@ func (b *ban) on(q *queue) error {
 	if q.own {
 		kind, option = "fanouts and replies", "rabbit_transient_quorum_queue"
 	}
-	return cinder.Wrap(cinder.KindUnavailable, errors.New(b.reason),
+	return cinder.Wrap(cinder.KindUnavailable, errors.New(oneLine(reason)),
 		"The broker takes no transient queues, and those of %s are. Set [oslo_messaging_rabbit] %s = true, here and for the other services on this bus, "+
 			"or have the broker take them (deprecated_features.permit.transient_nonexcl_queues = true).", kind, option)
+}
+
+// on is the error of declaring a queue that the broker has lately refused the like
+// of; nil of a queue that it takes, or may take.
+func (b *ban) on(q *queue) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.since) > banned {
+		return nil
+	}
+	return q.banned(b.reason)
 }
 
 // judge returns the error that declaring a queue on a session ended with: when the

@@ -12,6 +12,7 @@ import (
 
 	"stoker/internal/cinder"
 	"stoker/internal/oslo"
+	"stoker/internal/oslo/amqp"
 )
 
 // banText is what RabbitMQ 4.0 and 4.3 close a connection with.
@@ -165,6 +166,20 @@ func TestTransientQueuesAreBanned(t *testing.T) {
 	}
 	if n := b.banned.Load(); n != 1 {
 		t.Errorf("the broker had to close %d connections, want 1", n)
+	}
+}
+
+// Whoever looks for what is wrong is told of the ban, and of nothing that comes
+// of it.
+func TestExamineTellsOfABan(t *testing.T) {
+	b := newBanning(t)
+	found, err := amqp.Examine(t.Context(), options(t, "rabbit://stoker:stoker@"+b.address+"/"), []string{"topic"}, []oslo.Destination{oslo.ToAny("topic")})
+	try(t, err)
+	if want := "Set [oslo_messaging_rabbit] rabbit_transient_quorum_queue = true"; !strings.Contains(cinder.Message(found.RoundTripErr), want) {
+		t.Errorf("the round trip: got error %v, want one with %q", found.RoundTripErr, want)
+	}
+	if len(found.Exchanges)+len(found.Queues) > 0 {
+		t.Errorf("of a connection that was closed it says %v and %v", found.Exchanges, found.Queues)
 	}
 }
 

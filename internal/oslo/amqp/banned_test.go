@@ -11,7 +11,7 @@ import (
 // A broker that an operator has changed is asked again.
 func TestABanIsNotBelievedForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &ban{reason: "no", since: time.Now()}
+		b := &ban{reason: "transient_nonexcl_queues", since: time.Now()}
 		transient, lasting := &queue{name: "q", own: true}, &queue{name: "q", durable: true}
 		<-time.After(banned)
 		if err := b.on(transient); cinder.KindOf(err) != cinder.KindUnavailable {

@@ -105,8 +105,15 @@ func Examine(ctx context.Context, o Options, topics []string, queues []oslo.Dest
 	if first == nil {
 		return found, nil
 	}
+	closes := first.conn.NotifyClose(make(chan *amqp091.Error, 1))
 	own := first.ownQueue()
 	found.RoundTrip, found.RoundTripErr = first.roundTrip(&own)
+	if first.conn.IsClosed() { // so there is nothing more to ask
+		if e := <-closes; e != nil {
+			found.RoundTripErr = cmp.Or(own.banned(e.Reason), found.RoundTripErr)
+		}
+		return found, nil
+	}
 	found.Exchanges = append(found.Exchanges, first.exchange(first.topology.control(), first.write))
 	for _, topic := range topics {
 		q := first.topology.queue(oslo.ToAll(topic), "")
@@ -171,7 +178,10 @@ func (e *examiner) exchange(x *exchange, try func(*exchange) error) Exchange {
 		return found
 	}
 	if found.There = err == nil; found.There {
-		if err = e.ask(x.declare); err == nil {
+		if err = e.ask(x.declare); x.yields(err) {
+			err = e.ask(x.declare)
+		}
+		if err == nil {
 			err = try(x)
 		}
 	}

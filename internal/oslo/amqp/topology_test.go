@@ -197,6 +197,13 @@ func TestTransientExchangesAreTakenAsTheyAre(t *testing.T) {
 	if err := bus.Check(t.Context()); err != nil {
 		t.Errorf("the bus does not find itself usable: %v", err)
 	}
+	found, err := amqp.Examine(t.Context(), streams(t, url), []string{"topic"}, nil)
+	try(t, err)
+	for _, x := range found.Exchanges {
+		if !x.There || x.Err != nil {
+			t.Errorf("the exchange %s: there %t, %v; want nothing wrong", x.Name, x.There, x.Err)
+		}
+	}
 }
 
 // A message is on the wire as Cinder's are (doc/cinder/wire.md#properties). The id is ours.
