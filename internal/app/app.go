@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"stoker/internal/config"
 	"stoker/internal/control"
 	"stoker/internal/metrics"
 	"stoker/internal/oslo"
@@ -99,7 +100,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.onStop("bus client", a.client.Close)
 	a.rpc = rpc.New(a.client, rpc.Options{FailoverExpiry: c.FailoverExpiry, Log: a.loggers.Logger("stoker.rpc")})
 	var told control.Notifier
-	if slices.Contains(c.NotifyDrivers, "messagingv2") {
+	if slices.Contains(c.NotifyDrivers, config.NotifyBus) {
 		told = notifier{a.client, c.NotifyTopics, c.Host}
 	}
 	a.control = control.New(control.Options{

@@ -8,6 +8,7 @@ import (
 	"stoker/internal/agent"
 	"stoker/internal/backend/mirror"
 	"stoker/internal/cinder"
+	"stoker/internal/config"
 	"stoker/internal/rpc"
 	"stoker/internal/telemetry"
 )
@@ -49,9 +50,9 @@ func (a *App) startServices(ctx context.Context) error {
 
 // noteDrivers says that the drivers a file names are not those that run.
 func (a *App) noteDrivers(ctx context.Context) {
-	for _, i := range a.o.Config.Unknown() {
-		if i.Option == "volume_driver" {
-			a.log.WarnContext(ctx, "volume_driver is not ours to run: the backend is a mirror, directories under state_path",
+	for _, i := range a.o.Config.Unknown(config.ForVolume) {
+		if i.Option == "volume_driver" && i.Matters {
+			a.log.WarnContext(ctx, "volume_driver is not ours to run: the backend is a mirror, directories under state_path; the driver's storage is neither asked nor changed",
 				"section", i.Section, "file", i.File, "line", i.Line)
 		}
 	}

@@ -48,7 +48,7 @@ func (c *configCheckCmd) Run(p Process) error {
 			return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
 		}
 	}
-	if err := c.ignored(p.Stdout, conf.Unknown()); err != nil {
+	if err := c.ignored(p.Stdout, conf.Unknown(use)); err != nil {
 		return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
 	}
 	switch len(faults) {

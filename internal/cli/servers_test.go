@@ -213,11 +213,11 @@ func TestConfigCheck(t *testing.T) {
 		noBus = "warning: [DEFAULT] transport_url = memory:// (the default): reaches no other process: no command gets to a service. " +
 			"Name a broker, rabbit://USER:PASSWORD@HOST:PORT/VHOST\n"
 	)
-	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nvolume_driver = x\n")
+	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nenabled_backends = a\n[a]\nvolume_driver = x\n")
 	bad := conf(t, "[DEFAULT]\nreport_interval = never\nhelp = me\n[database]\nconnection = mysql://u:hunter2@[h/d\n"+
 		"[keystone_authtoken]\nauth_type = password\npassword = hunter2\nauth_url = http://k\nuser_id = u\nmemcached_servers = h\n"+bus)
 	workers := ":3: [DEFAULT] osapi_volume_workers: one process uses all the CPUs it is given\n"
-	driver := "ignored: " + good + ":4: [DEFAULT] volume_driver: Stoker's volume services have a mirror backend each, whatever it says\n"
+	driver := "ignored: " + good + ":6: [a] volume_driver: the backend is a mirror, directories under state_path: the storage of this driver is neither asked nor changed\n"
 	url := conf(t, "[DEFAULT]\nauth_strategy = noauth\n[database]\n"+
 		"connection = mysql+pymysql://u:hunter2@h/d?charset=utf8&ssl_cipher=AES&read_timeout=30&ssl_verify_cert=true&plugin=dbcounter&p/w=hunter2\n"+bus)
 	lookalikes := conf(t, "[DEFAULT]\nauth_strategy = noauth\nmy_ip = 192.0.2.1\nservice_downtime = 5\n[stoker]\npool_timeout = 2\nnosuch = 1\n"+bus)
@@ -233,7 +233,7 @@ func TestConfigCheck(t *testing.T) {
 			stdout: noBus + "ignored, harmless: " + good + workers + driver + "Ignored options that matter: 1; harmless ones: 1.\nNo faults.\n",
 		}},
 		{"for what it lacks", []string{"--config-file", good, "--for", "backup"}, result{
-			status: 1, stdout: driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\n",
+			status: 1, stdout: "Ignored options that matter: 0; harmless ones: 2 (--all lists them).\n",
 			stderr: "stoker: [DEFAULT] transport_url = memory:// (the default): reaches no other process: a service by itself needs a bus, rabbit://...\nstoker: 1 fault\n",
 		}},
 		{"faults", []string{"--config-file", bad}, result{

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	neturl "net/url"
@@ -90,6 +91,20 @@ func hostname() string {
 		return name
 	}
 	return "localhost"
+}
+
+// ownAddress is the address that this machine has for others, or 127.0.0.1, as
+// Cinder finds out: nothing is sent.
+func ownAddress() string {
+	c, err := (&net.Dialer{}).DialContext(context.Background(), "udp4", "192.0.2.0:80")
+	if err != nil {
+		return "127.0.0.1"
+	}
+	defer func() { _ = c.Close() }()
+	if a, ok := c.LocalAddr().(*net.UDPAddr); ok {
+		return a.IP.String()
+	}
+	return "127.0.0.1"
 }
 
 // ListenAddress is where the API listens: host:port.

@@ -67,7 +67,7 @@ func TestLoadCinderConf(t *testing.T) {
 	}
 
 	var unknown strings.Builder
-	for _, i := range got.Unknown() {
+	for _, i := range got.Unknown(config.ForAll) {
 		unknown.WriteString(i.String() + "\n")
 	}
 	golden(t, filepath.Join("testdata", "unknown.txt"), unknown.String())
@@ -112,7 +112,7 @@ func TestDefault(t *testing.T) {
 	if diff := cmp.Diff(want, got, ignoreOrigin); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := got.Unknown(); len(got) != 0 {
+	if got := got.Unknown(config.ForAll); len(got) != 0 {
 		t.Errorf("unknown options %v", got)
 	}
 }

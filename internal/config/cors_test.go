@@ -50,7 +50,7 @@ func TestCORSLikeOsloMiddleware(t *testing.T) {
 			if diff := cmp.Diff(tt.Allowed, got, cmp.Transformer("empty", func(s []string) string { return strings.Join(s, ",") })); diff != "" {
 				t.Errorf("(-oslo.middleware +got):\n%s", diff)
 			}
-			for _, i := range c.Unknown() {
+			for _, i := range c.Unknown(config.ForAll) {
 				if strings.HasPrefix(i.Section, "cors.") {
 					t.Errorf("an option that counts is said to be ignored: %v", i)
 				}
@@ -66,7 +66,7 @@ func TestFaultsOfCORSSections(t *testing.T) {
 	if len(faults) != 2 || faults[0].Line != 5 || faults[0].Section != "cors.b" || faults[1].Line != 6 {
 		t.Errorf("faults: %v", faults)
 	}
-	if unknown := c.Unknown(); len(unknown) != 1 || unknown[0].Option != "allow_method" {
+	if unknown := c.Unknown(config.ForAll); len(unknown) != 1 || unknown[0].Option != "allow_method" {
 		t.Errorf("ignored: %v", unknown)
 	}
 	if text := c.String(); !strings.Contains(text, "[cors.b]\nallowed_origin = https://b.example\n") {

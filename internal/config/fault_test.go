@@ -170,8 +170,8 @@ failover_deadline = 1e300
 			},
 		},
 		{
-			name: "options that refer to nothing", text: fine + "osapi_volume_listen = $my_ip\n[database]\nconnection = sqlite:///$nowhere/x\n", want: []string{
-				"c.conf:3: [DEFAULT] osapi_volume_listen = $my_ip: $my_ip is set nowhere and has no default here",
+			name: "options that refer to nothing", text: fine + "osapi_volume_listen = $my_name\n[database]\nconnection = sqlite:///$nowhere/x\n", want: []string{
+				"c.conf:3: [DEFAULT] osapi_volume_listen = $my_name: $my_name is set nowhere and has no default here",
 				"c.conf:5: [database] connection = sqlite:///$nowhere/x: $nowhere is set nowhere and has no default here",
 			},
 		},

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,9 +76,21 @@ func TestWhatDeployersWrite(t *testing.T) {
 		{
 			"the host and zone of a backend", "[backend_defaults]\nbackend_host = no\nbackend_availability_zone = z\n[a]\nbackend_host = rbd:volumes\n[b]\nbackend_availability_zone = y\n",
 			func(c config.Config) []any {
-				return []any{c.Backends[0].Host, c.Backends[0].Zone, c.Backends[1].Host, c.Backends[1].Zone, len(c.Unknown())}
+				return []any{c.Backends[0].Host, c.Backends[0].Zone, c.Backends[1].Host, c.Backends[1].Zone, len(c.Unknown(config.ForAll))}
 			},
 			[]any{"rbd:volumes", "z", "", "y", 1},
+		},
+		{
+			"an address that the machine has", "host = $my_ip\n[a]\n[b]\n",
+			func(c config.Config) []any { return one(netip.MustParseAddr(c.Host).Is4()) }, one(true),
+		},
+		{
+			"an address that the file has", "my_ip = 192.0.2.1\nhost = $my_ip\n[a]\n[b]\n",
+			func(c config.Config) []any { return one(c.Host) }, one("192.0.2.1"),
+		},
+		{
+			"a host that is left open", "host =\n[a]\n[b]\n",
+			func(c config.Config) []any { return one(c.Host == config.Default().Host) }, one(true),
 		},
 		{
 			"what a project is called", "project_id_regex = [0-9a-zA-Z\\-_]+\n[a]\n[b]\n",
@@ -117,6 +131,51 @@ func TestDevicesThatNoMirrorCanUse(t *testing.T) {
 		if got != want {
 			t.Errorf("use %d: got %q, want %q", use, got, want)
 		}
+	}
+}
+
+// What is ignored matters when Stoker behaves otherwise than it asks: for the
+// program that it is asked of, and for a value that asks for anything.
+func TestWhatMatters(t *testing.T) {
+	all, api, volume, service := config.ForAll, config.ForAPI, config.ForVolume, config.ForService
+	tests := []struct {
+		name, text string
+		uses       []config.Use // for which the last line of the text matters
+	}{
+		{"a driver", "[a]\nvolume_driver = x", []config.Use{all, volume}},
+		{"a driver of all", "[a]\n[backend_defaults]\nvolume_driver = x", []config.Use{all, volume}},
+		{"a driver in odd case", "[A]\nvolume_driver = x", []config.Use{all, volume}},
+		{"a driver that is not enabled", "[a]\n[b]\nvolume_driver = x", nil},
+		{"a pipeline", "api_paste_config = /etc/x", []config.Use{all, api}},
+		{"a file that ends service", "[healthcheck]\ndisable_by_file_path = /etc/x", []config.Use{all, api}},
+		{"syslog", "use_syslog = True", []config.Use{all, api, volume, service}},
+		{"no syslog", "use_syslog = False", nil},
+		{"rotation", "log_rotation_type = size", []config.Use{all, api, volume, service}},
+		{"no rotation", "log_rotation_type = none", nil},
+		{"logging", "log_config_append = /etc/x", []config.Use{all, api, volume, service}},
+		{"logging left open", "log_config_append =", nil},
+		{"notifications on another bus", "[oslo_messaging_notifications]\ndriver = messagingv2\ntransport_url = rabbit://i/", []config.Use{all, api, volume, service}},
+		{"notifications on the same bus", "[oslo_messaging_notifications]\ndriver = messagingv2\ntransport_url = rabbit://h/", nil},
+		{"notifications on the bus that is referred to", "[oslo_messaging_notifications]\ndriver = messagingv2\ntransport_url = $DEFAULT.transport_url", nil},
+		{"notifications on no bus", "[oslo_messaging_notifications]\ndriver = noop\ntransport_url = rabbit://i/", nil},
+		{"notifications again and again", "[oslo_messaging_notifications]\ndriver = messagingv2\nretry = -1", []config.Use{all, api, volume, service}},
+		{"an option of ours that there is not", "[stoker]\nnosuch =", []config.Use{all, api, volume, service}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := "[DEFAULT]\nauth_strategy = noauth\ntransport_url = rabbit://h/\nenabled_backends = a\n" + tt.text + "\n"
+			c, err := config.Load([]string{file(t, text)}, nil, config.ForAPI)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, use := range []config.Use{all, api, volume, service} {
+				unknown := c.Unknown(use)
+				last := unknown[len(unknown)-1]
+				if want := slices.Contains(tt.uses, use); last.Matters != want || last.Line != strings.Count(text, "\n") {
+					t.Errorf("use %d: %v matters: %v, want %v", use, last, last.Matters, want)
+				}
+			}
+		})
 	}
 }
 

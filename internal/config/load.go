@@ -188,6 +188,9 @@ type reader struct {
 
 // fallback is the default of an option, for those that refer to it.
 func (r *reader) fallback(group, name string) (string, bool) {
+	if group == osloconf.DefaultGroup && name == "my_ip" { // not ours, but others refer to it
+		return ownAddress(), true
+	}
 	for _, o := range r.table {
 		if o.group == group && o.name == name {
 			return o.def, true

@@ -83,18 +83,15 @@ func choice[T any](o option[T], at func(*T) *string, choices ...string) option[T
 		func(s string) bool { return slices.Contains(choices, s) }, at)
 }
 
+// truths are the spellings of true, in lower case.
+func truths() []string { return []string{"true", "1", "yes", "on"} }
+
 func boolean[T any](o option[T], at func(*T) *bool) option[T] {
 	o.allowed = "true or false (1, yes, on; 0, no, off)"
 	o.set = func(t *T, s string) bool {
-		switch strings.ToLower(s) {
-		case "true", "1", "yes", "on":
-			*at(t) = true
-		case "false", "0", "no", "off":
-			*at(t) = false
-		default:
-			return false
-		}
-		return true
+		s = strings.ToLower(s)
+		*at(t) = slices.Contains(truths(), s)
+		return *at(t) || slices.Contains([]string{"false", "0", "no", "off"}, s)
 	}
 	o.show = func(t *T) string { return strconv.FormatBool(*at(t)) }
 	return o

@@ -18,7 +18,17 @@ import (
 	"stoker/internal/osloconf"
 )
 
-const enabledBackends = "enabled_backends"
+const (
+	enabledBackends = "enabled_backends"
+	transportURL    = "transport_url"
+	volumeDriver    = "volume_driver" // of Cinder's
+
+	ownGroup           = "stoker"
+	groupNotifications = "oslo_messaging_notifications"
+
+	// NotifyBus is the driver of [oslo_messaging_notifications] that Stoker has.
+	NotifyBus = "messagingv2"
+)
 
 // options are all there are outside of the backends' sections, by section.
 func options() []option[Config] {
@@ -30,7 +40,8 @@ func defaultOptions() []option[Config] {
 	return []option[Config]{
 		text(option[Config]{
 			group: def, name: "host", def: hostname(),
-			help: "The name this process goes by: that of its services, before the @ and the backend. The default is the machine's host name.",
+			blank: true,
+			help:  "The name this process goes by: that of its services, before the @ and the backend. The default is the machine's host name, also when it is set to nothing.",
 		}, "a name of at most 255 characters without white space, @ and #", validHost,
 			func(c *Config) *string { return &c.Host }),
 		text(option[Config]{
@@ -64,7 +75,7 @@ func defaultOptions() []option[Config] {
 			help: "The time between two looks at the statistics of a backend.",
 		}, func(c *Config) *time.Duration { return &c.PollInterval }),
 		url(option[Config]{
-			group: def, name: "transport_url", def: "memory://",
+			group: def, name: transportURL, def: "memory://",
 			help: "The message bus: rabbit://USER:PASSWORD@HOST:PORT/VHOST, with several USER:PASSWORD@HOST:PORT separated by commas. " +
 				"memory:// is a bus inside the process. Cinder's default is rabbit://, a broker on this machine: ours has to be asked for.",
 		}, "rabbit://..., or memory:// (a bus inside the process)", validTransport, func(c *Config) *URL { return &c.TransportURL }),
@@ -126,69 +137,69 @@ func defaultOptions() []option[Config] {
 func ownOptions() []option[Config] {
 	return []option[Config]{
 		boolean(option[Config]{
-			group: "stoker", name: "insecure_noauth", def: "false", ours: true, api: true,
+			group: ownGroup, name: "insecure_noauth", def: "false", ours: true, api: true,
 			help: "Allow auth_strategy noauth on an address that other machines reach. Whoever reaches it is an administrator then. " +
 				"They reach it by a name or address in noauth_hosts.",
 		}, func(c *Config) *bool { return &c.InsecureNoauth }),
 		list(option[Config]{
-			group: "stoker", name: "noauth_hosts", ours: true, api: true,
+			group: ownGroup, name: "noauth_hosts", ours: true, api: true,
 			help: "With auth_strategy noauth, the names and addresses that requests may be sent to (their Host, whatever the port), " +
 				"beside those of loopback, osapi_volume_listen and public_endpoint. Others are refused: a page in a browser could " +
 				"have a name of its own lead here, and act as an administrator.",
 		}, "host names and IP addresses without ports, separated by commas", validListen, func(c *Config) *[]string { return &c.NoauthHosts }),
 		fraction(option[Config]{
-			group: "stoker", name: "pools_timeout", def: "1", ours: true,
+			group: ownGroup, name: "pools_timeout", def: "1", ours: true,
 			help: "How long a list waits for a scheduler to tell the state of the backends; without an answer the state is shown as null.",
 		}, func(c *Config) *time.Duration { return &c.PoolsTimeout }),
 		fraction(option[Config]{
-			group: "stoker", name: "log_timeout", def: "5", ours: true,
+			group: ownGroup, name: "log_timeout", def: "5", ours: true,
 			help: "How long get-log waits for the services, which it asks all at once; those that do not answer are named.",
 		}, func(c *Config) *time.Duration { return &c.LogTimeout }),
 		fraction(option[Config]{
-			group: "stoker", name: "failover_expiry", def: "$rpc_response_timeout", ours: true,
+			group: ownGroup, name: "failover_expiry", def: "$rpc_response_timeout", ours: true,
 			help: "A failover that waits in a queue for longer is not carried out any more, and a service of Stoker's that is not told of it for as long ends it. At most failover_deadline.",
 		}, func(c *Config) *time.Duration { return &c.FailoverExpiry }),
 		fraction(option[Config]{
-			group: "stoker", name: "failover_deadline", def: "3600", ours: true,
+			group: ownGroup, name: "failover_deadline", def: "3600", ours: true,
 			help: "A failover that has not ended by then is shown as overdue.",
 		}, func(c *Config) *time.Duration { return &c.FailoverDeadline }),
 		number(option[Config]{
-			group: "stoker", name: "rate_limit", def: "0", ours: true, api: true,
+			group: ownGroup, name: "rate_limit", def: "0", ours: true, api: true,
 			help: "How many requests a second one caller may send. 0: as many as he likes.",
 		}, 1e6, func(c *Config) *float64 { return &c.Edge.Rate }),
 		integer(option[Config]{
-			group: "stoker", name: "rate_limit_burst", def: "20", ours: true, api: true,
+			group: ownGroup, name: "rate_limit_burst", def: "20", ours: true, api: true,
 			help: "How many of them at once.",
 		}, 1, 1_000_000, func(c *Config) *int { return &c.Edge.Burst }),
 		integer(option[Config]{
-			group: "stoker", name: "idempotency_keys_per_caller", def: "10000", ours: true, api: true,
+			group: ownGroup, name: "idempotency_keys_per_caller", def: "10000", ours: true, api: true,
 			help: "How many changes with an Idempotency-Key one caller may send a day. One more is refused with 429 until the oldest key is a day old: " +
 				"to forget a key sooner would let its request be carried out twice.",
 		}, 1, 1_000_000, func(c *Config) *int { return &c.Edge.Keys }),
 		fraction(option[Config]{
-			group: "stoker", name: "watch_time", def: "3600", ours: true,
+			group: ownGroup, name: "watch_time", def: "3600", ours: true,
 			help: "How long a freeze or thaw that nobody answered is watched after its deadline: should the service carry it out late, it is undone.",
 		}, func(c *Config) *time.Duration { return &c.WatchTime }),
 		span(option[Config]{
-			group: "stoker", name: "lease_time", def: "20", ours: true,
+			group: ownGroup, name: "lease_time", def: "20", ours: true,
 			help: "How long an operation may go without a sign of life from the process that has it in hand, until another API process takes it over. " +
 				"Longer where processes or the database may stand still for a while, as in a move of a virtual machine.",
 		}, 5, 3600, func(c *Config) *time.Duration { return &c.LeaseTime }),
 		integer(option[Config]{
-			group: "stoker", name: "journal_retention_days", def: "90", ours: true,
+			group: ownGroup, name: "journal_retention_days", def: "90", ours: true,
 			help: "How many days the journal keeps an operation.",
 		}, 1, 3650, func(c *Config) *int { return &c.JournalDays }),
 		text(option[Config]{
-			group: "stoker", name: "metrics_listen", ours: true, api: true,
+			group: ownGroup, name: "metrics_listen", ours: true, api: true,
 			help: "Where Prometheus may ask for metrics: plain HTTP, GET /metrics, without a token. It names hosts and the reasons why services are disabled: " +
 				"an address that only the monitoring reaches. Port 0: any that is free. Empty: nowhere.",
 		}, "HOST:PORT, or empty", optionalHostPort, func(c *Config) *string { return &c.MetricsListen }),
 		repeated(option[Config]{
-			group: "oslo_messaging_notifications", name: "driver", old: []string{"DEFAULT.notification_driver"},
+			group: groupNotifications, name: "driver", old: []string{"DEFAULT.notification_driver"},
 			help: "messagingv2: tell the bus of services that are enabled, disabled, frozen, thawed and failed over. Other drivers of oslo.messaging do nothing here. May be repeated.",
 		}, "names of drivers, separated by commas", validName, func(c *Config) *[]string { return &c.NotifyDrivers }),
 		list(option[Config]{
-			group: "oslo_messaging_notifications", name: "topics", def: "notifications", old: []string{"DEFAULT.notification_topics", "rpc_notifier2.topics"},
+			group: groupNotifications, name: "topics", def: "notifications", old: []string{"DEFAULT.notification_topics", "rpc_notifier2.topics"},
 			help: "The queues that notifications go to: each of these names, with .info or .error. They are lost while nobody has declared them.",
 		}, "names, separated by commas", validName, func(c *Config) *[]string { return &c.NotifyTopics }),
 	}

@@ -54,7 +54,8 @@ starts cinder-api, cinder-volume, cinder-scheduler or cinder-backup starts Stoke
 - A comment starts in the first column, with # or ;. Behind a value it is part of the value.
 - An indented line continues the value above it. One pair of quotes around a value is taken off.
 - Of an option that is set twice the last one counts, and of several files the later one; replication_device adds up.
-- ` + "`$name`, `${name}` and `$section.name`" + ` stand for the values of other options; ` + "`$$`" + ` is a dollar sign.
+- ` + "`$name`, `${name}` and `$section.name`" + ` stand for the values of other options; ` + "`$$`" + ` is a dollar sign. ` + "`$my_ip`" + `
+  is the machine's address, unless the file sets ` + "`my_ip`" + `.
 - The environment has the last word: ` + "`OS_SECTION__OPTION`, such as `OS_DATABASE__CONNECTION`" + `.
 - ` + "`--config-dir D`" + ` reads the files *.conf in D, in the order of their names, alone or after those.
 - Times are in seconds. A number that is set to nothing (` + "`max_pool_size =`" + `) has its default.
@@ -75,5 +76,6 @@ const referenceBackends = `
 ## Backends
 
 Each name in enabled_backends is the name of a section with these options. What a backend's section does not set is looked up in
-` + "`[backend_defaults]`" + `. Other options of Cinder's drivers, volume_driver among them, are ignored.
+` + "`[backend_defaults]`" + `. Other options of Cinder's drivers, volume_driver among them, are ignored: every backend is a mirror, and the storage of the driver is
+neither asked nor changed.
 `

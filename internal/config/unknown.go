@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"stoker/internal/dsn"
 	"stoker/internal/osloconf"
@@ -35,7 +36,8 @@ func (i Ignored) String() string {
 
 // Unknown lists the options in the files that are not ours, and those of the
 // database's URL that nothing follows, in the order of the files and their lines.
-func (c Config) Unknown() []Ignored {
+// Whether they matter is said for one use.
+func (c Config) Unknown(use Use) []Ignored {
 	unknown := c.unfollowed()
 	for _, section := range c.settings.Groups() {
 		for _, name := range c.settings.Names(section) {
@@ -45,6 +47,7 @@ func (c Config) Unknown() []Ignored {
 			v := c.settings.Last(section, name)
 			i := Ignored{File: v.File, Line: v.Line, Section: section, Option: name}
 			i.Why, i.Matters = c.why(section, name)
+			i.Matters = i.Matters && c.asks(use, section, name, v.Text)
 			unknown = append(unknown, i)
 		}
 	}
@@ -81,16 +84,15 @@ func (c Config) knows(section, name string) bool {
 	if isCORS(section) {
 		return slices.ContainsFunc(corsOptions(), func(o option[Config]) bool { return o.name == name })
 	}
-	backend := slices.ContainsFunc(c.EnabledBackends, func(b string) bool { return osloconf.Fold(b) == section })
 	return slices.ContainsFunc(backendOptions(), func(o option[Backend]) bool {
-		return o.name == name && (backend || section == defaultsSection && !o.own)
+		return o.name == name && (c.enables(section) || section == defaultsSection && !o.own)
 	})
 }
 
 // why says of options that operators will miss why they do nothing here, and
 // whether Stoker then behaves otherwise than they ask.
 func (c Config) why(section, name string) (reason string, matters bool) {
-	if section == "oslo_messaging_notifications" {
+	if section == groupNotifications {
 		return "notifications go over the bus of transport_url in [DEFAULT], once", true
 	}
 	if slices.Contains(oldBroker(), name) {
@@ -102,7 +104,38 @@ func (c Config) why(section, name string) (reason string, matters bool) {
 	if meant := c.meant(section, name); meant != "" {
 		return "is " + meant + " meant?", true
 	}
-	return needless()[name], section == "stoker"
+	return needless()[name], section == ownGroup
+}
+
+// asks says whether a value of an option that we miss asks for anything, of a
+// program of that use.
+func (c Config) asks(use Use, section, name, value string) bool {
+	switch {
+	case section == ownGroup:
+		return true
+	case strings.TrimSpace(value) == "":
+		return false
+	case section == groupNotifications:
+		text, err := c.settings.Expand(section, osloconf.Value{Text: value}, (&reader{table: options()}).fallback)
+		return slices.Contains(c.NotifyDrivers, NotifyBus) && (name != transportURL || err != nil || text != string(c.TransportURL))
+	}
+	switch name {
+	case "use_syslog":
+		return slices.Contains(truths(), strings.ToLower(value))
+	case "log_rotation_type":
+		return !strings.EqualFold(value, "none")
+	case volumeDriver:
+		return (use == ForAll || use == ForVolume) && (section == defaultsSection || c.enables(section))
+	case "api_paste_config", "disable_by_file_path", "disable_by_file_paths":
+		return use == ForAll || use == ForAPI
+	default:
+		return true
+	}
+}
+
+// enables says whether a section, folded, is a backend of enabled_backends.
+func (c Config) enables(section string) bool {
+	return slices.ContainsFunc(c.EnabledBackends, func(b string) bool { return osloconf.Fold(b) == section })
 }
 
 // missed are options for which things are different here.
@@ -112,7 +145,7 @@ func missed() map[string]string {
 		rotate = "the log file is never rotated by Stoker"
 	)
 	return map[string]string{
-		"volume_driver":                 "Stoker's volume services have a mirror backend each, whatever it says",
+		volumeDriver:                    "the backend is a mirror, directories under state_path: the storage of this driver is neither asked nor changed",
 		"api_paste_config":              "Stoker has no pipeline of filters",
 		"use_syslog":                    "the log goes to log_file, or to standard error",
 		"log_config_append":             "see debug, and stoker log set",

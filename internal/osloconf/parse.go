@@ -39,6 +39,9 @@ func parse(file, text string, assign func(section, key string, v Value)) error {
 		before := text[:firstInvalid(text)]
 		return &ParseError{File: file, Line: strings.Count(before, "\n") + 1, Msg: "the file is not UTF-8"}
 	}
+	if strings.HasPrefix(text, "\uFEFF") { // or the first line would look right, and not be
+		return &ParseError{File: file, Line: 1, Msg: "the file begins with a byte order mark: save it as UTF-8 without one"}
+	}
 	for line := range strings.SplitSeq(text, "\n") {
 		p.line++
 		if err := p.next(strings.TrimRightFunc(line, isSpace)); err != nil {

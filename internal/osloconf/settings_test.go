@@ -22,6 +22,7 @@ func TestParseErrors(t *testing.T) {
 		{"comment behind a section", "[DEFAULT] # c\n", "f.conf:1: a section header must end with ]"},
 		{"nameless section", "[]\n", "f.conf:1: a section needs a name"},
 		{"windows lines are counted once", "[DEFAULT]\r\n\r\nhost\r\n", "f.conf:3: neither a section, a comment nor an assignment: no = or : in the line"},
+		{"a byte order mark", "\uFEFF[DEFAULT]\na = 1\n", "f.conf:1: the file begins with a byte order mark: save it as UTF-8 without one"},
 		{"latin-1", "[DEFAULT]\na = 1\nhost = \xe9\n", "f.conf:3: the file is not UTF-8"},
 		{"a real replacement character before bad bytes", "[DEFAULT]\na = \uFFFD\nb = \xff\n", "f.conf:3: the file is not UTF-8"},
 	}
