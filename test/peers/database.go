@@ -24,6 +24,7 @@ const (
 // Database is a server of SQL databases.
 type Database struct {
 	*Engine
+	TLS    Certificates // what a MariaDB shows clients that ask for TLS
 	in     Release
 	scheme string // of SQLAlchemy's URLs
 	query  string // of these URLs

@@ -46,6 +46,10 @@ func startMariaDB(programs mariadbPrograms) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.TLS, err = newCertificates(d.dir); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	d.launch.args = append(d.launch.args, "--ssl-ca="+d.TLS.CA, "--ssl-cert="+d.TLS.Cert, "--ssl-key="+d.TLS.Key)
 	if err := d.start(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}

@@ -18,7 +18,9 @@ import (
 // Broker is a RabbitMQ.
 type Broker struct {
 	*Engine
-	management int // the port of its HTTP API
+	TLS        Certificates // what it shows at TLSAddr
+	secure     int          // the port for TLS
+	management int          // the port of its HTTP API
 	made       atomic.Int64
 }
 
@@ -64,7 +66,7 @@ func startRabbitMQ(programs rabbitPrograms) (*Broker, error) {
 	b := &Broker{Engine: e}
 	e.ready = b.answers
 	var names, nodes int
-	for _, port := range []*int{&b.management, &names, &nodes} {
+	for _, port := range []*int{&b.management, &b.secure, &names, &nodes} {
 		if *port, err = freePort(); err != nil {
 			return nil, err
 		}
@@ -75,9 +77,16 @@ func startRabbitMQ(programs rabbitPrograms) (*Broker, error) {
 	}
 	e.others = append(e.others, daemon)
 	in := func(name string) string { return filepath.Join(e.dir, name) }
+	if b.TLS, err = newCertificates(e.dir); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
 	err = errors.Join(
 		os.WriteFile(in("plugins"), []byte("[rabbitmq_management].\n"), 0o600),
 		os.WriteFile(in("rabbitmq.conf"), fmt.Appendf(nil, `listeners.tcp.default = %s
+listeners.ssl.default = %s
+ssl_options.cacertfile = %s
+ssl_options.certfile = %s
+ssl_options.keyfile = %s
 management.tcp.ip = 127.0.0.1
 management.tcp.port = %d
 default_user = %s
@@ -86,7 +95,7 @@ log.console = true
 log.console.level = info
 log.file = false
 disk_free_limit.absolute = 10MB
-`, e.Addr(), b.management, userName, password), 0o600))
+`, e.Addr(), b.TLSAddr(), b.TLS.CA, b.TLS.Cert, b.TLS.Key, b.management, userName, password), 0o600))
 	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -110,6 +119,9 @@ disk_free_limit.absolute = 10MB
 	}
 	return b, nil
 }
+
+// TLSAddr returns where it listens with TLS: 127.0.0.1:PORT, the same for all its life.
+func (b *Broker) TLSAddr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.secure)) }
 
 // URL returns oslo.messaging's transport_url of a new virtual host, which is
 // removed when the test ends.
