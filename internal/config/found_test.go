@@ -89,6 +89,10 @@ func TestWhatDeployersWrite(t *testing.T) {
 			func(c config.Config) []any { return one(c.Host) }, one("192.0.2.1"),
 		},
 		{
+			"every address of IPv6", "osapi_volume_listen = ::\n[a]\n[b]\n[stoker]\ninsecure_noauth = true\n",
+			func(c config.Config) []any { return one(c.ListenAddress()) }, one("[::]:8776"),
+		},
+		{
 			"a host that is left open", "host =\n[a]\n[b]\n",
 			func(c config.Config) []any { return one(c.Host == config.Default().Host) }, one(true),
 		},
@@ -144,7 +148,7 @@ func TestWhatMatters(t *testing.T) {
 	}{
 		{"a driver", "[a]\nvolume_driver = x", []config.Use{all, volume}},
 		{"a driver of all", "[a]\n[backend_defaults]\nvolume_driver = x", []config.Use{all, volume}},
-		{"a driver in odd case", "[A]\nvolume_driver = x", []config.Use{all, volume}},
+		{"a driver in odd case", "enabled_backends = LVM\n[Lvm]\nvolume_driver = x", []config.Use{all, volume}},
 		{"a driver that is not enabled", "[a]\n[b]\nvolume_driver = x", nil},
 		{"a pipeline", "api_paste_config = /etc/x", []config.Use{all, api}},
 		{"a file that ends service", "[healthcheck]\ndisable_by_file_path = /etc/x", []config.Use{all, api}},
@@ -176,6 +180,22 @@ func TestWhatMatters(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A backend is called what its service is called.
+func TestIgnoredOfBackends(t *testing.T) {
+	path := file(t, "[DEFAULT]\nauth_strategy = noauth\nenabled_backends = LVM\n[Lvm]\nvolume_driver = x\n[Other]\nx = y\n")
+	c, err := config.Load([]string{path}, nil, config.ForAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sections []string
+	for _, i := range c.Unknown(config.ForAll) {
+		sections = append(sections, i.Section)
+	}
+	if diff := cmp.Diff([]string{"LVM", "other"}, sections); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

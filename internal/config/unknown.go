@@ -45,7 +45,7 @@ func (c Config) Unknown(use Use) []Ignored {
 				continue
 			}
 			v := c.settings.Last(section, name)
-			i := Ignored{File: v.File, Line: v.Line, Section: section, Option: name}
+			i := Ignored{File: v.File, Line: v.Line, Section: c.spelled(section), Option: name}
 			i.Why, i.Matters = c.why(section, name)
 			i.Matters = i.Matters && c.asks(use, section, name, v.Text)
 			unknown = append(unknown, i)
@@ -138,6 +138,16 @@ func (c Config) enables(section string) bool {
 	return slices.ContainsFunc(c.EnabledBackends, func(b string) bool { return osloconf.Fold(b) == section })
 }
 
+// spelled is a section, folded, as enabled_backends and so the service has it.
+func (c Config) spelled(section string) string {
+	for _, b := range c.EnabledBackends {
+		if osloconf.Fold(b) == section {
+			return b
+		}
+	}
+	return section
+}
+
 // missed are options for which things are different here.
 func missed() map[string]string {
 	const (
@@ -146,7 +156,7 @@ func missed() map[string]string {
 	)
 	return map[string]string{
 		volumeDriver:                    "the backend is a mirror, directories under state_path: the storage of this driver is neither asked nor changed",
-		"api_paste_config":              "Stoker has no pipeline of filters",
+		"api_paste_config":              "filters that were added in that file, such as audit, do not run",
 		"use_syslog":                    "the log goes to log_file, or to standard error",
 		"log_config_append":             "see debug, and stoker log set",
 		"default_log_levels":            "see debug, and stoker log set",
