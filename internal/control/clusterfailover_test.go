@@ -250,3 +250,74 @@ func TestAMemberStartsInTheMiddle(t *testing.T) {
 		t.Errorf("message %q, want one with %q", cinder.Message(err), want)
 	}
 }
+
+// Where fanouts are streams, a member that starts is given the last failover_completed
+// once more, however old, and writes what it says. What the cluster decided since
+// stays, and is on record.
+func TestAnOldOutcomeIsHeardAgain(t *testing.T) {
+	const nodeb = "nodeb@alpha"
+	hears := func(s *site, site string) {
+		s.edit(nodeb, func(r *cinder.Service) { r.ReplicationStatus, r.ActiveBackendID, r.Disabled, r.DisabledReason = outcome(site) })
+	}
+	for _, tt := range []struct {
+		name    string
+		since   func(s *site) error // what happened since the members were last told
+		told    string
+		want    string
+		outcome string
+	}{
+		{
+			"frozen since", func(s *site) error {
+				_, err := s.Freeze(t.Context(), control.Selector{Cluster: "mycl@alpha"})
+				return err
+			}, "default", "disabled 'frozen' frozen enabled", "it is frozen, and disabled again",
+		},
+		{
+			"disabled since", func(s *site) error {
+				_, err := s.DisableWithReason(t.Context(), nodeb, cinder.BinaryVolume, new("disk swap"))
+				return err
+			}, "default", "disabled 'disk swap' enabled", "the administrator's disable is in force again",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t)
+			for _, h := range []string{"nodea@alpha", nodeb} {
+				s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
+			}
+			if err := tt.since(s); err != nil {
+				t.Fatal(err)
+			}
+			hears(s, tt.told)
+			s.look(s.Control)
+			if got := says(s.row(nodeb)); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			ops, err := s.db.Operations(t.Context(), cinder.OperationQuery{Limit: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := ops[0]
+			if last.Kind != cinder.OpGiveBack || !strings.Contains(last.Outcome, tt.outcome) {
+				t.Errorf("on record: %s %q, want one that says %q", last.Kind, last.Outcome, tt.outcome)
+			}
+		})
+	}
+}
+
+// A member that starts reads failing-over in its cluster's row and writes enabled,
+// though the failover has arrived since: the row is put right.
+func TestAStartMisstatesTheCluster(t *testing.T) {
+	s := newSite(t)
+	for _, h := range []string{"nodea@alpha", "nodeb@alpha"} {
+		s.volume(h, "mycl@alpha", cinder.ReplicationEnabled)
+	}
+	s.arrive("site-b", "nodea@alpha", "nodeb@alpha")
+	s.editCluster(func(c *cinder.Cluster) { c.ReplicationStatus = cinder.ReplicationEnabled })
+	s.runUntil(s.Control, func() bool {
+		return s.clusterSays() == "disabled 'failed-over' failed-over on site-b" && len(s.open()) == 0
+	})
+	ops, err := s.db.Operations(t.Context(), cinder.OperationQuery{Kind: new(string(cinder.OpCompletion))})
+	if err != nil || len(ops) != 1 || ops[0].Outcome != "every member agrees" {
+		t.Errorf("on record: %+v (%v)", ops, err)
+	}
+}

@@ -60,7 +60,7 @@ func (c *Control) unite(ctx context.Context, open []cinder.Operation, now time.T
 		behind := slices.ContainsFunc(v.Members, func(s cinder.Service) bool {
 			return s.Cluster == cl.Name && s.Binary == cl.Binary && s.Up(v.Now, c.o.DownTime) && evidence.Disagrees(s.State(), cl)
 		})
-		if !behind {
+		if !behind && !evidence.ClusterMisstated(cl) {
 			continue
 		}
 		since, known := c.disagree[cl.Name]

@@ -34,11 +34,11 @@ func TestAThawThatComesVeryLate(t *testing.T) {
 		thawed  string
 	}{
 		{"frozen", []string{"freeze"}, "enabled '' frozen enabled", "changed from elsewhere: not disabled any more as frozen", "enabled '' enabled"},
-		{"disabled, too", []string{"reason maint", "freeze"}, "disabled 'maint' frozen enabled", "thawed very late: what else disables it is in force again", "disabled 'maint' enabled"},
+		{"disabled, too", []string{"reason maint", "freeze"}, "disabled 'maint' frozen enabled", "enabled by a thaw or failback that came late: what else disables it is in force again", "disabled 'maint' enabled"},
 		{
 			"failed over, too",
 			[]string{"failover site-b", "freeze"},
-			"disabled 'failed-over' frozen failed-over on site-b", "thawed very late: what else disables it is in force again", "disabled 'failed-over' failed-over on site-b",
+			"disabled 'failed-over' frozen failed-over on site-b", "enabled by a thaw or failback that came late: what else disables it is in force again", "disabled 'failed-over' failed-over on site-b",
 		},
 	}
 	for _, tt := range tests {

@@ -39,9 +39,14 @@ func (r *Record) disableAgain() bool {
 	case r.lateFailbackEnabledFrozen():
 		r.Drop(cinder.CauseFailedOver)
 		r.Project()
-	case r.lateThawEnabled():
+	case r.enabledWhileFrozen() && r.disabledOtherwise():
 		r.Drop(cinder.CauseFrozen)
 		r.Project() // frozen is a cause again as long as the row says so
+	case r.enabledWhileFrozen() && row.Cluster != "":
+		// Where fanouts are streams, a member that starts is given the last failback once
+		// more, however old. A service alone was thawed after the monitoring ended: its
+		// backend is as it says.
+		row.Disabled, row.DisabledReason = true, new(cinder.ReasonFrozen)
 	case admin == nil || !r.Has(cinder.CauseFrozen) && !reasonWiped(admin, row) || row.Frozen:
 		return false
 	default:
@@ -133,11 +138,11 @@ func (r *Record) Restored(was *cinder.Service) string {
 	case was.ModifiedAt.IsZero():
 		return "removed, and registered anew: disabled again as it was"
 	case was.Frozen && is(r.Row.DisabledReason, cinder.ReasonFrozen):
-		return "came back late from a failover, which has enabled it: it is frozen, and disabled again"
+		return "enabled by a thaw or failback that came late: it is frozen, and disabled again"
 	case was.Frozen:
-		return "thawed very late: what else disables it is in force again"
+		return "enabled by a thaw or failback that came late: what else disables it is in force again"
 	default:
-		return "thawed from elsewhere: the administrator's disable is in force again"
+		return "enabled by its service, thawed from elsewhere or told once more of a failback: the administrator's disable is in force again"
 	}
 }
 

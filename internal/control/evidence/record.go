@@ -122,11 +122,9 @@ func (r *Record) lateFailbackEnabledFrozen() bool {
 	return r.Has(cinder.CauseFailedOver) && !r.Away() && r.enabledWhileFrozen()
 }
 
-// lateThawEnabled reports whether a thaw that was carried out after its monitoring
-// ended enabled a service that something else disables as well.
-func (r *Record) lateThawEnabled() bool {
-	other := r.Has(cinder.CauseAdmin) || r.Has(cinder.CauseFailedOver) && r.Away()
-	return other && r.enabledWhileFrozen() && !r.lateFailbackEnabledFrozen()
+// disabledOtherwise reports whether something beside a freeze disables the service.
+func (r *Record) disabledOtherwise() bool {
+	return r.Has(cinder.CauseAdmin) || r.Has(cinder.CauseFailedOver) && r.Away()
 }
 
 // recreated reports whether the row was made anew since its service was disabled:
