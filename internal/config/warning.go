@@ -26,6 +26,10 @@ func (c Config) Warnings(use Use) []Fault {
 		v.rule(def, "report_interval", "is not below service_down_time (%v): services take %v as service_down_time. Set it for cinder-api and stoker api too, or they show them as down",
 			c.DownTime.Seconds(), down.Seconds())
 	}
+	if c.Cluster != "" && c.Rabbit.StreamFanout && (use == ForAll || use == ForVolume) {
+		v.rule(groupRabbit, "rabbit_stream_fanout", "in a cluster: each cinder-volume that starts is told once more of the cluster's last failover, however old, "+
+			"and disables itself again if that led to another site. doc/guarantees.md says what is put right; Stoker's own members do not listen to it")
+	}
 	return v.found
 }
 

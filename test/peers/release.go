@@ -48,7 +48,7 @@ heartbeat_in_pthread = false
 
 // streams says whether fanouts go by streams, of which Cinder takes the last message
 // again at every start.
-const streams = false
+const streams = true
 
 // Releases are those that tests run beside: Bookworm and Trixie, or those that
 // STOKER_RELEASES names, with commas between them.
