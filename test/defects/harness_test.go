@@ -2,6 +2,7 @@ package defects
 
 import (
 	"context"
+	"flag"
 	"maps"
 	"net/http"
 	"net/url"
@@ -21,7 +22,14 @@ var (
 	oneHost, twoOfA fixtures
 )
 
-func TestMain(m *testing.M) { os.Exit(engines.Run(m)) }
+// TestMain lets a host and a cluster of two releases be tried at once: they wait far
+// more than they work.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(engines.Run(m))
+}
 
 // The lines of a replicated service in the states that these tests lead through.
 const (

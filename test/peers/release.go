@@ -30,15 +30,15 @@ const (
 const roots = "/var/lib/stoker-peers"
 
 // rabbitOptions are what deployers write of oslo_messaging_rabbit beside such a
-// release, but for streams, of which streams says whether they do. The queue manager
-// takes two services of a kind for one when they give the same name of a machine.
+// release. The queue manager takes two services of a kind for one when they give the
+// same name of a machine.
 func (r Release) rabbitOptions(host string) string {
 	if r.root() == "" {
 		return ""
 	}
 	return `rabbit_quorum_queue = true
 rabbit_transient_quorum_queue = true
-rabbit_stream_fanout = ` + strconv.FormatBool(streams) + `
+rabbit_stream_fanout = true
 use_queue_manager = true
 hostname = ` + host + `
 rabbit_qos_prefetch_count = 1
@@ -46,9 +46,9 @@ heartbeat_in_pthread = false
 `
 }
 
-// streams says whether fanouts go by streams, of which Cinder takes the last message
-// again at every start.
-const streams = true
+// Streams reports whether fanouts go by streams, of which Cinder is given the last
+// message again at every start.
+func (r Release) Streams() bool { return r.root() != "" }
 
 // Releases are those that tests run beside: Bookworm and Trixie, or those that
 // STOKER_RELEASES names, with commas between them.
