@@ -155,9 +155,12 @@ func (s *Server) explain(rq *request, err error) (status int, text string) {
 
 func (s *Server) logFault(rq *request, status int, err error) {
 	level := slog.LevelInfo
+	_, away := errors.AsType[*awayError](err)
 	switch {
 	case rq.http.Context().Err() != nil:
 		level = slog.LevelDebug // nobody waits for the answer
+	case away:
+		level = slog.LevelDebug // who found out has said so
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}

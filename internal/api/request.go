@@ -66,13 +66,14 @@ func (s *Server) newRequest(r *http.Request) (*request, bool) {
 	return rq, ok
 }
 
-// wellFormedID says whether an id that a client sends is one: req-<uuid>.
+// wellFormedID says whether an id that a client sends is one: req-<uuid>, in small
+// letters, as Cinder has it.
 func wellFormedID(id string) bool {
 	bare, ok := strings.CutPrefix(id, "req-")
 	if !ok || len(bare) != len("00000000-0000-0000-0000-000000000000") {
 		return false
 	}
-	return uuid.Validate(bare) == nil
+	return uuid.Validate(bare) == nil && id == strings.ToLower(id)
 }
 
 // identify finds out who asks, and whether he asks too often.
@@ -95,7 +96,7 @@ func (s *Server) process(rq *request) (*answer, error) {
 		return rt.serve(s, rq)
 	}
 	if !rt.own {
-		if err := rq.negotiate(); err != nil {
+		if err := rq.negotiate(s.newest()); err != nil {
 			return nil, err
 		}
 	}
@@ -152,9 +153,9 @@ func (s *Server) allow(rq *request, rule string) error {
 	return s.o.Policy.Allow(rq.ctx, rq.caller, rule)
 }
 
-// negotiate finds out which version the request speaks.
-func (rq *request) negotiate() error {
-	v, err := microversion.Parse(rq.http.Header.Values(microversion.Header))
+// negotiate finds out which version the request speaks, newest at most.
+func (rq *request) negotiate(newest microversion.Version) error {
+	v, err := microversion.Parse(rq.http.Header.Values(microversion.Header), newest)
 	if err == nil {
 		rq.version, rq.versionHeader = v, v.HeaderValue()
 		return nil

@@ -53,6 +53,20 @@ type Observer interface {
 	Observe(route, method string, status int, took time.Duration)
 }
 
+// Upstream is a cinder-api, which answers what this API does not serve. It is
+// called at once by many.
+type Upstream interface {
+	// Pass sends a request on, with the headers in set in the place of those it has,
+	// and the answer back. It fails when nothing was answered: with KindUnavailable,
+	// KindRemote when the answer cannot be passed on, or KindInvalid when the
+	// request's body breaks off. It panics with http.ErrAbortHandler when an answer
+	// breaks off.
+	Pass(w http.ResponseWriter, r *http.Request, set http.Header) error
+	// Newest is the newest microversion 3.x that it speaks; ok is false when it has
+	// never said.
+	Newest() (x int, ok bool)
+}
+
 // Options are what a Server is made of.
 type Options struct {
 	Control *control.Control
@@ -86,6 +100,7 @@ type Options struct {
 	// not told. It must return soon after ctx ends.
 	Health func(ctx context.Context) []Part
 
+	Upstream Upstream // nil: what is not served here is not found
 	Requests Observer // nil: nobody counts them
 }
 
@@ -161,8 +176,19 @@ func (s *Server) Close() {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	rq, found := s.newRequest(r)
+	if s.PassesOn(r) {
+		s.pass(w, rq, began)
+		return
+	}
 	a := s.answer(rq, found)
-	s.observe(rq, found, a.status, time.Since(began))
+	s.observe(s.patternOf(rq, found), rq, a.status, began)
+	s.send(w, rq, a)
+	s.logAnswer(rq, a, began)
+}
+
+// send writes an answer.
+func (s *Server) send(w http.ResponseWriter, rq *request, a *answer) {
+	r := rq.http
 	h := w.Header()
 	maps.Copy(h, a.header)
 	h[headerRequestID] = []string{rq.caller.RequestID}
@@ -200,25 +226,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.logFor(rq, a.status).DebugContext(rq.ctx, "the client did not wait for the answer", "request_id", rq.caller.RequestID, "error", err)
 		}
 	}
-	s.logAnswer(rq, a, began)
 }
 
-// observe tells who counts. A request that was turned away before its route was
-// looked up counts for that all the same.
-func (s *Server) observe(rq *request, found bool, status int, took time.Duration) {
-	if s.o.Requests == nil {
-		return
+// observe tells who counts.
+func (s *Server) observe(pattern string, rq *request, status int, began time.Time) {
+	if s.o.Requests != nil {
+		s.o.Requests.Observe(pattern, rq.http.Method, status, time.Since(began))
 	}
-	pattern, route := "", rq.route
+}
+
+// patternOf is the pattern of a request's route; "" when there is none. One that
+// was turned away before its route was looked up counts for that all the same.
+func (s *Server) patternOf(rq *request, found bool) string {
+	route := rq.route
 	if route == nil && found {
 		at := *rq
 		s.find(&at)
 		route = at.route
 	}
-	if route != nil {
-		pattern = route.pattern
+	if route == nil {
+		return ""
 	}
-	s.o.Requests.Observe(pattern, rq.http.Method, status, took)
+	return route.pattern
 }
 
 // logFor is where a request is logged that is answered with that status: records

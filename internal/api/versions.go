@@ -55,7 +55,7 @@ func (s *Server) version(rq *request) (*answer, error) { return s.discovery(rq, 
 
 func (s *Server) discovery(rq *request, status int) (*answer, error) {
 	body, err := json.Marshal(versionList{Versions: []versionInfo{{
-		ID: "v3.0", Status: "CURRENT", Version: microversion.Max.String(), MinVersion: microversion.Min.String(),
+		ID: "v3.0", Status: "CURRENT", Version: s.newest().String(), MinVersion: microversion.Min.String(),
 		Updated: "2023-08-31T00:00:00Z", // of the newest microversion
 		Links: []link{
 			{Rel: "describedby", Type: "text/html", Href: "https://docs.openstack.org/"},
@@ -67,6 +67,18 @@ func (s *Server) discovery(rq *request, status int) (*answer, error) {
 		return nil, fmt.Errorf("encode the answer: %w", err)
 	}
 	return &answer{status: status, body: body}, nil
+}
+
+// newest is the newest version that is spoken: by this API, and by whoever answers
+// what it does not serve. Both are one API to clients, so what one of them does not
+// know is not there.
+func (s *Server) newest() microversion.Version {
+	if s.o.Upstream != nil {
+		if minor, ok := s.o.Upstream.Newest(); ok {
+			return min(microversion.Max, microversion.Version(minor))
+		}
+	}
+	return microversion.Max
 }
 
 // base is what links begin with: the address that is made public or, when there

@@ -20,6 +20,7 @@ import (
 	"stoker/internal/rpc"
 	"stoker/internal/store"
 	"stoker/internal/telemetry"
+	"stoker/internal/upstream"
 )
 
 // App is a process: what New wired, Start runs and Stop ends.
@@ -34,10 +35,11 @@ type App struct {
 	client  *oslo.Client
 	rpc     *rpc.Client
 	control *control.Control
-	web     *web             // nil without an API
-	policy  *policy.Enforcer // nil without an API
-	scrapes *web             // nil without metrics
-	metrics *metrics.Metrics // nil without metrics
+	web     *web               // nil without an API
+	passed  *upstream.Upstream // nil when nothing is passed on
+	policy  *policy.Enforcer   // nil without an API
+	scrapes *web               // nil without metrics
+	metrics *metrics.Metrics   // nil without metrics
 
 	failed chan error // what ended the process, if anything did
 
@@ -164,6 +166,10 @@ func (a *App) start(ctx context.Context) error {
 	a.run("recovery", a.control.Run)
 	a.run("events", a.control.Publish)
 	a.run("notifications", a.control.Notify)
+	if a.passed != nil {
+		a.passed.Look(ctx) // so that the first client is told the versions of both
+		a.run("upstream", a.passed.Run)
+	}
 	if a.scrapes != nil {
 		a.scrapes.start(a)
 		a.log.InfoContext(ctx, "metrics are served", "address", a.scrapes.listener.Addr().String())

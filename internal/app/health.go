@@ -47,7 +47,12 @@ func (a *App) health(ctx context.Context) []api.Part {
 	case len(h.Broken) > 0:
 		p.Reason = fmt.Sprintf("%d rules will not do what they say", len(h.Broken))
 	}
-	return append(parts, p)
+	parts = append(parts, p)
+	if a.passed != nil {
+		// What is served here is served without it: the process is as well as it was.
+		parts = append(parts, api.Part{Name: "upstream", OK: true, Reason: a.passed.Trouble()})
+	}
+	return parts
 }
 
 // busTrouble is what is told of an error of the bus; "" of none.

@@ -40,6 +40,9 @@ func (a *App) newWeb(ctx context.Context) (*web, error) {
 		return nil, err
 	}
 	log := a.loggers.Logger("stoker.api")
+	if err := a.newUpstream(); err != nil {
+		return nil, err
+	}
 	o, err := a.guard(a.edge(api.Options{Control: a.control, Log: log, Refusals: a.counted(log, "status")}))
 	if err != nil {
 		return nil, err
@@ -108,6 +111,9 @@ func (a *App) edge(o api.Options) api.Options {
 	o.ProjectRegex = a.o.Config.ProjectRegex
 	o.PublicURL = strings.TrimRight(a.o.Config.PublicEndpoint, "/")
 	o.Health = a.health
+	if a.passed != nil {
+		o.Upstream = a.passed
+	}
 	if a.metrics != nil {
 		o.Requests = a.metrics
 	}

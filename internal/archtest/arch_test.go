@@ -79,6 +79,7 @@ func allowed() map[string][]string {
 		"internal/policy":            {"internal/cinder"},
 		"internal/osloconf":          {},
 		"internal/metrics":           {"internal/cinder"},
+		"internal/upstream":          {"internal/cinder"},
 		"internal/config":            {"internal/cinder", "internal/dsn", "internal/osloconf"},
 		"internal/client":            {"internal/cinder"},
 		"internal/cli/format":        {"internal/printable"},
@@ -139,12 +140,12 @@ func TestInnerCirclesUseTheStandardLibrary(t *testing.T) {
 	}
 }
 
-// SQL is in store alone, net/http's server side in api, app, metrics and dashboard
+// SQL is in store alone, net/http's server side in api, app, metrics, upstream and dashboard
 // alone, Prometheus in metrics.
 func TestEveryLineKnowsItsRoom(t *testing.T) {
 	rooms := map[string][]string{
 		"database/sql": {"internal/store", "internal/store/storetest", "test/cloud", "test/load", "test/peers", "test/site"},
-		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/policy", "internal/api", "internal/api/contract", "internal/app", "internal/client", "internal/cli", "internal/metrics", "test/bench", "test/cloud", "test/load", "test/peers", "test/site"},
+		"net/http":     {"internal/keystone", "internal/keystone/keystonetest", "internal/policy", "internal/api", "internal/api/contract", "internal/app", "internal/client", "internal/cli", "internal/metrics", "internal/upstream", "test/bench", "test/cloud", "test/load", "test/peers", "test/site"},
 	}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)

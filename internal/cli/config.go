@@ -21,7 +21,7 @@ type configCheckCmd struct {
 
 // Help is shown by --help.
 func (configCheckCmd) Help() string {
-	return `Reads the files and nothing else: no database and no bus is connected to. Faults come first, on standard error, a line each, and make the exit status 1. Then, on standard output, warnings of what is allowed and unlikely to be meant, and the options that Stoker ignores although it behaves otherwise than they ask, a line each, and how many others it ignores; --all lists those too. Passwords are in neither.
+	return `Reads the files and nothing else: no database and no bus is connected to. Faults come first, on standard error, a line each, and make the exit status 1. Then, on standard output, warnings of what is allowed and unlikely to be meant, what has to stand beside the API, and the options that Stoker ignores although it behaves otherwise than they ask, a line each, and how many others it ignores; --all lists those too. Passwords are in neither.
 
 Examples:
 
@@ -45,6 +45,11 @@ func (c *configCheckCmd) Run(p Process) error {
 	}
 	for _, w := range conf.Warnings(use) {
 		if _, err := fmt.Fprintln(p.Stdout, oneLine("warning: "+w.String())); err != nil {
+			return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
+		}
+	}
+	if note := conf.Alone(use); note != "" {
+		if _, err := fmt.Fprintln(p.Stdout, "note: "+note); err != nil {
 			return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
 		}
 	}

@@ -68,6 +68,9 @@ type Config struct {
 	JournalDays      int           // [stoker] journal_retention_days
 	MetricsListen    string        // [stoker] metrics_listen: host:port; "" is none
 
+	Upstream       []string // [stoker] upstream: URLs without a path; none: nothing is passed on
+	UpstreamCAFile string   // [stoker] upstream_ca_file; "" is whom the system trusts
+
 	NotifyDrivers []string // [oslo_messaging_notifications] driver
 	NotifyTopics  []string // [oslo_messaging_notifications] topics
 

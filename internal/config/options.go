@@ -194,6 +194,15 @@ func ownOptions() []option[Config] {
 			help: "Where Prometheus may ask for metrics: plain HTTP, GET /metrics, without a token. It names hosts and the reasons why services are disabled: " +
 				"an address that only the monitoring reaches. Port 0: any that is free. Empty: nowhere.",
 		}, "HOST:PORT, or empty", optionalHostPort, func(c *Config) *string { return &c.MetricsListen }),
+		upstreams(option[Config]{
+			group: "stoker", name: "upstream", ours: true, api: true,
+			help: "The cinder-api that answers what Stoker does not serve, such as http://127.0.0.1:8778. Several are tried in their order. " +
+				"Empty: what Stoker does not serve is answered with 404, and a proxy has to send it to cinder-api.",
+		}, func(c *Config) *[]string { return &c.Upstream }),
+		path(option[Config]{
+			group: "stoker", name: "upstream_ca_file", ours: true, api: true,
+			help: "Who signs the certificates of an https upstream, in PEM. Empty: whom the system trusts.",
+		}, func(c *Config) *string { return &c.UpstreamCAFile }),
 		repeated(option[Config]{
 			group: groupNotifications, name: "driver", old: []string{"DEFAULT.notification_driver"},
 			help: "messagingv2: tell the bus of services that are enabled, disabled, frozen, thawed and failed over. Other drivers of oslo.messaging do nothing here. May be repeated.",

@@ -92,6 +92,7 @@ func (v *validator) rules() {
 	}
 	v.rabbit()
 	v.edge()
+	v.upstream()
 	v.services()
 	if c.Noauth() && !loopback(c.Listen) && !c.InsecureNoauth {
 		v.rule(def, "osapi_volume_listen", "with auth_strategy = %s it must be a loopback address (127.0.0.1, ::1, localhost), "+

@@ -6,10 +6,18 @@ import (
 	"net/http"
 )
 
-// Handler is next, whose answers are checked. What is wrong with one is told to
+// passer passes some requests on, to be answered by another API.
+type passer interface{ PassesOn(r *http.Request) bool }
+
+// Handler is next, whose own answers are checked. What is wrong with one is told to
 // broken, by whichever goroutine serves it; the answer itself is left as it is.
 func (c *Contract) Handler(next http.Handler, broken func(error)) http.Handler {
+	p, _ := next.(passer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p != nil && p.PassesOn(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		asked := r.Clone(r.Context()) // what a handler may change
 		seen := &watched{ResponseWriter: w}
 		seen.begun = func() {

@@ -49,11 +49,14 @@ func (e *FormatError) Error() string {
 }
 
 // RangeError is a version that is well formed and not spoken here.
-type RangeError struct{ Text string }
+type RangeError struct {
+	Text   string
+	Newest Version // of those that are spoken
+}
 
 // Error says which versions are spoken.
 func (e *RangeError) Error() string {
-	return fmt.Sprintf("Version %s is not supported by the API. Minimum is %s and maximum is %s.", e.Text, Min, Max)
+	return fmt.Sprintf("Version %s is not supported by the API. Minimum is %s and maximum is %s.", e.Text, Min, e.Newest)
 }
 
 // HeaderValue is the header of the answer to a version out of range: the
@@ -61,17 +64,17 @@ func (e *RangeError) Error() string {
 func (e *RangeError) HeaderValue() string { return service + " " + e.Text }
 
 // Parse reads the values of the version header, in order; none at all mean the
-// oldest version. The first of the comma-separated parts that speaks of volume
+// oldest version, and no version after newest is spoken. The first of the comma-separated parts that speaks of volume
 // counts (services.json, microversion/volume 3.0,volume 3.7). It fails with
 // ErrUnnamed, *FormatError or *RangeError.
-func Parse(values []string) (Version, error) {
+func Parse(values []string, newest Version) (Version, error) {
 	if len(values) == 0 {
 		return Min, nil
 	}
 	for _, value := range values {
 		for part := range strings.SplitSeq(value, ",") {
 			if strings.Contains(part, service) {
-				return parsePart(part)
+				return parsePart(part, newest)
 			}
 		}
 	}
@@ -80,14 +83,14 @@ func Parse(values []string) (Version, error) {
 
 // parsePart reads "volume 3.x". Whatever stands in the place of the service's
 // name does not matter as long as it contains it, as in Cinder.
-func parsePart(part string) (Version, error) {
+func parsePart(part string, newest Version) (Version, error) {
 	words := strings.Fields(part)
 	if len(words) != 2 {
 		return 0, &FormatError{Text: strings.TrimSpace(part)}
 	}
 	text := words[1]
 	if text == "latest" {
-		return Max, nil
+		return newest, nil
 	}
 	major, minor, ok := strings.Cut(text, ".")
 	if !ok || major == "0" || !number(major) || !number(minor) {
@@ -95,14 +98,14 @@ func parsePart(part string) (Version, error) {
 	}
 	// A number of more digits than these is out of range whatever it is.
 	if major != "3" || len(minor) > len("99") {
-		return 0, &RangeError{Text: text}
+		return 0, &RangeError{Text: text, Newest: newest}
 	}
 	v := Version(0)
 	for _, d := range []byte(minor) {
 		v = v*10 + Version(d-'0')
 	}
-	if v > Max {
-		return 0, &RangeError{Text: text}
+	if v > newest {
+		return 0, &RangeError{Text: text, Newest: newest}
 	}
 	return v, nil
 }

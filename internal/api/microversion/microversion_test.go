@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := microversion.Parse(tt.values)
+			got, err := microversion.Parse(tt.values, microversion.Max)
 			if tt.err == "" {
 				if err != nil || got != tt.want {
 					t.Errorf("got %v, %v, want %v", got, err, tt.want)
@@ -68,7 +68,7 @@ func TestHeaderValue(t *testing.T) {
 	if got, want := microversion.Version(49).HeaderValue(), "volume 3.49"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	_, err := microversion.Parse([]string{"volume 3.99"})
+	_, err := microversion.Parse([]string{"volume 3.99"}, microversion.Max)
 	e, ok := errors.AsType[*microversion.RangeError](err)
 	if !ok {
 		t.Fatalf("got %v, want a RangeError", err)
@@ -86,7 +86,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("compute 2.1", "volume 3.1")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		v, err := microversion.Parse([]string{a, b})
+		v, err := microversion.Parse([]string{a, b}, microversion.Max)
 		if err != nil {
 			if err.Error() == "" {
 				t.Error("an error without a message")
@@ -96,7 +96,7 @@ func FuzzParse(f *testing.F) {
 		if v < microversion.Min || v > microversion.Max {
 			t.Errorf("%q, %q: %v is out of range", a, b, v)
 		}
-		if again, err := microversion.Parse([]string{v.HeaderValue()}); err != nil || again != v {
+		if again, err := microversion.Parse([]string{v.HeaderValue()}, microversion.Max); err != nil || again != v {
 			t.Errorf("%v parsed again: %v, %v", v, again, err)
 		}
 		if !strings.Contains(a+","+b, v.String()) && !strings.Contains(a+","+b, "latest") {
