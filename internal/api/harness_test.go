@@ -62,6 +62,9 @@ type parts struct {
 	keys      int
 	health    func(context.Context) []api.Part
 	refusals  *slog.Logger
+	upstream  api.Upstream
+	projects  string // what the ids of projects look like
+	requests  api.Observer
 }
 
 // databases are the new ones of this package's tests.
@@ -123,6 +126,7 @@ func newQuietRig(tb testing.TB, p parts) *rig {
 	r.api, err = api.New(api.Options{
 		Control: r.control, Auth: p.auth, Policy: p.policy, Log: log, PublicURL: p.public, Challenge: p.challenge,
 		ProxyHeaders: p.proxy, CORS: p.cors, MaxBody: p.maxBody, Rate: p.rate, Burst: p.burst, Health: p.health, Refusals: p.refusals,
+		Upstream: p.upstream, ProjectRegex: p.projects, Requests: p.requests,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -2,7 +2,9 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -119,7 +121,7 @@ func (s *Server) admit(rq *request) error {
 // unanswered is the answer to a request that the upstream did not answer. One line
 // in the log says that it is away, not one for each request.
 func (s *Server) unanswered(rq *request, err error) *answer {
-	if rq.http.Context().Err() != nil {
+	if errors.Is(err, context.Canceled) {
 		return &answer{status: statusGone}
 	}
 	if cinder.KindOf(err) == cinder.KindUnavailable {

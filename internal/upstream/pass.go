@@ -97,12 +97,12 @@ func (x *exchange) failure(ctx context.Context) error {
 	switch {
 	case x.err == nil:
 		return nil
-	case x.client.Err() != nil:
-		return fmt.Errorf("the client did not wait: %w", x.client.Err())
-	case errors.Is(body, os.ErrDeadlineExceeded):
+	case errors.Is(body, os.ErrDeadlineExceeded): // which ends the client's context as well
 		return cinder.Wrap(cinder.KindInvalid, body, "%s", textSlow)
 	case body != nil:
 		return cinder.Wrap(cinder.KindInvalid, body, "%s", textBroken)
+	case x.client.Err() != nil:
+		return fmt.Errorf("the client did not wait: %w", x.client.Err())
 	case errors.Is(context.Cause(ctx), errNoProgress):
 		return cinder.Wrap(cinder.KindUnavailable, errNoProgress, "%s", textAway)
 	case x.away(x.err):
