@@ -48,7 +48,7 @@ func (c *configCheckCmd) Run(p Process) error {
 			return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
 		}
 	}
-	if note := conf.Alone(use); note != "" {
+	if note := conf.Alone(use); note != "" && len(faults) == 0 {
 		if _, err := fmt.Fprintln(p.Stdout, "note: "+note); err != nil {
 			return cinder.Wrap(cinder.KindUnavailable, err, "standard output")
 		}

@@ -212,6 +212,8 @@ func TestConfigCheck(t *testing.T) {
 		bus   = "[DEFAULT]\ntransport_url = rabbit://h/\n"
 		noBus = "warning: [DEFAULT] transport_url = memory:// (the default): reaches no other process: no command gets to a service. " +
 			"Name a broker, rabbit://USER:PASSWORD@HOST:PORT/VHOST\n"
+		alone = "note: [stoker] upstream is not set: what Stoker does not serve is answered with 404. " +
+			"The catalog must not lead to Stoker alone, but to a proxy that sends the rest to cinder-api.\n"
 	)
 	good := conf(t, "[DEFAULT]\nauth_strategy = noauth\nosapi_volume_workers = 4\nenabled_backends = a\n[a]\nvolume_driver = x\n")
 	bad := conf(t, "[DEFAULT]\nreport_interval = never\nhelp = me\n[database]\nconnection = mysql://u:hunter2@[h/d\n"+
@@ -227,10 +229,10 @@ func TestConfigCheck(t *testing.T) {
 		want result
 	}{
 		{"fine", []string{"--config-file", good}, result{
-			stdout: noBus + driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\nNo faults.\n",
+			stdout: noBus + alone + driver + "Ignored options that matter: 1; harmless ones: 1 (--all lists them).\nNo faults.\n",
 		}},
 		{"all of it", []string{"--config-file", good, "--all"}, result{
-			stdout: noBus + "ignored, harmless: " + good + workers + driver + "Ignored options that matter: 1; harmless ones: 1.\nNo faults.\n",
+			stdout: noBus + alone + "ignored, harmless: " + good + workers + driver + "Ignored options that matter: 1; harmless ones: 1.\nNo faults.\n",
 		}},
 		{"for what it lacks", []string{"--config-file", good, "--for", "backup"}, result{
 			status: 1, stdout: "Ignored options that matter: 0; harmless ones: 2 (--all lists them).\n",
@@ -243,17 +245,17 @@ func TestConfigCheck(t *testing.T) {
 				"stoker: 2 faults\n",
 		}},
 		{"a database URL with more than is followed", []string{"--config-file", url}, result{
-			stdout: "ignored: " + url + ":4: [database] connection: the URL's option read_timeout is not followed\n" +
+			stdout: alone + "ignored: " + url + ":4: [database] connection: the URL's option read_timeout is not followed\n" +
 				"ignored: " + url + ":4: [database] connection: the URL's option ssl_cipher is not followed\n" +
 				"Ignored options that matter: 2; harmless ones: 0.\nNo faults.\n",
 		}},
 		{"names that are nearly ours", []string{"--config-file", lookalikes}, result{
-			stdout: "ignored: " + lookalikes + ":4: [DEFAULT] service_downtime: is service_down_time meant?\n" +
+			stdout: alone + "ignored: " + lookalikes + ":4: [DEFAULT] service_downtime: is service_down_time meant?\n" +
 				"ignored: " + lookalikes + ":6: [stoker] pool_timeout: is pools_timeout meant?\n" +
 				"ignored: " + lookalikes + ":7: [stoker] nosuch\n" +
 				"Ignored options that matter: 3; harmless ones: 1 (--all lists them).\nNo faults.\n",
 		}},
-		{"nothing ignored", []string{"--config-file", conf(t, "[DEFAULT]\nauth_strategy = noauth\n"+bus)}, result{stdout: "No faults.\n"}},
+		{"nothing ignored", []string{"--config-file", conf(t, "[DEFAULT]\nauth_strategy = noauth\n"+bus)}, result{stdout: alone + "No faults.\n"}},
 		{"no file", []string{"--config-file", "/nowhere/x"}, result{status: 1, stderr: "stoker: /nowhere/x: no such file or directory\nstoker: 1 fault\n"}},
 	}
 	for _, tt := range tests {
