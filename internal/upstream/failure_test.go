@@ -57,10 +57,8 @@ func TestNobodyAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			url := ""
-			if tt.does == nil {
-				url = nobody(t)
-			} else {
+			url := nobody(t)
+			if tt.does != nil {
 				url = rude(t, tt.does)
 			}
 			u, _ := newUpstream(t, func(o *upstream.Options) {
@@ -169,10 +167,8 @@ func TestTheSecondIsAsked(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			first := ""
-			if tt.first == nil {
-				first = nobody(t)
-			} else {
+			first := nobody(t)
+			if tt.first != nil {
 				first = rude(t, tt.first)
 			}
 			seen := make(chan string, 10)

@@ -170,7 +170,7 @@ func ask(tb testing.TB, c *http.Client, method, url string, body io.Reader) (int
 
 // raw sends text as it is and reads the answer to a request of that method, and
 // all of its body that comes.
-func raw(tb testing.TB, address, method, text string) (*http.Response, string) {
+func raw(tb testing.TB, address, method, text string) (reply, string) {
 	tb.Helper()
 	conn, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", strings.TrimPrefix(address, "http://"))
 	if err != nil {
@@ -190,7 +190,15 @@ func raw(tb testing.TB, address, method, text string) (*http.Response, string) {
 		tb.Fatalf("%.300q: %v", text, err)
 	}
 	check(tb, resp.Body.Close())
-	return resp, string(body)
+	return reply{resp.StatusCode, resp.Header, resp.Trailer, resp.ContentLength, resp.TransferEncoding}, string(body)
+}
+
+// reply is an answer whose body was read.
+type reply struct {
+	StatusCode       int
+	Header, Trailer  http.Header
+	ContentLength    int64
+	TransferEncoding []string
 }
 
 // switchable is a handler that can be changed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
@@ -124,9 +125,7 @@ func (x *exchange) rewrite(p *httputil.ProxyRequest) {
 			delete(h, name)
 		}
 	}
-	for name, values := range x.set {
-		h[name] = values
-	}
+	maps.Copy(h, x.set)
 	h["Via"] = append(slices.Clip(p.In.Header["Via"]), via)
 	p.Out.Host = p.In.Host
 	p.Out.Trailer = nil // ReverseProxy cannot carry the request's over

@@ -61,9 +61,6 @@ func (s *sent) Read(p []byte) (int, error) {
 		s.x.sending.within(s.x.u.o.Stall)
 	case errors.Is(err, io.EOF):
 		s.ended = true
-		// From here on the server reads, to find out whether the client goes: a
-		// deadline would make it believe so.
-		_ = s.out.SetReadDeadline(time.Time{})
 		s.x.sending.within(s.x.u.o.Answer)
 	default:
 		s.x.mu.Lock()

@@ -168,6 +168,29 @@ func TestStreamsOutliveTheServersBounds(t *testing.T) {
 	}
 }
 
+// How long a body may stand still says nothing of how long cinder-api may think.
+func TestAHeadMayTakeLongerThanAPart(t *testing.T) {
+	const stall = 50 * time.Millisecond
+	tick := time.NewTicker(stall)
+	defer tick.Stop()
+	back := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(w, r.Body)
+		check(t, err)
+		for range 5 {
+			<-tick.C
+		}
+	})
+	u, _ := newUpstream(t, func(o *upstream.Options) { o.Stall = stall }, back.URL)
+	for _, two := range []bool{false, true} {
+		s := front(t, u, func(s *httptest.Server) { s.EnableHTTP2 = two })
+		for _, body := range []string{"", "body"} {
+			if got, text := ask(t, s.Client(), http.MethodPost, s.URL+"/x", strings.NewReader(body)); got != http.StatusOK || text != body {
+				t.Errorf("HTTP/2 is %v: got %d %s, want %q", two, got, text, body)
+			}
+		}
+	}
+}
+
 // When the client goes away, cinder-api finds out: before the answer, in the
 // midst of it and in the midst of the request.
 func TestTheClientGoesAway(t *testing.T) {
