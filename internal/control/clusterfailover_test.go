@@ -257,7 +257,9 @@ func TestAMemberStartsInTheMiddle(t *testing.T) {
 func TestAnOldOutcomeIsHeardAgain(t *testing.T) {
 	const nodeb = "nodeb@alpha"
 	hears := func(s *site, site string) {
-		s.edit(nodeb, func(r *cinder.Service) { r.ReplicationStatus, r.ActiveBackendID, r.Disabled, r.DisabledReason = outcome(site) })
+		s.edit(nodeb, func(r *cinder.Service) {
+			r.ReplicationStatus, r.ActiveBackendID, r.Disabled, r.DisabledReason = outcome(site)
+		})
 	}
 	for _, tt := range []struct {
 		name    string
