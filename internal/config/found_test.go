@@ -230,9 +230,12 @@ func TestWarnings(t *testing.T) {
 		{"a broker of old, elsewhere", fine + "[oslo_messaging_rabbit]\nrabbit_hosts = h\n", []config.Use{api}, "[DEFAULT] transport_url = memory://" + memory + "; rabbit_host and the like are not read, as in Cinder"},
 		{"on purpose", fine + "transport_url = memory://\n", []config.Use{api}, "c.conf:3: [DEFAULT] transport_url = memory://" + strings.TrimPrefix(memory, " (the default)")},
 		{"rare heartbeats", fine + "transport_url = rabbit://h/\nservice_down_time = 10\n", []config.Use{all, volume, service}, "[DEFAULT] report_interval = 10 (the default)" + interval},
-		{"a cluster told by streams", fine + "transport_url = rabbit://h/\ncluster = c\n[oslo_messaging_rabbit]\nrabbit_stream_fanout = true\nrabbit_transient_quorum_queue = true\nrabbit_qos_prefetch_count = 1\n",
-			[]config.Use{all, volume}, "c.conf:6: [oslo_messaging_rabbit] rabbit_stream_fanout = true: in a cluster: each cinder-volume that starts is told once more of the cluster's last failover, however old, " +
-				"and disables itself again if that led to another site. doc/guarantees.md says what is put right; Stoker's own members do not listen to it"},
+		{
+			"a cluster told by streams", fine + "transport_url = rabbit://h/\ncluster = c\n[oslo_messaging_rabbit]\nrabbit_stream_fanout = true\nrabbit_transient_quorum_queue = true\nrabbit_qos_prefetch_count = 1\n",
+			[]config.Use{all, volume},
+			"c.conf:6: [oslo_messaging_rabbit] rabbit_stream_fanout = true: in a cluster: each cinder-volume that starts is told once more of the cluster's last failover, however old, " +
+				"and disables itself again if that led to another site. doc/guarantees.md says what is put right; Stoker's own members do not listen to it",
+		},
 		{"rare heartbeats of others", fine + "transport_url = rabbit://h/\nservice_down_time = 10\n", []config.Use{api, database}, ""},
 	}
 	for _, tt := range tests {
