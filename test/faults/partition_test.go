@@ -51,8 +51,8 @@ func TestPartitioned(t *testing.T) {
 			pause(t, 3*time.Second)
 			cut.ToBus.Restore()
 			cut.ToDB.Restore()
-			if r := mine.Returns(t.Context(), cut, time.Now()); r.Err != nil || r.Late() > back {
-				t.Errorf("want it back in %v: %s", back, r)
+			if r := mine.Returns(t.Context(), cut, time.Now()); r.Err != nil || r.Late() > st.within(back) {
+				t.Errorf("want it back in %v: %s", st.within(back), r)
 			} else {
 				t.Log(r)
 			}
