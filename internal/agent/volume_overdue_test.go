@@ -59,7 +59,7 @@ func (s *site) announce(t *testing.T, journal bool) {
 	}
 	s.rows.set(func(r *rows) {
 		r.open = []cinder.Operation{
-			{Kind: cinder.OpFreeze, State: cinder.OpWatched, Before: cinder.Rows{Services: []cinder.ServiceState{{Binary: row.Binary, Host: alpha}}}},
+			{Kind: cinder.OpFreeze, State: cinder.OpMonitoring, Before: cinder.Rows{Services: []cinder.ServiceState{{Binary: row.Binary, Host: alpha}}}},
 			{Kind: cinder.OpFailover, State: cinder.OpOpen, StartedAt: now(), Before: cinder.Rows{
 				Services: []cinder.ServiceState{{Binary: row.Binary, Host: alpha, ReplicationStatus: row.ReplicationStatus}},
 			}},

@@ -74,7 +74,7 @@ type operationView struct {
 	WatchUntil *timeView `json:"watch_until"`
 	NextLook   *timeView `json:"next_look_at"`
 	Attempts   int       `json:"attempts"`
-	Fault      *string   `json:"fault"`
+	LastError  *string   `json:"last_error"`
 	LateBy     []string  `json:"carried_out_late_by"`
 }
 
@@ -123,7 +123,7 @@ func viewOperation(op *cinder.Operation, now time.Time) operationView {
 		Before: op.Before, After: op.After,
 		StartedAt: viewTime(op.StartedAt), Deadline: viewTime(op.Deadline), SettledAt: viewTime(op.SettledAt),
 		Owner: op.Owner, LateBy: array(op.Progress.Late),
-		Attempts: op.Progress.Attempts, Fault: nonEmpty(op.Progress.Fault),
+		Attempts: op.Progress.Attempts, LastError: nonEmpty(op.Progress.LastError),
 	}
 	if !op.State.Final() {
 		v.LeaseUntil, v.WatchUntil, v.NextLook = viewTime(op.LeaseUntil), viewTime(op.Progress.WatchUntil), viewTime(op.Progress.NextLook)

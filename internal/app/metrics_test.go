@@ -160,7 +160,7 @@ func TestMetricsOfTheFleet(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"stoker_operations_open": "0", "stoker_operations_overdue": "0", "stoker_operations_stuck": "0", "stoker_operations_watched": "0",
+		"stoker_operations_open": "0", "stoker_operations_overdue": "0", "stoker_operations_stuck": "0", "stoker_operations_monitoring": "0",
 		`stoker_build_info{version="v1.2.3"}`: "1", "stoker_database_up": "1", "stoker_database_writable": "1", "stoker_bus_up": "1", "stoker_bus_refusals": "0",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

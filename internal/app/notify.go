@@ -21,7 +21,7 @@ func (n notifier) Notify(ctx context.Context, event string, failed bool, op cind
 		priority = "ERROR"
 	}
 	rows := op.After
-	if !op.State.Final() && op.State != cinder.OpWatched {
+	if !op.State.Final() && op.State != cinder.OpMonitoring {
 		rows = op.Before
 	}
 	return n.client.Notify(ctx, n.topics, oslo.Notification{

@@ -15,7 +15,7 @@ const (
 	OpEnableCluster  OperationKind = "enable-cluster"
 	OpDisableCluster OperationKind = "disable-cluster"
 	OpSetLog         OperationKind = "set-log"
-	OpGiveBack       OperationKind = "give-back"          // restores an administrator's disable that others have undone
+	OpRestoreDisable OperationKind = "restore-disable"    // restores an administrator's disable that others have undone
 	OpReconcile      OperationKind = "reconcile"          // reconciles our record with a row that others have changed
 	OpCompletion     OperationKind = "failover-completed" // tells a cluster's members again about a failover
 )
@@ -23,17 +23,17 @@ const (
 // OperationState is the state of an operation.
 type OperationState string
 
-// States of an operation. All but open and watched are final.
+// States of an operation. All but open and monitoring are final.
 const (
-	OpOpen    OperationState = "open"    // the intent is recorded; the outcome is unknown
-	OpWatched OperationState = "watched" // rows are as before, but a hung process may still carry it out
-	OpDone    OperationState = "done"    // carried out; rows and causes are settled
-	OpUndone  OperationState = "undone"  // refused, failed or never delivered; rows are as before
-	OpFailed  OperationState = "failed"  // ended badly: failover-error, or follow-up work of ours failed
+	OpOpen       OperationState = "open"        // the intent is recorded; the outcome is unknown
+	OpMonitoring OperationState = "monitoring"  // rows are as before, but a hung process may still carry it out
+	OpDone       OperationState = "done"        // carried out; rows and causes are settled
+	OpRolledBack OperationState = "rolled-back" // refused, failed or never delivered; rows are as before
+	OpFailed     OperationState = "failed"      // ended badly: failover-error, or follow-up work of ours failed
 )
 
 // Final reports whether the state cannot change any more.
-func (s OperationState) Final() bool { return s != OpOpen && s != OpWatched }
+func (s OperationState) Final() bool { return s != OpOpen && s != OpMonitoring }
 
 // Operation is an entry in the journal: a requested change, from intent to outcome.
 type Operation struct {
@@ -68,11 +68,11 @@ type Progress struct {
 	// Warning was sent to the caller with the answer; "" for none.
 	Warning string `json:"warning,omitempty"`
 
-	// Attempts counts failures of the current step, Fault is the last one, and nobody
+	// Attempts counts failures of the current step, LastError is the last one, and nobody
 	// retries before NextLook.
-	Attempts int       `json:"attempts,omitempty"`
-	Fault    string    `json:"fault,omitempty"`
-	NextLook time.Time `json:"next_look,omitzero"`
+	Attempts  int       `json:"attempts,omitempty"`
+	LastError string    `json:"fault,omitempty"` // as the first release spells it
+	NextLook  time.Time `json:"next_look,omitzero"`
 
 	// WatchUntil ends a watch or, for an open failover, the wait for members of a
 	// cluster that do not know its outcome. Late are the hosts whose rows have shown

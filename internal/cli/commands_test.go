@@ -26,7 +26,7 @@ const oneOperation = `{"id": "01a2", "kind": "failover", "state": "open", "outco
 	"binary": "cinder-volume", "host": "stor1@alpha", "cluster": null, "detail": "site-b",
 	"caller": {"user_id": "ada", "project_id": "p", "roles": ["admin"], "request_id": "req-1", "global_request_id": null, "address": "192.0.2.1"},
 	"before": {"services": [{"id": 1}]}, "after": {}, "started_at": "2026-11-23T11:56:57.000000", "deadline": "2026-11-23T12:56:57.000000", "settled_at": null,
-	"owner": "api1:x", "lease_until": null, "watch_until": null, "next_look_at": null, "attempts": 0, "fault": null, "carried_out_late_by": []}`
+	"owner": "api1:x", "lease_until": null, "watch_until": null, "next_look_at": null, "attempts": 0, "last_error": null, "carried_out_late_by": []}`
 
 const shortCluster = `{"cluster": {"name": "c@alpha", "binary": "cinder-volume", "state": "up", "status": "disabled", "replication_status": "enabled", "disabled_reason": "why"}}`
 

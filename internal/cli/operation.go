@@ -33,7 +33,7 @@ func operationRecord(op client.Operation) format.Record {
 		{Name: "settled_at", Value: timeCell(op.SettledAt)},
 		{Name: "watch_until", Value: timeCell(op.WatchUntil)},
 		{Name: "attempts", Value: op.Attempts},
-		{Name: "fault", Value: op.Fault},
+		{Name: "last_error", Value: op.LastError},
 		{Name: "before", Value: string(op.Before)},
 		{Name: "after", Value: string(op.After)},
 	}

@@ -13,7 +13,7 @@ type operationAbortCmd struct {
 
 // Help is shown by --help.
 func (operationAbortCmd) Help() string {
-	return `A failover is aborted, and the status put back, only when the service that may have it in hand is gone: else the answer says what to do. A service that starts ends by itself what it was at. A freeze or thaw is given up, and watched, when the process that waited for its answer is gone.
+	return `A failover is aborted, and the status put back, only when the service that may have it in hand is gone: else the answer says what to do. A service that starts ends by itself what it was at. A freeze or thaw is given up, and monitored, when the process that waited for its answer is gone.
 
 Example:
 

@@ -10,8 +10,8 @@ import (
 type operationListCmd struct {
 	Host    string `placeholder:"HOST" help:"Only what was done to HOST, its backends included."`
 	Cluster string `placeholder:"NAME" help:"Only what was done to the cluster CLUSTER@BACKEND."`
-	Kind    string `placeholder:"KIND" help:"Only these: enable, disable, freeze, thaw, failover, enable-cluster, disable-cluster, set-log, give-back, reconcile or failover-completed."`
-	State   string `placeholder:"STATE" help:"Only those that are open, watched, done, undone or failed."`
+	Kind    string `placeholder:"KIND" help:"Only these: enable, disable, freeze, thaw, failover, enable-cluster, disable-cluster, set-log, restore-disable, reconcile or failover-completed."`
+	State   string `placeholder:"STATE" help:"Only those that are open, monitoring, done, rolled-back or failed."`
 	User    string `placeholder:"ID" help:"Only what this user has asked for."`
 	Since   string `placeholder:"TIME" help:"Only what was begun then or later: YYYY-MM-DDTHH:MM:SS, UTC."`
 	Before  string `placeholder:"TIME" help:"Only what was begun before then."`
@@ -21,7 +21,7 @@ type operationListCmd struct {
 
 // Help is shown by --help.
 func (operationListCmd) Help() string {
-	return `An operation is open until its outcome is known. One that nobody answered is undone, and watched: should a process that hung carry it out late, that is undone too.
+	return `An operation is open until its outcome is known. One that nobody answered is rolled back, and monitored: should a process that hung carry it out late, that is undone.
 
 Examples:
 

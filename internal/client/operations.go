@@ -14,7 +14,7 @@ import (
 type Operation struct {
 	ID      string          `json:"id"`
 	Kind    string          `json:"kind"`
-	State   string          `json:"state"` // open, watched, done, undone or failed
+	State   string          `json:"state"` // open, monitoring, done, rolled-back or failed
 	Outcome string          `json:"outcome"`
 	Warning *string         `json:"warning"`
 	Overdue bool            `json:"overdue"`
@@ -31,7 +31,7 @@ type Operation struct {
 
 	WatchUntil *Time   `json:"watch_until"`
 	Attempts   int     `json:"attempts"`
-	Fault      *string `json:"fault"`
+	LastError  *string `json:"last_error"`
 
 	Before json.RawMessage `json:"before"`
 	After  json.RawMessage `json:"after"`

@@ -178,7 +178,7 @@ func ownOptions() []option[Config] {
 		}, 1, 1_000_000, func(c *Config) *int { return &c.Edge.Keys }),
 		fraction(option[Config]{
 			group: ownGroup, name: "watch_time", def: "3600", ours: true,
-			help: "How long a freeze or thaw that nobody answered is watched after its deadline: should the service carry it out late, it is undone.",
+			help: "How long a freeze or thaw that nobody answered is monitored after its deadline: should the service carry it out late, it is undone.",
 		}, func(c *Config) *time.Duration { return &c.WatchTime }),
 		span(option[Config]{
 			group: ownGroup, name: "lease_time", def: "20", ours: true,

@@ -127,7 +127,7 @@ func TestSetLogLevels(t *testing.T) {
 	// What was sent to nobody is refused, and so is not done.
 	op, err = s.SetLogLevels(t.Context(), control.LogQuery{Server: "host1@alpha"}, cinder.LogDebug)
 	wantKind(t, err, cinder.KindUndeliverable)
-	if op.State != cinder.OpUndone || op.Outcome != want {
+	if op.State != cinder.OpRolledBack || op.Outcome != want {
 		t.Errorf("%s, outcome %q, want undone, %q", op.State, op.Outcome, want)
 	}
 	s.fleet.mute["host1@beta"] = cinder.Errorf(cinder.KindNotSupported, "too old")

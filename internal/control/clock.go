@@ -135,7 +135,7 @@ func (c *Control) fitClock(ctx context.Context, open []cinder.Operation, now tim
 // was not.
 func (c *Control) fit(op *cinder.Operation, now time.Time) bool {
 	changed := c.rewind(op, now)
-	if op.State == cinder.OpWatched && c.clock.leaptWithin(c.o.Lease) && op.Progress.WatchUntil.Before(now.Add(c.o.Watch-c.o.Lease-slack)) {
+	if op.State == cinder.OpMonitoring && c.clock.leaptWithin(c.o.Lease) && op.Progress.WatchUntil.Before(now.Add(c.o.Watch-c.o.Lease-slack)) {
 		op.Progress.WatchUntil = now.Add(c.o.Watch)
 		changed = true
 	}

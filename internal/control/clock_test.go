@@ -150,14 +150,14 @@ func TestClockIsSetAfterAKill(t *testing.T) {
 				op := s.cutOff("ctl1:killed")
 				s.wall.set(jump)
 				s.pass(60*time.Second, s.process("ctl2:second")) // lease and deadline, and a look or two
-				if got := s.operationNow(op.ID); got.State != cinder.OpWatched || !strings.Contains(got.Outcome, "no answer") {
+				if got := s.operationNow(op.ID); got.State != cinder.OpMonitoring || !strings.Contains(got.Outcome, "no answer") {
 					t.Errorf("%s %q, want it given up, and watched", got.State, got.Outcome)
 				}
 				if got, want := says(s.row(alpha)), "enabled - enabled"; got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 				s.pass(time.Hour+time.Minute, s.process("ctl2:second"))
-				if got := s.operationNow(op.ID); got.State != cinder.OpUndone {
+				if got := s.operationNow(op.ID); got.State != cinder.OpRolledBack {
 					t.Errorf("after the time that it is watched for: %s %q", got.State, got.Outcome)
 				}
 			})
@@ -165,7 +165,7 @@ func TestClockIsSetAfterAKill(t *testing.T) {
 				op := s.cutOff("ctl1:killed")
 				s.wall.set(jump)
 				s.pass(2*time.Second, s.process("ctl1:second", alone))
-				if got := s.operationNow(op.ID); got.State != cinder.OpWatched {
+				if got := s.operationNow(op.ID); got.State != cinder.OpMonitoring {
 					t.Errorf("by a process that is alone: %s, deadline in %v", got.State, got.Deadline.Sub(s.wall.of(time.Now())))
 				}
 			})
@@ -173,7 +173,7 @@ func TestClockIsSetAfterAKill(t *testing.T) {
 				op := s.cutOff("ctl1:killed")
 				s.wall.set(jump)
 				ended, err := s.process("ctl1:second", alone).Abort(cinder.WithCaller(t.Context(), cinder.Caller{UserID: "ada"}), op.ID)
-				if err != nil || ended.State != cinder.OpWatched || ended.Outcome != "aborted by ada" {
+				if err != nil || ended.State != cinder.OpMonitoring || ended.Outcome != "aborted by ada" {
 					t.Errorf("aborted: %s %q, %v", ended.State, ended.Outcome, err)
 				}
 			})
@@ -234,7 +234,7 @@ func TestClockIsSetDuringAFailover(t *testing.T) {
 					}
 				}
 				s.pass(2*time.Minute, blind)
-				if got := s.operationNow(op.ID); got.State != cinder.OpWatched || !strings.Contains(got.Outcome, "put back") {
+				if got := s.operationNow(op.ID); got.State != cinder.OpMonitoring || !strings.Contains(got.Outcome, "put back") {
 					t.Errorf("%s %q, want it put back", got.State, got.Outcome)
 				}
 			})
@@ -265,7 +265,7 @@ func TestClockIsSetDuringAWatch(t *testing.T) {
 					} else {
 						s.pass(time.Hour+time.Minute, s.Control)
 					}
-					if got := s.operationNow(id); got.State != cinder.OpUndone || !strings.Contains(got.Outcome, want) {
+					if got := s.operationNow(id); got.State != cinder.OpRolledBack || !strings.Contains(got.Outcome, want) {
 						t.Errorf("%s %q, want %q", got.State, got.Outcome, want)
 					}
 				})

@@ -118,7 +118,7 @@ func TestClusterFailoverUndelivered(t *testing.T) {
 	s.fleet.answer["failover"] = cinder.Errorf(cinder.KindUndeliverable, "nobody listens")
 	op, err := s.Failover(t.Context(), control.Selector{Host: "nodea"}, nil)
 	wantKind(t, err, cinder.KindUndeliverable)
-	if got, want := says(s.row("nodea@alpha"))+"; "+s.clusterSays(), "enabled - enabled; enabled - enabled"; got != want || op.State != cinder.OpUndone {
+	if got, want := says(s.row("nodea@alpha"))+"; "+s.clusterSays(), "enabled - enabled; enabled - enabled"; got != want || op.State != cinder.OpRolledBack {
 		t.Errorf("%s, operation %s, want %s, undone", got, op.State, want)
 	}
 }
@@ -197,7 +197,7 @@ func TestAMemberRestartsInTheMiddle(t *testing.T) {
 		if got, want := says(s.row("nodeb@alpha")), "enabled - failing-over"; got != want {
 			t.Errorf("a list shows %s, want %s", got, want)
 		}
-		want := cinder.OpUndone
+		want := cinder.OpRolledBack
 		if goesOn {
 			s.arrive("site-b", "nodea@alpha", "nodeb@alpha")
 			want = cinder.OpDone
@@ -299,7 +299,7 @@ func TestAnOldOutcomeIsHeardAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := ops[0]
-			if last.Kind != cinder.OpGiveBack || !strings.Contains(last.Outcome, tt.outcome) {
+			if last.Kind != cinder.OpRestoreDisable || !strings.Contains(last.Outcome, tt.outcome) {
 				t.Errorf("on record: %s %q, want one that says %q", last.Kind, last.Outcome, tt.outcome)
 			}
 		})

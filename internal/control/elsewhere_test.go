@@ -100,7 +100,7 @@ func (p *player) quiet(queue string) (bool, error) {
 	if slices.ContainsFunc(p.calls, func(c *call) bool { return queueOf(c.host) == queue }) {
 		return false, nil
 	}
-	for _, state := range []cinder.OperationState{cinder.OpOpen, cinder.OpWatched} {
+	for _, state := range []cinder.OperationState{cinder.OpOpen, cinder.OpMonitoring} {
 		ops, err := p.unsettled(state)
 		if err != nil {
 			return false, err

@@ -71,7 +71,7 @@ func (c *Control) restoreDisable(ctx context.Context, tx Tx, s *service) error {
 	}
 	outcome := s.Restored(&s.was)
 	c.o.Log.WarnContext(ctx, "a disable that others have ended is given back", "binary", s.Row.Binary, "host", s.Row.Host, "outcome", outcome)
-	return c.onRecord(ctx, tx, cinder.OpGiveBack, s.was, s.Row, outcome)
+	return c.onRecord(ctx, tx, cinder.OpRestoreDisable, s.was, s.Row, outcome)
 }
 
 func (c *Control) restoreFailedOver(ctx context.Context, tx Tx, s *service) error {

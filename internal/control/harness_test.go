@@ -193,7 +193,7 @@ func says(r cinder.Service) string {
 func (s *site) open() []cinder.Operation { return s.unsettled(cinder.OpOpen) }
 
 // watched are those that are watched.
-func (s *site) watched() []cinder.Operation { return s.unsettled(cinder.OpWatched) }
+func (s *site) watched() []cinder.Operation { return s.unsettled(cinder.OpMonitoring) }
 
 func (s *site) unsettled(state cinder.OperationState) []cinder.Operation {
 	s.t.Helper()

@@ -43,7 +43,7 @@ func suspect(ctx context.Context, tx Tx, rows []cinder.Service, open []cinder.Op
 func suspectOf(ctx context.Context, tx Tx, kind cinder.OperationKind, rows []cinder.Service, open []cinder.Operation) error {
 	for i := range open {
 		was := open[i]
-		if was.State != cinder.OpWatched || was.Kind != kind {
+		if was.State != cinder.OpMonitoring || was.Kind != kind {
 			continue
 		}
 		late := suspects(was, rows)

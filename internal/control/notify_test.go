@@ -64,7 +64,7 @@ func TestNotifications(t *testing.T) {
 	want := []string{
 		"service.disable false done by ada", "service.enable false done by ada",
 		"service.freeze.start false open by ada", "service.freeze.end false done by ada",
-		"service.thaw.start false open by ada", "service.thaw.error true undone by ada",
+		"service.thaw.start false open by ada", "service.thaw.error true rolled-back by ada",
 		"service.failover.start false open by ada", "service.failover.end false done by ada",
 	}
 	if !slices.Equal(bus.told, want) {

@@ -24,20 +24,20 @@ func TestOutcomes(t *testing.T) {
 		kind    cinder.Kind // of the error; KindInternal means none
 		state   cinder.OperationState
 	}{
-		{name: "freeze refused", command: "freeze", answer: cinder.Errorf(cinder.KindConflict, "busy"), want: "enabled - enabled", kind: cinder.KindConflict, state: cinder.OpUndone},
-		{name: "freeze undeliverable", command: "freeze", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
-		{name: "freeze raises", command: "freeze", answer: cinder.Errorf(cinder.KindRemote, "boom"), want: "enabled - enabled", kind: cinder.KindRemote, state: cinder.OpUndone},
-		{name: "bus away", command: "freeze", answer: cinder.Errorf(cinder.KindUnavailable, "no broker"), want: "enabled - enabled", kind: cinder.KindUnavailable, state: cinder.OpUndone},
-		{name: "no answer to a freeze", command: "freeze", answer: errLate, want: "enabled - enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
+		{name: "freeze refused", command: "freeze", answer: cinder.Errorf(cinder.KindConflict, "busy"), want: "enabled - enabled", kind: cinder.KindConflict, state: cinder.OpRolledBack},
+		{name: "freeze undeliverable", command: "freeze", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpRolledBack},
+		{name: "freeze raises", command: "freeze", answer: cinder.Errorf(cinder.KindRemote, "boom"), want: "enabled - enabled", kind: cinder.KindRemote, state: cinder.OpRolledBack},
+		{name: "bus away", command: "freeze", answer: cinder.Errorf(cinder.KindUnavailable, "no broker"), want: "enabled - enabled", kind: cinder.KindUnavailable, state: cinder.OpRolledBack},
+		{name: "no answer to a freeze", command: "freeze", answer: errLate, want: "enabled - enabled", kind: cinder.KindTimeout, state: cinder.OpMonitoring},
 		{name: "no answer, but done", command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
-		{name: "no answer to a freeze of a disabled one", start: []string{"reason maint"}, command: "freeze", answer: errLate, want: "disabled 'maint' enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
+		{name: "no answer to a freeze of a disabled one", start: []string{"reason maint"}, command: "freeze", answer: errLate, want: "disabled 'maint' enabled", kind: cinder.KindTimeout, state: cinder.OpMonitoring},
 		{name: "nor that, but done", start: []string{"reason maint"}, command: "freeze", answer: errLate, late: true, want: "disabled 'frozen' frozen enabled", state: cinder.OpDone},
-		{name: "thaw raises half-way", start: []string{"reason maint", "freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindRemote, "boom"), late: true, want: "disabled 'frozen' frozen enabled", kind: cinder.KindRemote, state: cinder.OpWatched},
-		{name: "thaw undeliverable", start: []string{"freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'frozen' frozen enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
-		{name: "no answer to a thaw", start: []string{"freeze"}, command: "thaw", answer: errLate, want: "disabled 'frozen' frozen enabled", kind: cinder.KindTimeout, state: cinder.OpWatched},
+		{name: "thaw raises half-way", start: []string{"reason maint", "freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindRemote, "boom"), late: true, want: "disabled 'frozen' frozen enabled", kind: cinder.KindRemote, state: cinder.OpMonitoring},
+		{name: "thaw undeliverable", start: []string{"freeze"}, command: "thaw", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'frozen' frozen enabled", kind: cinder.KindUndeliverable, state: cinder.OpRolledBack},
+		{name: "no answer to a thaw", start: []string{"freeze"}, command: "thaw", answer: errLate, want: "disabled 'frozen' frozen enabled", kind: cinder.KindTimeout, state: cinder.OpMonitoring},
 		{name: "no answer to a thaw, but done", start: []string{"reason maint", "freeze"}, command: "thaw", answer: errLate, late: true, want: "disabled 'maint' enabled", state: cinder.OpDone},
-		{name: "failover undeliverable", command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
-		{name: "failback undeliverable", start: []string{"failover site-b"}, command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'failed-over' failed-over on site-b", kind: cinder.KindUndeliverable, state: cinder.OpUndone},
+		{name: "failover undeliverable", command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "enabled - enabled", kind: cinder.KindUndeliverable, state: cinder.OpRolledBack},
+		{name: "failback undeliverable", start: []string{"failover site-b"}, command: "failover", answer: cinder.Errorf(cinder.KindUndeliverable, "nobody listens"), want: "disabled 'failed-over' failed-over on site-b", kind: cinder.KindUndeliverable, state: cinder.OpRolledBack},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestFailoverToASiteThatWasNotAnnounced(t *testing.T) {
 		outcome string
 	}{
 		{"the driver takes it", cinder.ReplicationFailedOver, new("backend-7"), cinder.OpDone, "active backend: backend-7"},
-		{"the driver does not know it", cinder.ReplicationEnabled, nil, cinder.OpUndone, "the service stays on default: it refused the target"},
+		{"the driver does not know it", cinder.ReplicationEnabled, nil, cinder.OpRolledBack, "the service stays on default: it refused the target"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t)

@@ -127,7 +127,7 @@ func (c *Control) Abort(ctx context.Context, id string) (cinder.Operation, error
 	switch {
 	case op.State.Final():
 		err = cinder.Errorf(cinder.KindConflict, "Operation %s has ended: it is %s.", id, op.State)
-	case op.State == cinder.OpWatched:
+	case op.State == cinder.OpMonitoring:
 		op, err = c.endWatch(ctx, op, who)
 	case (op.Kind == cinder.OpFreeze || op.Kind == cinder.OpThaw) && !op.Progress.Undoing && !c.waiting.has(id):
 		op, err = c.giveUp(ctx, op, who)

@@ -112,7 +112,7 @@ func TestAbortOfOthers(t *testing.T) {
 	wantKind(t, s.act("freeze"), cinder.KindTimeout)
 	watched := s.watched()[0]
 	op, err := s.Abort(t.Context(), watched.ID)
-	if err != nil || op.State != cinder.OpUndone || len(s.watched()) > 0 {
+	if err != nil || op.State != cinder.OpRolledBack || len(s.watched()) > 0 {
 		t.Errorf("abort of a watch: %+v, %v", op, err)
 	}
 }
@@ -126,7 +126,7 @@ func TestGoneService(t *testing.T) {
 		op := s.started(control.Selector{Host: alpha})
 		s.fleet.gone = map[string]bool{alpha: true}
 		s.change(op.ID, func(op *cinder.Operation) { op.LeaseUntil = time.Now().Add(-time.Minute) })
-		s.runUntil(s.blind(), func() bool { return s.operationNow(op.ID).State == cinder.OpWatched })
+		s.runUntil(s.blind(), func() bool { return s.operationNow(op.ID).State == cinder.OpMonitoring })
 		if got, want := says(s.row(alpha)), "enabled - enabled"; got != want {
 			t.Fatalf("put back: %s, want %s", got, want)
 		}
@@ -134,7 +134,7 @@ func TestGoneService(t *testing.T) {
 			if err := s.act("failover site-c"); err != nil {
 				t.Fatal(err)
 			}
-			if got := s.operationNow(op.ID); got.State != cinder.OpUndone || !strings.Contains(got.Outcome, "has begun") {
+			if got := s.operationNow(op.ID); got.State != cinder.OpRolledBack || !strings.Contains(got.Outcome, "has begun") {
 				t.Errorf("after another failover: %s, %q", got.State, got.Outcome)
 			}
 			continue
@@ -323,7 +323,7 @@ func TestStuckOperation(t *testing.T) {
 		op := s.operationNow(stuck.ID)
 		return op.Stuck() && s.operationNow(fine.ID).State == cinder.OpDone
 	})
-	if op := s.operationNow(stuck.ID); op.Progress.Fault != "cannot be saved" || op.Progress.NextLook.IsZero() && op.Progress.Attempts < 3 {
+	if op := s.operationNow(stuck.ID); op.Progress.LastError != "cannot be saved" || op.Progress.NextLook.IsZero() && op.Progress.Attempts < 3 {
 		t.Errorf("%+v", op.Progress)
 	}
 	s.hurry(stuck.ID)

@@ -104,7 +104,7 @@ func (c *Control) recover(ctx context.Context, calls *errgroup.Group) error {
 // attend looks at one operation. Nothing that concerns it alone keeps recovery
 // from the others: what fails is noted in it, and tried again later.
 func (c *Control) attend(ctx, short context.Context, calls *errgroup.Group, op cinder.Operation, services []cinder.Service, now time.Time) error {
-	if op.State == cinder.OpWatched {
+	if op.State == cinder.OpMonitoring {
 		if now.Before(op.Progress.NextLook) || !due(&op, services, now) {
 			return nil
 		}
@@ -236,7 +236,7 @@ func (c *Control) noteFault(ctx context.Context, op cinder.Operation, fault erro
 		}
 		mine = was
 		mine.Progress.Attempts++
-		mine.Progress.Fault = fault.Error()
+		mine.Progress.LastError = fault.Error()
 		mine.Progress.NextLook = tx.Now().Add(backoff(mine.Progress.Attempts))
 		return tx.SaveOperation(ctx, was, mine)
 	})

@@ -28,7 +28,7 @@ func (p *player) revive() error {
 		if err != nil {
 			return err
 		}
-		watched, err := p.unsettled(cinder.OpWatched)
+		watched, err := p.unsettled(cinder.OpMonitoring)
 		if err != nil {
 			return err
 		}

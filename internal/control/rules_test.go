@@ -116,7 +116,7 @@ func (r *rules) hold(list []cinder.Service, ops []cinder.Operation) error {
 	}
 	for i := range ops {
 		if ops[i].Stuck() && !ops[i].Progress.Undoing { // an undo may be refused, again and again
-			return fmt.Errorf("G3: operation is stuck: %s", ops[i].Progress.Fault)
+			return fmt.Errorf("G3: operation is stuck: %s", ops[i].Progress.LastError)
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 		op := &open[i]
 		for _, st := range op.Shown.Services {
 			i, ok := slices.BinarySearchFunc(rows, st.ID, func(s cinder.Service, id int64) int { return cmp.Compare(s.ID, id) })
-			if !ok || op.State == cinder.OpWatched && !evidence.CarriedOutLate(op, &rows[i], st) {
+			if !ok || op.State == cinder.OpMonitoring && !evidence.CarriedOutLate(op, &rows[i], st) {
 				continue
 			}
 			if !copied {
@@ -55,7 +55,7 @@ func shown(rows []cinder.Service, open []cinder.Operation) []cinder.Service {
 // overlay makes a row show what an operation says of it.
 func overlay(row *cinder.Service, op *cinder.Operation, st cinder.ServiceState) {
 	switch {
-	case op.State == cinder.OpWatched: // what was carried out late is about to be undone
+	case op.State == cinder.OpMonitoring: // what was carried out late is about to be undone
 		row.Disabled, row.DisabledReason = st.Disabled, st.DisabledReason
 	case op.Kind == cinder.OpFailover:
 		row.ReplicationStatus, row.ActiveBackendID = st.ReplicationStatus, st.ActiveBackendID

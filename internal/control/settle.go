@@ -135,7 +135,7 @@ func (c *Control) effect(ctx context.Context, s *settlement, e lifecycle.Effect)
 		op.Owner, op.LeaseUntil, op.Deadline = c.o.Owner, now.Add(c.o.Lease), now.Add(c.o.ResponseTimeout)
 	case lifecycle.Retry:
 		progress.Attempts++
-		progress.Fault = words(s.failed)
+		progress.LastError = words(s.failed)
 		progress.NextLook = now.Add(backoff(progress.Attempts))
 	case lifecycle.Monitor:
 		op.Owner = c.o.Owner // an abort need not come to the process that has it
@@ -205,7 +205,7 @@ func ended(op *cinder.Operation, tx Tx, as lifecycle.Phase, outcome string) {
 // their effects cannot be told from its own.
 func (c *Control) supersede(ctx context.Context, tx Tx, t target, open []cinder.Operation, by cinder.Operation) error {
 	for _, op := range open {
-		if op.State != cinder.OpWatched || op.Kind != cinder.OpFailover ||
+		if op.State != cinder.OpMonitoring || op.Kind != cinder.OpFailover ||
 			!slices.ContainsFunc(t.members, func(s cinder.Service) bool { return op.Touches(s.Binary, s.Host) }) {
 			continue
 		}

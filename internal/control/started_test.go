@@ -35,7 +35,7 @@ func TestServiceStartsDuringAFailback(t *testing.T) {
 			wantKind(t, err, cinder.KindTimeout)
 			starts(s)
 			s.settle(s.Control)
-			if got, err := s.Operation(t.Context(), op.ID); err != nil || got.State != cinder.OpUndone {
+			if got, err := s.Operation(t.Context(), op.ID); err != nil || got.State != cinder.OpRolledBack {
 				t.Errorf("the operation is %s (%v), want undone", got.State, err)
 			} else if after := got.After.Services[0].ReplicationStatus; after != cinder.ReplicationFailedOver {
 				t.Errorf("it has ended with the service %s, want failed-over: that is put right with it, not later", after)

@@ -120,7 +120,7 @@ func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cind
 		return fmt.Errorf("undo of operation %s: %w", op.ID, err)
 	}
 	failpoint.UndoSettled.Here()
-	c.o.Log.WarnContext(ctx, "a command that was carried out late", "operation", op.ID, "state", s.op.State, "outcome", s.op.Outcome, "fault", s.op.Progress.Fault)
+	c.o.Log.WarnContext(ctx, "a command that was carried out late", "operation", op.ID, "state", s.op.State, "outcome", s.op.Outcome, "last_error", s.op.Progress.LastError)
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (c *Control) settleUndo(ctx context.Context, op cinder.Operation, kind cind
 func unnoteLate(ctx context.Context, tx Tx, rows target, open []cinder.Operation) error {
 	for i := range open {
 		was := open[i]
-		if was.State != cinder.OpWatched || len(was.Progress.Late) == 0 {
+		if was.State != cinder.OpMonitoring || len(was.Progress.Late) == 0 {
 			continue
 		}
 		late := slices.DeleteFunc(slices.Clone(was.Progress.Late), func(host string) bool {

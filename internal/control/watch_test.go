@@ -135,7 +135,7 @@ func TestCarriedOutLate(t *testing.T) {
 				t.Errorf("sent %q, want %s, once", sent, tt.sent)
 			}
 			op := s.operationNow(id)
-			if op.State != cinder.OpUndone || !strings.Contains(op.Outcome, "carried out late by host1@alpha, and undone by a ") {
+			if op.State != cinder.OpRolledBack || !strings.Contains(op.Outcome, "carried out late by host1@alpha, and undone by a ") {
 				t.Errorf("%s: %q", op.State, op.Outcome)
 			}
 		})
@@ -345,9 +345,9 @@ func TestAnotherProcessGoesOnUndoing(t *testing.T) {
 		t.Errorf("half-way: %s, want %s", got, want)
 	}
 	wantKind(t, s.act("freeze"), cinder.KindConflict)
-	s.lookUntil(s.process("api-2"), func() bool { return s.operationNow(id).State == cinder.OpWatched })
+	s.lookUntil(s.process("api-2"), func() bool { return s.operationNow(id).State == cinder.OpMonitoring })
 	s.hurry(id)
-	s.runUntil(s.process("api-2"), func() bool { return s.operationNow(id).State == cinder.OpUndone })
+	s.runUntil(s.process("api-2"), func() bool { return s.operationNow(id).State == cinder.OpRolledBack })
 	if got, want := says(s.raw(alpha)), "enabled - enabled"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

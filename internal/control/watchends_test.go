@@ -17,7 +17,7 @@ func TestAWatchEnds(t *testing.T) {
 	wantKind(t, s.act("freeze"), cinder.KindTimeout)
 	id := s.watched()[0].ID
 	s.change(id, func(op *cinder.Operation) { op.Progress.WatchUntil = time.Now().Add(-time.Minute) })
-	s.runUntil(s.Control, func() bool { return s.operationNow(id).State == cinder.OpUndone })
+	s.runUntil(s.Control, func() bool { return s.operationNow(id).State == cinder.OpRolledBack })
 	if got, want := s.operationNow(id).Outcome, "no answer; nor was it carried out later"; got != want {
 		t.Errorf("outcome %q, want %q", got, want)
 	}
@@ -54,7 +54,7 @@ func TestAThawThatComesVeryLate(t *testing.T) {
 			wantKind(t, s.act("thaw"), cinder.KindTimeout)
 			id := s.watched()[0].ID
 			s.change(id, func(op *cinder.Operation) { op.Progress.WatchUntil = time.Now().Add(-time.Minute) })
-			s.runUntil(s.Control, func() bool { return s.operationNow(id).State == cinder.OpUndone })
+			s.runUntil(s.Control, func() bool { return s.operationNow(id).State == cinder.OpRolledBack })
 			s.goesOn()
 			s.lateThaw(alpha)
 			s.look(s.process("api-2"))
@@ -92,7 +92,7 @@ func TestAThawThatRaisesHalfWay(t *testing.T) {
 	if sent := s.fleet.said(); !slices.Equal(sent, []string{"freeze host1@alpha"}) {
 		t.Errorf("sent %q, want a freeze", sent)
 	}
-	if got := s.operationNow(op.ID); got.State != cinder.OpUndone || got.Outcome != "boom; carried out late by host1@alpha, and undone by a freeze" {
+	if got := s.operationNow(op.ID); got.State != cinder.OpRolledBack || got.Outcome != "boom; carried out late by host1@alpha, and undone by a freeze" {
 		t.Errorf("%s: %q", got.State, got.Outcome)
 	}
 	if got, want := says(s.raw(alpha)), "disabled 'frozen' frozen enabled"; got != want {

@@ -59,7 +59,7 @@ type Policy struct {
 // Fleet is one look at the services and the journal.
 type Fleet struct {
 	Services []cinder.Service   // as lists show them
-	Open     []cinder.Operation // open and watched
+	Open     []cinder.Operation // open and monitored
 	Now      time.Time          // what heartbeats and deadlines are compared with
 	DownTime time.Duration      // how old the heartbeat of a live service may be
 }

@@ -65,7 +65,7 @@ func TestAScrapeDoesNotHang(t *testing.T) {
 			if asked.Add(1) == 1 {
 				<-release
 			}
-			return metrics.Fleet{Open: []cinder.Operation{{State: cinder.OpWatched}}}, nil
+			return metrics.Fleet{Open: []cinder.Operation{{State: cinder.OpMonitoring}}}, nil
 		}
 		m, err := metrics.New(o)
 		if err != nil {
@@ -98,7 +98,7 @@ func TestAScrapeDoesNotHang(t *testing.T) {
 			`stoker_operations_open 0`,
 			`stoker_operations_overdue 0`,
 			`stoker_operations_stuck 0`,
-			`stoker_operations_watched 1`,
+			`stoker_operations_monitoring 1`,
 		)
 	})
 }
@@ -121,7 +121,7 @@ func TestServicesAndOperations(t *testing.T) {
 				{State: cinder.OpOpen, Deadline: now.Add(time.Second)},
 				{State: cinder.OpOpen, Deadline: now.Add(-time.Second), Progress: cinder.Progress{Attempts: 3}},
 				{State: cinder.OpOpen, Deadline: now.Add(-time.Second)},
-				{State: cinder.OpWatched, Deadline: now.Add(-time.Hour)},
+				{State: cinder.OpMonitoring, Deadline: now.Add(-time.Hour)},
 			},
 			Now: now, DownTime: time.Minute,
 		}, nil
@@ -137,7 +137,7 @@ func TestServicesAndOperations(t *testing.T) {
 		`stoker_operations_open 3`,
 		`stoker_operations_overdue 2`,
 		`stoker_operations_stuck 1`,
-		`stoker_operations_watched 1`,
+		`stoker_operations_monitoring 1`,
 		`openstack_cinder_agent_state{adminState="enabled",disabledReason="",hostname="h1@ceph",service="cinder-volume",uuid="u1",zone="nova"} 1`,
 		`openstack_cinder_agent_state{adminState="disabled",disabledReason="disk `+"\uFFFD"+` broken",hostname="h2@ceph",service="cinder-volume",uuid="u2",zone="z2"} 0`,
 		`openstack_cinder_agent_state{adminState="enabled",disabledReason="",hostname="h3",service="cinder-backup",uuid="",zone="nova"} 1`,

@@ -21,7 +21,7 @@ type state struct {
 
 	databaseUp, databaseWritable, busUp, busRefusals *prometheus.Desc
 	policyOK, policyFailures, policyBroken           *prometheus.Desc
-	open, overdue, stuck, watched                    *prometheus.Desc
+	open, overdue, stuck, monitoring                 *prometheus.Desc
 	agents                                           *prometheus.Desc
 }
 
@@ -45,7 +45,7 @@ func newState(o Options) *state {
 		open:             desc("stoker_operations_open", "Operations of the journal whose outcome is not known yet."),
 		overdue:          desc("stoker_operations_overdue", "Those that are open beyond their deadline."),
 		stuck:            desc("stoker_operations_stuck", "Those that are open and fail to be settled again and again."),
-		watched:          desc("stoker_operations_watched", "Operations that were put back and may still be carried out late."),
+		monitoring:       desc("stoker_operations_monitoring", "Operations that were rolled back and may still be carried out late."),
 		// The name and labels are those of openstack-exporter, for the dashboards that there are.
 		agents: desc("openstack_cinder_agent_state", "Whether the service is up.",
 			"uuid", "hostname", "service", "adminState", "zone", "disabledReason"),
@@ -56,7 +56,7 @@ func newState(o Options) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.databaseUp, s.databaseWritable, s.busUp, s.busRefusals, s.policyOK, s.policyFailures, s.policyBroken,
-		s.open, s.overdue, s.stuck, s.watched, s.agents,
+		s.open, s.overdue, s.stuck, s.monitoring, s.agents,
 	} {
 		out <- d
 	}
@@ -99,18 +99,18 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 }
 
 func (s *state) operations(f Fleet, out chan<- prometheus.Metric) {
-	var open, overdue, stuck, watched float64
+	var open, overdue, stuck, monitoring float64
 	for i := range f.Open {
 		op := &f.Open[i]
 		open += number(op.State == cinder.OpOpen)
 		overdue += number(op.Overdue(f.Now))
 		stuck += number(op.Stuck())
-		watched += number(op.State == cinder.OpWatched)
+		monitoring += number(op.State == cinder.OpMonitoring)
 	}
 	out <- gauge(s.open, open)
 	out <- gauge(s.overdue, overdue)
 	out <- gauge(s.stuck, stuck)
-	out <- gauge(s.watched, watched)
+	out <- gauge(s.monitoring, monitoring)
 }
 
 func (s *state) services(f Fleet, out chan<- prometheus.Metric) {

@@ -70,7 +70,7 @@ func benchmarkLists(b *testing.B, db *store.DB) {
 		{"user-of-half-and-kind-of-tenth,none", cinder.OperationQuery{UserID: new("automation"), Kind: new("thaw")}},
 		{"kind-of-few-and-state-of-few,none", cinder.OperationQuery{Kind: new("failover"), State: new("failed")}},
 		{"six-filters,none", cinder.OperationQuery{
-			Host: new("big"), Cluster: new("cluster0@alpha"), UserID: new("automation"), Kind: new("enable"), State: new("undone"), Binary: new("cinder-volume"),
+			Host: new("big"), Cluster: new("cluster0@alpha"), UserID: new("automation"), Kind: new("enable"), State: new("rolled-back"), Binary: new("cinder-volume"),
 		}},
 	} {
 		c.q.Limit = 50

@@ -77,7 +77,7 @@ func (tx *Tx) SaveOperation(ctx context.Context, was, now cinder.Operation) erro
 		user_id = ?, project_id = ?, roles = ?, is_admin = ?, request_id = ?, global_request_id = ?, address = ?,
 		"binary" = ?, host = ?, cluster_name = ?, detail = ?, rows_before = ?, rows_shown = ?, rows_after = ?,
 		owner = ?, lease_until = ?, deadline = ?, started_at = ?, settled_at = ?, outcome = ?, progress = ?
-		WHERE id = ? AND state = ? AND owner = ?`, append(values, was.ID, string(was.State), was.Owner)...)
+		WHERE id = ? AND state = ? AND owner = ?`, append(values, was.ID, stored(was.State), was.Owner)...)
 	if err != nil {
 		return tx.db.fail(ctx, "save operation", err)
 	}
@@ -114,7 +114,7 @@ func operationValues(op cinder.Operation) ([]any, error) {
 		return nil, err
 	}
 	return []any{
-		op.ID, string(op.Kind), string(op.State),
+		op.ID, stored(op.Kind), stored(op.State),
 		op.Caller.UserID, op.Caller.ProjectID, roles, op.Caller.IsAdmin, op.Caller.RequestID, op.Caller.GlobalRequestID, op.Caller.Address,
 		op.Binary, op.Host, op.Cluster, op.Detail, before, shown, after,
 		op.Owner, timeValue(op.LeaseUntil), timeValue(op.Deadline), timeValue(op.StartedAt), timeValue(op.SettledAt), op.Outcome, progress,
@@ -149,7 +149,7 @@ func scanOperations(rows *sql.Rows) (_ []cinder.Operation, err error) {
 
 // operation reads operationColumns.
 func (c *cells) operation() (op cinder.Operation, err error) {
-	op.ID, op.Kind, op.State = c.text(), cinder.OperationKind(c.text()), cinder.OperationState(c.text())
+	op.ID, op.Kind, op.State = c.text(), read[cinder.OperationKind](c.text()), read[cinder.OperationState](c.text())
 	op.Caller.UserID, op.Caller.ProjectID = c.text(), c.text()
 	err = c.json(&op.Caller.Roles)
 	op.Caller.IsAdmin, op.Caller.RequestID, op.Caller.GlobalRequestID, op.Caller.Address = c.flag(), c.text(), c.text(), c.text()

@@ -38,8 +38,8 @@ func filters(d dialect, q cinder.OperationQuery) []filter {
 		{host, q.Host},
 		{"cluster_name", q.Cluster},
 		{"user_id", q.UserID},
-		{"kind", q.Kind},
-		{"state", q.State},
+		{"kind", storedWord(q.Kind)},
+		{"state", storedWord(q.State)},
 		{`"binary"`, q.Binary},
 	} {
 		if f.value != nil {

@@ -274,7 +274,7 @@ func operationQueries() []cinder.OperationQuery {
 	var queries []cinder.OperationQuery
 	for i, values := range [][6]string{
 		{"big", "cluster0@alpha", "automation", "enable", "done", "cinder-volume"},
-		{"big@ceph", "cluster1@alpha", "user-7", "failover", "undone", "cinder-backup"},
+		{"big@ceph", "cluster1@alpha", "user-7", "failover", "rolled-back", "cinder-backup"},
 		{"none", "none", "none", "none", "none", "none"},
 	} {
 		for chosen := range 1 << 6 {

@@ -88,7 +88,7 @@ func removedServiceRegistersAgain(t *testing.T, p place) {
 			return strings.HasPrefix(row, want[0]) && strings.HasSuffix(row, want[1])
 		})
 		cloud.Eventually(t, "the journal says why", func() bool {
-			for _, op := range p.api.Operations(t, map[string][]string{"kind": {"give-back"}, "host": {host}}) {
+			for _, op := range p.api.Operations(t, map[string][]string{"kind": {"restore-disable"}, "host": {host}}) {
 				if strings.Contains(op.Outcome, "removed, and registered anew") {
 					return true
 				}

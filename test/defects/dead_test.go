@@ -14,7 +14,7 @@ func TestFreezeOfADeadService(t *testing.T) {
 	byHostAndCluster(t, func(t *testing.T, p place) {
 		t.Helper()
 		p.kill(t)
-		p.ends(t, p.does(t, "freeze", unavailable, ""), "undone", "")
+		p.ends(t, p.does(t, "freeze", unavailable, ""), "rolled-back", "")
 		p.is(t, healthy)
 		p.start(t)
 		p.is(t, healthy)
@@ -28,7 +28,7 @@ func TestThawOfADeadService(t *testing.T) {
 		t.Helper()
 		p.does(t, "freeze", ok, "")
 		p.kill(t)
-		p.ends(t, p.does(t, "thaw", unavailable, ""), "undone", "")
+		p.ends(t, p.does(t, "thaw", unavailable, ""), "rolled-back", "")
 		p.is(t, frozen)
 		p.start(t)
 		p.is(t, frozen)
@@ -44,7 +44,7 @@ func TestFailoverOfADeadService(t *testing.T) {
 		t.Helper()
 		p.kill(t)
 		before := p.failovers(t)
-		p.ends(t, p.does(t, "failover", unavailable, "", "backend_id", "site-b"), "undone", "")
+		p.ends(t, p.does(t, "failover", unavailable, "", "backend_id", "site-b"), "rolled-back", "")
 		p.is(t, healthy)
 		p.start(t)
 		p.carriesOutNothing(t, before)
@@ -90,7 +90,7 @@ func failoverThatWaitsExpires(t *testing.T, p place) {
 	// The message goes back to its queue, where it has three seconds.
 	load.Within(t, load.Patience, "its queue is empty", func() bool { return p.waiting(t) == 0 })
 	p.start(t)
-	p.ends(t, op, "undone", "the service stays on default")
+	p.ends(t, op, "rolled-back", "the service stays on default")
 	p.carriesOutNothing(t, before)
 }
 
@@ -127,7 +127,7 @@ func failoverWhoseServiceDiesWithIt(t *testing.T, p place) {
 	p.kill(t)
 	p.tell(t, nil)
 	p.is(t, moving)
-	p.ends(t, op, "watched", "the service that had it in hand is gone: put back")
+	p.ends(t, op, "monitoring", "the service that had it in hand is gone: put back")
 	p.is(t, healthy)
 	p.start(t)
 	p.ends(t, p.does(t, "failover", accepted, "", "backend_id", "site-b"), "done", "site-b")

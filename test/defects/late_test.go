@@ -38,12 +38,12 @@ func (p place) carriedOutLate(t *testing.T, action, opposite, line string) {
 	}
 	p.stop(t)
 	op := p.does(t, action, late, "")
-	if op.State != "watched" {
-		t.Errorf("the journal says %s, want watched", op.State)
+	if op.State != "monitoring" {
+		t.Errorf("the journal says %s, want monitoring", op.State)
 	}
 	p.is(t, line)
 	p.resume(t)
-	p.ends(t, op, "undone", "undone by a "+opposite)
+	p.ends(t, op, "rolled-back", "undone by a "+opposite)
 	p.is(t, line)
 	// The very member that has done it has undone it, and the others nothing.
 	var did []string
@@ -75,7 +75,7 @@ func failoverCarriedOutLate(t *testing.T, p place) {
 	// As a broker does that misses the heartbeats of a connection.
 	vhost := p.Options.Transport[strings.LastIndex(p.Options.Transport, "/")+1:]
 	p.broker.Control(t, "close_all_connections", "--vhost", vhost, "no heartbeat")
-	p.ends(t, op, "watched", "is gone: put back")
+	p.ends(t, op, "monitoring", "is gone: put back")
 	p.is(t, healthy)
 	p.resume(t)
 	p.ends(t, op, "done", "yet the service has gone on: active backend: site-b")

@@ -15,7 +15,7 @@ func TestThawThatTheBackendRefuses(t *testing.T) {
 		p.does(t, "freeze", ok, "")
 		p.tell(t, map[string]any{"thaw_error": "rebuilding"})
 		for range 2 {
-			p.ends(t, p.does(t, "thaw", conflict, "Backend reported error during thaw_host operation"), "undone", "Backend reported error")
+			p.ends(t, p.does(t, "thaw", conflict, "Backend reported error during thaw_host operation"), "rolled-back", "Backend reported error")
 			p.is(t, frozen)
 		}
 		p.tell(t, nil)
@@ -32,7 +32,7 @@ func TestFailoverToAnUnknownTarget(t *testing.T) {
 		t.Helper()
 		const warning = "and not nowhere: its driver decides."
 		cloud.Eventually(t, "the journal warns of it, once the service has announced its targets", func() bool {
-			p.ends(t, p.does(t, "failover", accepted, "", "backend_id", "nowhere"), "undone", "it refused the target")
+			p.ends(t, p.does(t, "failover", accepted, "", "backend_id", "nowhere"), "rolled-back", "it refused the target")
 			p.comesTo(t, healthy)
 			return strings.HasSuffix(p.newest(t, "failover").Warning, warning)
 		})

@@ -80,7 +80,7 @@ func TestTheClockIsSet(t *testing.T) {
 				if mode := siteMode(t, dir, "beta"); (mode&0o200 == 0) != (want == "disabled") {
 					t.Errorf("the directory of beta has mode %04o, and its service is %s", mode, want)
 				}
-				ops, err := c.Operations(t.Context(), client.OperationFilter{State: "watched"})
+				ops, err := c.Operations(t.Context(), client.OperationFilter{State: "monitoring"})
 				if err != nil {
 					t.Fatal(err)
 				}

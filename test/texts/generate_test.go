@@ -136,7 +136,7 @@ func (g *generator) value(name string) string {
 		"backend_id": {"site-b", "site-c", "default"}, "disabled_reason": {"disk swap", g.oddText(), g.oddText(), g.oddText()}, "active_backend_id": {"site-b"},
 		"prefix": {"stoker", "stoker.api", ""}, "level": {"INFO", "warning"}, "replication_status": {"enabled"},
 		"is_up": {"true", "f"}, "disabled": {"true", "no"}, "frozen": {"1", "off"}, "num_hosts": {"2", " 02"}, "num_down_hosts": {"0"},
-		"kind": {"freeze", "disable"}, "state": {"done", "undone"}, "user_id": {"admin"}, "limit": {"1", "1000", "7"},
+		"kind": {"freeze", "disable"}, "state": {"done", "rolled-back"}, "user_id": {"admin"}, "limit": {"1", "1000", "7"},
 		"since": {"2026-01-01T00:00:00", "2026-01-01T00:00:00Z"}, "before": {"2036-01-01T00:00:00+02:00"},
 	}[name]
 	if len(some) == 0 {

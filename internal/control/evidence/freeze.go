@@ -9,7 +9,7 @@ import (
 // Monitors returns what a monitored freeze or thaw shows of a service, if the
 // operation is one and has the service among its rows.
 func Monitors(op *cinder.Operation, row *cinder.Service) (cinder.ServiceState, bool) {
-	if op.State == cinder.OpWatched && (op.Kind == cinder.OpFreeze || op.Kind == cinder.OpThaw) {
+	if op.State == cinder.OpMonitoring && (op.Kind == cinder.OpFreeze || op.Kind == cinder.OpThaw) {
 		for _, st := range op.Shown.Services {
 			if st.Binary == row.Binary && st.Host == row.Host {
 				return st, true

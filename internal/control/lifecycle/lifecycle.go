@@ -27,11 +27,11 @@ func Of(op *cinder.Operation) Phase {
 	switch op.State {
 	case cinder.OpDone:
 		return Done
-	case cinder.OpUndone:
+	case cinder.OpRolledBack:
 		return RolledBack
 	case cinder.OpFailed:
 		return Failed
-	case cinder.OpWatched:
+	case cinder.OpMonitoring:
 		return Monitoring
 	case cinder.OpOpen:
 	}
@@ -51,11 +51,11 @@ func (p Phase) State() cinder.OperationState {
 	case Done:
 		return cinder.OpDone
 	case RolledBack:
-		return cinder.OpUndone
+		return cinder.OpRolledBack
 	case Failed:
 		return cinder.OpFailed
 	case Monitoring:
-		return cinder.OpWatched
+		return cinder.OpMonitoring
 	default:
 		return cinder.OpOpen
 	}

@@ -20,7 +20,7 @@ func freezeTable() []Transition {
 		{kinds, commanded, Refused | RowsShowIt, Monitoring, []Effect{SuspectShowing, RestoreRows, Monitor}, "{error}"},
 		{kinds, commanded, Refused, RolledBack, []Effect{RestoreRows}, "{error}"},
 
-		{kinds, monitoring, Aborted, RolledBack, nil, "; no longer watched: {error}"},
+		{kinds, monitoring, Aborted, RolledBack, nil, "; no longer monitored: {error}"},
 		{kinds, monitoring, Busy, "", nil, ""},
 		{kinds, monitoring, Late, Compensating, []Effect{Reopen}, ""},
 		{kinds, monitoring, MonitoringOver, RolledBack, nil, "; nor was it carried out later"},
@@ -60,8 +60,8 @@ func failoverTable() []Transition {
 		{kinds, open, Replaced, RolledBack, ended, saysReplaced},
 		{kinds, open, Removed, RolledBack, ended, "the service was removed meanwhile"},
 
-		{kinds, monitoring, Superseded, RolledBack, nil, "; no longer watched: operation {by} has begun"},
-		{kinds, monitoring, Aborted, RolledBack, nil, "; no longer watched: {error}"},
+		{kinds, monitoring, Superseded, RolledBack, nil, "; no longer monitored: operation {by} has begun"},
+		{kinds, monitoring, Aborted, RolledBack, nil, "; no longer monitored: {error}"},
 		{kinds, monitoring, Busy, "", nil, ""},
 		{kinds, monitoring, Moved | Arrived, Done, late, yet + saysArrived},
 		{kinds, monitoring, Moved | FailoverFailed, Failed, late, yet + saysFailed},

@@ -27,7 +27,7 @@ func journalPages(t *testing.T, create func(testing.TB) Database) {
 		op := cinder.Operation{
 			ID: fmt.Sprintf("%05d", entries-i), StartedAt: at(0, 0).Add(time.Duration(entries-i) / 3 * time.Second), // three per second
 			Host: pick("h", "h@b", "h@c", "hh", "H@b", "", "i@b"), Cluster: pick("", "", "", "c@b"), Binary: pick("cinder-volume", "cinder-volume", "cinder-backup"),
-			Kind: cinder.OperationKind(pick("enable", "enable", "disable", "freeze")), State: cinder.OperationState(pick("done", "done", "undone", "open")),
+			Kind: cinder.OperationKind(pick("enable", "enable", "disable", "freeze")), State: cinder.OperationState(pick("done", "done", "rolled-back", "open")),
 		}
 		op.Caller.UserID = pick("ann", "ann", "bob")
 		if i > entries/2 && op.Kind == "freeze" { // filters that match only old entries

@@ -82,7 +82,7 @@ func operation() cinder.Operation {
 		After:  cinder.Rows{Services: []cinder.ServiceState{enabled}},
 		Owner:  "process-1", LeaseUntil: at(9, 1).Add(1500 * time.Microsecond), Deadline: at(9, 2), StartedAt: at(9, 0), SettledAt: at(9, 3),
 		Outcome:  "outcome",
-		Progress: cinder.Progress{Attempts: 2, Fault: "fault", NextLook: at(9, 4), WatchUntil: at(9, 5), Late: []string{"h@b"}, Undoing: true},
+		Progress: cinder.Progress{Attempts: 2, LastError: "fault", NextLook: at(9, 4), WatchUntil: at(9, 5), Late: []string{"h@b"}, Undoing: true},
 	}
 }
 
@@ -139,7 +139,7 @@ func journal(t *testing.T, create func(testing.TB) Database) {
 		wantSame(t, "after the conflict", open(t, db), []cinder.Operation{taken})
 
 		watched := taken
-		watched.State = cinder.OpWatched
+		watched.State = cinder.OpMonitoring
 		update(t, db, func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, watched) })
 		wantSame(t, "watched", open(t, db), []cinder.Operation{watched})
 		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveOperation(t.Context(), taken, taken) }), cinder.KindConflict)
@@ -171,8 +171,8 @@ func journalQueries(t *testing.T, create func(testing.TB) Database) {
 	add("a1", "h@b", "", "freeze", cinder.OpDone, 1)
 	add("a2", "h@c", "", "thaw", cinder.OpDone, 2)
 	add("a3", "", "c@b", "failover", cinder.OpOpen, 3)
-	add("a4", "H@b", "", "freeze", cinder.OpUndone, 3)
-	add("a5", "hh", "", "freeze", cinder.OpWatched, 4)
+	add("a4", "H@b", "", "freeze", cinder.OpRolledBack, 3)
+	add("a5", "hh", "", "freeze", cinder.OpMonitoring, 4)
 	for _, tt := range []struct {
 		name string
 		q    cinder.OperationQuery
@@ -182,7 +182,7 @@ func journalQueries(t *testing.T, create func(testing.TB) Database) {
 		{"of a host and its backends", cinder.OperationQuery{Host: new("h")}, "a2 a1"},
 		{"of a backend", cinder.OperationQuery{Host: new("h@b")}, "a1"},
 		{"of a cluster", cinder.OperationQuery{Cluster: new("c@b")}, "a3"},
-		{"of a kind and state", cinder.OperationQuery{Kind: new("freeze"), State: new("undone")}, "a4"},
+		{"of a kind and state", cinder.OperationQuery{Kind: new("freeze"), State: new("rolled-back")}, "a4"},
 		{"of a user", cinder.OperationQuery{UserID: new("user-a2")}, "a2"},
 		{"of another binary", cinder.OperationQuery{Binary: new("cinder-backup")}, ""},
 		{"of a time", cinder.OperationQuery{Since: at(9, 2), Before: at(9, 4)}, "a4 a3 a2"},
