@@ -7,6 +7,7 @@ import (
 
 	"stoker/test/cloud"
 	"stoker/test/load"
+	"stoker/test/peers"
 )
 
 // Cinder answers 500 after its timeout; the row is frozen and enabled.
@@ -88,7 +89,7 @@ func failoverThatWaitsExpires(t *testing.T, p place) {
 	p.is(t, moving)
 	p.kill(t)
 	// The message goes back to its queue, where it has three seconds.
-	load.Within(t, load.Patience, "its queue is empty", func() bool { return p.waiting(t) == 0 })
+	peers.Emptied(t, p.Options.Transport, "cinder-volume", "host1@alpha")
 	p.start(t)
 	load.Within(t, load.Patience, "it is not under way", func() bool { op = p.api.Operation(t, op.ID); return op.State != "open" })
 	switch {
@@ -99,22 +100,6 @@ func failoverThatWaitsExpires(t *testing.T, p place) {
 	}
 	p.becomes(t, healthy)
 	p.carriesOutNothing(t, before)
-}
-
-// waiting is how many messages there are for alpha.
-func (p place) waiting(t *testing.T) int {
-	t.Helper()
-	vhost := p.Options.Transport[strings.LastIndex(p.Options.Transport, "/")+1:]
-	for line := range strings.SplitSeq(p.broker.Control(t, "list_queues", "--vhost", vhost, "name", "messages"), "\n") {
-		if name, n, found := strings.Cut(line, "\t"); found && name == "cinder-volume.host1@alpha.host1" {
-			if n == "0" {
-				return 0
-			}
-			return 1
-		}
-	}
-	t.Fatal("there is no queue of alpha")
-	return 0
 }
 
 // Cinder's stays failing-over for ever, and refuses whatever would change that.

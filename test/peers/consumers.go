@@ -16,6 +16,19 @@ import (
 // host@backend, or a cluster@backend.
 func Deserted(tb testing.TB, transport, binary string, services ...string) {
 	tb.Helper()
+	untilQueues(tb, transport, binary, services, "nobody listens to ", func(q amqp091.Queue) bool { return q.Consumers == 0 })
+}
+
+// Emptied waits until nothing waits in these queues. The counts that rabbitmqctl
+// shows of a quorum queue are seconds old.
+func Emptied(tb testing.TB, transport, binary string, services ...string) {
+	tb.Helper()
+	untilQueues(tb, transport, binary, services, "nothing waits in ", func(q amqp091.Queue) bool { return q.Messages == 0 })
+}
+
+// untilQueues waits until something holds of the queue of each service.
+func untilQueues(tb testing.TB, transport, binary string, services []string, what string, holds func(amqp091.Queue) bool) {
+	tb.Helper()
 	u, err := url.Parse(transport)
 	if err != nil {
 		tb.Fatal(err)
@@ -32,10 +45,10 @@ func Deserted(tb testing.TB, transport, binary string, services ...string) {
 			queue += "." + server
 		}
 		var failed error
-		err := await(endWithin, "nobody listens to "+queue, func() bool {
-			var n int
-			n, failed = consumers(conn, queue)
-			return n == 0
+		err := await(endWithin, what+queue, func() bool {
+			var q amqp091.Queue
+			q, failed = look(conn, queue)
+			return holds(q)
 		})
 		if err = errors.Join(err, failed); err != nil {
 			tb.Fatal(err)
@@ -43,16 +56,16 @@ func Deserted(tb testing.TB, transport, binary string, services ...string) {
 	}
 }
 
-// consumers counts who consumes a queue: none, when there is no such queue.
-func consumers(conn *amqp091.Connection, queue string) (int, error) {
+// look asks for the counts of a queue: none, when there is no such queue.
+func look(conn *amqp091.Connection, queue string) (amqp091.Queue, error) {
 	ch, err := conn.Channel()
 	if err != nil {
-		return 0, err
+		return amqp091.Queue{}, err
 	}
 	q, err := ch.QueueDeclarePassive(queue, false, false, false, false, nil)
 	var refused *amqp091.Error
 	if errors.As(err, &refused) && refused.Code == amqp091.NotFound {
-		return 0, nil // which has cost the channel
+		return amqp091.Queue{}, nil // which has cost the channel
 	}
-	return q.Consumers, errors.Join(err, ch.Close())
+	return q, errors.Join(err, ch.Close())
 }

@@ -158,16 +158,16 @@ func TestDeserted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]int{queue: 1, "cinder-volume.nobody@alpha.nobody": 0} {
-		if n, err := consumers(looker, name); err != nil || n != want {
-			t.Errorf("%d consume %s, want %d: %v", n, name, want, err)
+		if q, err := look(looker, name); err != nil || q.Consumers != want {
+			t.Errorf("%d consume %s, want %d: %v", q.Consumers, name, want, err)
 		}
 	}
 	if err := socket.Close(); err != nil { // as the system does when it dies
 		t.Fatal(err)
 	}
 	Deserted(t, transport, "cinder-volume", "host1@alpha", "nobody@alpha")
-	if n, err := consumers(looker, queue); err != nil || n != 0 {
-		t.Errorf("deserted, and %d consume it: %v", n, err)
+	if q, err := look(looker, queue); err != nil || q.Consumers != 0 {
+		t.Errorf("deserted, and %d consume it: %v", q.Consumers, err)
 	}
 }
 
