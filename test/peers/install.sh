@@ -55,7 +55,8 @@ packages=(
 make_root() {
   local release=$1 root=$roots/$1 part=$roots/$1.part
   local mirror proxy=''
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m 1 '/debian/$' || echo http://deb.debian.org/debian/)
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | awk '!/security/ && !n++')
+  [ "$mirror" ] || { echo "apt has no mirror of Debian to make $root from" >&2; return 1; }
   eval "$(apt-config shell proxy Acquire::http::Proxy)"
   [ -z "$proxy" ] || export http_proxy=$proxy
   rm -rf --one-file-system "$part"
